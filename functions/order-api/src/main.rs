@@ -1,0 +1,42 @@
+//! The order API: takes orders in over HTTP, answers for their status, and closes them.
+//!
+//! One function, two kinds of events: HTTP requests and batches of Kafka records.
+
+mod accept;
+mod close;
+mod routes;
+mod status;
+
+use std::env;
+
+use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::value::{RawValue, to_raw_value};
+use stage::{Clients, Engine, Environment, Settings, function};
+use uuid::Uuid;
+
+use crate::{accept::PUBLISH_TIMEOUT, close::Close, routes::OrderApi};
+
+#[tokio::main]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "here the function learns what tells the time and makes ids"
+)]
+async fn main() -> Result<(), Error> {
+    function::log_as_json();
+    let mut environment = Environment::new(env::vars());
+    let settings = Settings::read(&mut environment);
+    environment.check(())?;
+    let clients =
+        Clients::with_delivery_timeout(&settings, Timestamp::now, PUBLISH_TIMEOUT).await?;
+    let engine = &Engine::new(&clients).with(Close);
+    let api = &OrderApi { clients, new_id: Uuid::now_v7 };
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
+        let answer = match routes::http_request(&event.payload) {
+            Some(request) => to_raw_value(&api.answer(&request).await)?,
+            None => to_raw_value(&function::handle_batch(engine, &event).await?)?,
+        };
+        Ok::<_, Error>(answer)
+    }))
+    .await
+}

@@ -1,0 +1,122 @@
+//! Answers for an order: whether it has ended, how, and what each stage said when.
+
+use std::time::Duration;
+
+use contracts::{Envelope, StageName, failure::failure_code};
+use serde_json::{Value, json};
+use stage::{Content, Row, retry::retry_until};
+use tokio::time::Instant;
+
+use crate::{
+    accept::unavailable,
+    routes::{Answer, OrderApi, problem},
+};
+
+/// How long reading is tried.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl OrderApi {
+    /// Answers `GET /orders/{orderId}`.
+    pub(crate) async fn status(&self, order_id: &str) -> Answer {
+        let until = Instant::now() + READ_TIMEOUT;
+        let rows = retry_until(until, || self.clients.store.rows(order_id)).await;
+        match rows.map(|rows| status_of(order_id, &rows)) {
+            Ok(Some(body)) => Answer { status: 200, headers: Vec::new(), body },
+            Ok(None) => problem(404, "no order has this id: it is the one that POST /orders gave"),
+            Err(trouble) => unavailable(&trouble),
+        }
+    }
+}
+
+/// The status of an order, from its rows; `None` where no row is about an order.
+fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
+    let mut events: Vec<(StageName, Envelope)> = rows
+        .iter()
+        .filter_map(|row| match &row.content {
+            Content::Event(event) => {
+                Some((row.stage, Envelope::decode(event.body.as_bytes()).ok()?))
+            }
+            Content::Result(_) => None,
+        })
+        // The report of a bad record is kept in the same table, but is about no order.
+        .filter(|(_, event)| !failure_code(&event.payload).is_some_and(|code| code.is_poison()))
+        .collect();
+    events.sort_by_key(|(stage, _)| *stage);
+    let (_, first) = events.first()?;
+    let timeline: Vec<Value> = events
+        .iter()
+        .map(|(stage, event)| {
+            json!({
+                "stage": stage.name(),
+                "event": event.event_type.name(),
+                "timestamp": event.timestamp,
+            })
+        })
+        .collect();
+    let mut status = json!({
+        "orderId": order_id,
+        "correlationId": first.correlation_id,
+        "status": "PENDING",
+        "timeline": timeline,
+    });
+    let closed = rows.iter().find(|row| row.stage == StageName::Close);
+    if let (Some(Row { content: Content::Result(closed), .. }), Some(status)) =
+        (closed, status.as_object_mut())
+    {
+        status.extend(closed.clone());
+    }
+    Some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::failure::failure_payload;
+    use contracts::{
+        EventType, FailureCode, FailureReason, JsonObject, OrderId, OutgoingEvent, Source,
+    };
+    use stage::Digest;
+
+    use super::*;
+
+    fn row(stage: StageName, content: Content) -> Row {
+        let digest = Digest::of_bytes(b"");
+        Row { key: "ord-1".to_owned(), stage, content, digest, expires_at: 0 }
+    }
+
+    fn event(event_type: EventType, payload: JsonObject) -> Content {
+        let order_id = OrderId::parse("ord-1").unwrap();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let envelope = Envelope::new(event_type, order_id, "corr-1".to_owned(), at, payload);
+        Content::Event(OutgoingEvent::write(&envelope).unwrap())
+    }
+
+    #[test]
+    fn an_order_is_pending_until_it_is_closed() {
+        let created = row(StageName::OrderApi, event(EventType::OrderCreated, JsonObject::new()));
+        let pending = status_of("ord-1", std::slice::from_ref(&created)).unwrap();
+        assert_eq!(pending["status"], "PENDING");
+        assert_eq!(pending["correlationId"], "corr-1");
+
+        let result = json!({ "status": "COMPLETED", "closedAt": "2026-02-06T12:00:00Z" });
+        let closed = row(StageName::Close, Content::Result(result.as_object().unwrap().clone()));
+        let validated =
+            row(StageName::Validator, event(EventType::OrderValidated, JsonObject::new()));
+        let status = status_of("ord-1", &[closed, validated, created]).unwrap();
+        assert_eq!(status["status"], "COMPLETED");
+        assert_eq!(status["closedAt"], "2026-02-06T12:00:00Z");
+        let stages: Vec<_> = status["timeline"].as_array().unwrap().iter().collect();
+        assert_eq!(stages[0]["stage"], "order-api");
+        assert_eq!(stages[1]["event"], "OrderValidated");
+        assert_eq!(stages.len(), 2);
+    }
+
+    #[test]
+    fn the_report_of_a_bad_record_is_no_order() {
+        let source = Source { topic: "order.created".to_owned(), partition: 0, offset: 1 };
+        let reason = FailureReason::new(FailureCode::MalformedEvent, "no JSON");
+        let payload = failure_payload(&reason, StageName::Validator, &source, None);
+        let report = row(StageName::Validator, event(EventType::OrderValidationFailed, payload));
+        assert_eq!(status_of("order.created-0-1", &[report]), None);
+        assert_eq!(status_of("ord-1", &[]), None);
+    }
+}

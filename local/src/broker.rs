@@ -1,0 +1,234 @@
+//! Where are the topics: in a broker inside this process, or on one that is already up?
+//!
+//! The embedded broker is librdkafka's mock cluster: it speaks Kafka's protocol, starts in
+//! milliseconds, keeps everything in memory, and can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+
+use crate::template::Topic;
+
+/// How long an outside broker may take to answer before it counts as absent.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long fresh topics may take until every partition has a leader.
+const TOPICS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A Kafka broker, embedded or outside.
+pub struct Broker {
+    bootstrap_servers: String,
+    /// The client that owns the mock cluster or, for an outside broker, answers for it.
+    client: Arc<BaseProducer>,
+}
+
+/// Why there is no usable broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The embedded broker did not start.
+    #[error("the embedded broker did not start")]
+    Embedded(#[source] KafkaError),
+    /// The addresses are not usable.
+    #[error("{servers} is no list of brokers: give HOST:PORT, several with commas between them")]
+    Address {
+        /// What was given.
+        servers: String,
+        /// What the client said.
+        #[source]
+        source: KafkaError,
+    },
+    /// Nothing answers there.
+    #[error(
+        "no Kafka broker answers at {servers}: start it, or leave out --kafka to use the embedded one"
+    )]
+    Silent {
+        /// What was given.
+        servers: String,
+        /// What the client said.
+        #[source]
+        source: KafkaError,
+    },
+    /// A topic could not be created.
+    #[error("the topic {topic} could not be created: create it by hand, or allow this client to")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        #[source]
+        source: KafkaError,
+    },
+    /// The topics have no leaders yet.
+    #[error(
+        "the broker at {servers} has no leader for each partition of {topic} after 30 s: see its log"
+    )]
+    Leaderless {
+        /// The broker.
+        servers: String,
+        /// The topic.
+        topic: String,
+    },
+}
+
+impl Broker {
+    /// Starts a broker in this process.
+    ///
+    /// # Errors
+    /// [`BrokerError::Embedded`] when its sockets cannot be opened.
+    pub fn embedded() -> Result<Self, BrokerError> {
+        let client: BaseProducer = ClientConfig::new()
+            .set("test.mock.num.brokers", "1")
+            .set_log_level(RDKafkaLogLevel::Error)
+            .create()
+            .map_err(BrokerError::Embedded)?;
+        let Some(bootstrap_servers) =
+            client.client().mock_cluster().map(|cluster| cluster.bootstrap_servers())
+        else {
+            return Err(BrokerError::Embedded(KafkaError::MockCluster(RDKafkaErrorCode::Fail)));
+        };
+        Ok(Self { bootstrap_servers, client: Arc::new(client) })
+    }
+
+    /// Uses the broker at these addresses, once it answers.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the addresses are malformed or nothing answers there.
+    pub async fn outside(servers: &str) -> Result<Self, BrokerError> {
+        let client: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .set_log_level(RDKafkaLogLevel::Critical)
+            .create()
+            .map_err(|source| BrokerError::Address { servers: servers.to_owned(), source })?;
+        let broker = Self { bootstrap_servers: servers.to_owned(), client: Arc::new(client) };
+        broker
+            .partitions(None)
+            .await
+            .map_err(|source| BrokerError::Silent { servers: servers.to_owned(), source })?;
+        Ok(broker)
+    }
+
+    /// Where clients connect: `host:port`, with commas between several.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
+    /// The fault switches of the embedded broker; `None` for an outside one.
+    #[must_use]
+    pub fn mock(&self) -> Option<MockCluster<'_, DefaultProducerContext>> {
+        self.client.client().mock_cluster()
+    }
+
+    /// Creates the topics that are not there yet, and waits until all can be written to.
+    ///
+    /// # Errors
+    /// [`BrokerError`] names the topic that is missing.
+    pub async fn create_topics(&self, topics: &[Topic]) -> Result<(), BrokerError> {
+        if self.mock().is_some() {
+            return self.create_topics_in_mock(topics);
+        }
+        self.create_topics_outside(topics).await?;
+        self.wait_for_leaders(topics).await
+    }
+
+    fn create_topics_in_mock(&self, topics: &[Topic]) -> Result<(), BrokerError> {
+        let Some(cluster) = self.mock() else { return Ok(()) };
+        for topic in topics {
+            cluster
+                .create_topic(&topic.name, topic.partitions, 1)
+                .map_err(|source| BrokerError::Topic { topic: topic.name.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    async fn create_topics_outside(&self, topics: &[Topic]) -> Result<(), BrokerError> {
+        let silent =
+            |source| BrokerError::Silent { servers: self.bootstrap_servers.clone(), source };
+        let brokers = self.brokers().await.map_err(silent)?;
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set_log_level(RDKafkaLogLevel::Error)
+            .create()
+            .map_err(silent)?;
+        let wanted: Vec<_> = topics
+            .iter()
+            .map(|topic| {
+                // A cluster of one broker cannot hold the copies that the template asks for.
+                let copies = topic.replication_factor.min(brokers);
+                NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(copies))
+            })
+            .collect();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TOPICS_WITHIN))
+            .request_timeout(Some(TOPICS_WITHIN));
+        for result in admin.create_topics(&wanted, &options).await.map_err(silent)? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    let source = KafkaError::AdminOp(code);
+                    return Err(BrokerError::Topic { topic, source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_for_leaders(&self, topics: &[Topic]) -> Result<(), BrokerError> {
+        let deadline = tokio::time::Instant::now() + TOPICS_WITHIN;
+        for topic in topics {
+            loop {
+                // Errors pass while the topic spreads; the deadline ends the waiting.
+                let partitions = self.partitions(Some(&topic.name)).await.unwrap_or_default();
+                if partitions.get(&topic.name).is_some_and(|partitions| !partitions.is_empty()) {
+                    break;
+                }
+                if tokio::time::Instant::now() > deadline {
+                    return Err(BrokerError::Leaderless {
+                        servers: self.bootstrap_servers.clone(),
+                        topic: topic.name.clone(),
+                    });
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The partitions of one topic or of all; a topic with a leaderless partition has none.
+    ///
+    /// # Errors
+    /// What the client says when the broker does not answer.
+    pub async fn partitions(
+        &self,
+        topic: Option<&str>,
+    ) -> Result<BTreeMap<String, Vec<i32>>, KafkaError> {
+        let client = Arc::clone(&self.client);
+        let topic = topic.map(ToOwned::to_owned);
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = client.client().fetch_metadata(topic.as_deref(), ANSWER_WITHIN)?;
+            Ok(metadata.topics().iter().map(partitions_of).collect())
+        });
+        asked.await.unwrap_or(Err(KafkaError::Canceled))
+    }
+
+    async fn brokers(&self) -> Result<i32, KafkaError> {
+        let client = Arc::clone(&self.client);
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = client.client().fetch_metadata(None, ANSWER_WITHIN)?;
+            Ok(i32::try_from(metadata.brokers().len()).unwrap_or(1).max(1))
+        });
+        asked.await.unwrap_or(Err(KafkaError::Canceled))
+    }
+}
+
+fn partitions_of(topic: &rdkafka::metadata::MetadataTopic) -> (String, Vec<i32>) {
+    let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+    let partitions = topic.partitions().iter().map(|partition| partition.id());
+    (topic.name().to_owned(), if led { partitions.collect() } else { Vec::new() })
+}

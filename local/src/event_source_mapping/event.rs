@@ -1,0 +1,83 @@
+//! How is a batch of one partition put into a Lambda event, and how large does it get?
+
+use axum::body::Bytes;
+
+use super::record::Record;
+
+/// Most bytes of an event: Lambda's limit, which MSK mappings close a batch at.
+pub(super) const EVENT_LIMIT: usize = 6 * 1024 * 1024;
+/// The cluster that local events name; MSK's events name theirs.
+pub(super) const CLUSTER_ARN: &str =
+    "arn:aws:kafka:us-east-1:000000000000:cluster/local/00000000-0000-0000-0000-000000000000-1";
+
+/// The frame around the records of one partition, the same for every event.
+#[derive(Debug, Clone)]
+pub(super) struct EventFrame {
+    /// `topic-partition`, as events and answers name it.
+    pub(super) partition_key: String,
+    head: String,
+}
+
+const TAIL: &str = "]}}";
+
+impl EventFrame {
+    pub(super) fn new(bootstrap_servers: &str, topic: &str, partition: i32) -> Self {
+        let partition_key = format!("{topic}-{partition}");
+        let servers = serde_json::Value::from(bootstrap_servers);
+        let key = serde_json::Value::from(partition_key.as_str());
+        let head = format!(
+            r#"{{"eventSource":"aws:kafka","eventSourceArn":"{CLUSTER_ARN}","bootstrapServers":{servers},"records":{{{key}:["#
+        );
+        Self { partition_key, head }
+    }
+
+    /// Bytes of an event before its first record.
+    pub(super) fn empty_size(&self) -> usize {
+        self.head.len().saturating_add(TAIL.len())
+    }
+
+    /// The event of these records.
+    pub(super) fn event(&self, records: &[Record]) -> Bytes {
+        let records_size: usize =
+            records.iter().map(|record| record.json.len().saturating_add(1)).sum();
+        let mut event = String::with_capacity(self.empty_size().saturating_add(records_size));
+        event.push_str(&self.head);
+        for (index, record) in records.iter().enumerate() {
+            if index > 0 {
+                event.push(',');
+            }
+            event.push_str(&record.json);
+        }
+        event.push_str(TAIL);
+        event.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn records_lie_under_their_partition_in_order() {
+        let frame = EventFrame::new("b-1:9098,b-2:9098", "order.created", 7);
+        let record = |offset| Record {
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            json: format!(r#"{{"offset":{offset}}}"#),
+        };
+        let event: Value = serde_json::from_slice(&frame.event(&[record(1), record(2)])).unwrap();
+        assert_eq!(
+            event,
+            json!({
+                "eventSource": "aws:kafka",
+                "eventSourceArn": CLUSTER_ARN,
+                "bootstrapServers": "b-1:9098,b-2:9098",
+                "records": { "order.created-7": [{ "offset": 1 }, { "offset": 2 }] }
+            })
+        );
+        assert_eq!(frame.event(&[]).len(), frame.empty_size());
+    }
+}

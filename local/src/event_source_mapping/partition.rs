@@ -1,0 +1,135 @@
+//! How is one partition worked through? Batch after batch, the next only when the last is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shared;
+use super::consumer::{Partition, PartitionQueue};
+use super::delivery::Delivery;
+use super::event::{EVENT_LIMIT, EventFrame};
+use super::record::Record;
+
+/// Works through a partition until the mapping stops.
+pub(super) async fn work_through(shared: Arc<Shared>, partition: Partition) {
+    let Partition { number, queue, first } = partition;
+    let servers = &shared.bootstrap_servers;
+    let frame = EventFrame::new(servers, &shared.mapping.topic, number);
+    let mut reader = Reader { shared: &shared, queue, number, held: first.into() };
+    let delivery = Delivery { shared: &shared, frame: &frame, partition: number };
+    let mut stopping = shared.stopping.clone();
+    loop {
+        let batch = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            batch = reader.batch(&frame) => batch,
+        };
+        let Some((records, permit)) = batch else { return };
+        if !delivery.deliver(&records, permit).await {
+            return;
+        }
+    }
+}
+
+/// Reads batches from the queue of a partition.
+struct Reader<'a> {
+    shared: &'a Shared,
+    queue: PartitionQueue,
+    number: i32,
+    /// Read, and not yet part of a batch.
+    held: std::collections::VecDeque<Record>,
+}
+
+impl<'a> Reader<'a> {
+    /// The next batch, with leave to hand it over; `None` when the mapping ends.
+    async fn batch(&mut self, frame: &EventFrame) -> Option<(Vec<Record>, SemaphorePermit<'a>)> {
+        let mapping = &self.shared.mapping;
+        if self.held.is_empty() {
+            let first = self.read().await;
+            self.held.push_back(first);
+        }
+        let window_end = Instant::now() + mapping.window;
+        self.wait_for_window(window_end, frame).await;
+        // What arrives while another batch has the leave goes into this one.
+        let permit = self.shared.permit().await?;
+        while self.held.len() < mapping.batch_size && self.held_size(frame) < EVENT_LIMIT {
+            match self.read().now_or_never() {
+                Some(record) => self.held.push_back(record),
+                None => break,
+            }
+        }
+        Some((self.take_batch(frame), permit))
+    }
+
+    async fn wait_for_window(&mut self, end: Instant, frame: &EventFrame) {
+        let mapping = &self.shared.mapping;
+        if mapping.window == Duration::ZERO {
+            return;
+        }
+        while self.held.len() < mapping.batch_size && self.held_size(frame) < EVENT_LIMIT {
+            match timeout_at(end, self.read()).await {
+                Ok(record) => self.held.push_back(record),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn held_size(&self, frame: &EventFrame) -> usize {
+        self.held
+            .iter()
+            .map(|record| record.json.len().saturating_add(1))
+            .fold(frame.empty_size(), usize::saturating_add)
+    }
+
+    /// Takes what fits into one event; a record that is too large alone is taken alone.
+    fn take_batch(&mut self, frame: &EventFrame) -> Vec<Record> {
+        let mut size = frame.empty_size();
+        let mut batch = Vec::new();
+        while batch.len() < self.shared.mapping.batch_size
+            && let Some(record) = self.held.pop_front()
+        {
+            size = size.saturating_add(record.json.len().saturating_add(1));
+            if size > EVENT_LIMIT && !batch.is_empty() {
+                self.held.push_front(record);
+                break;
+            }
+            batch.push(record);
+        }
+        batch
+    }
+
+    /// The next record of the partition. Cancelling loses nothing.
+    async fn read(&self) -> Record {
+        let mut stream = self.queue.stream();
+        loop {
+            match stream.next().await {
+                Some(Ok(message)) => return Record::of(&message),
+                Some(Err(error)) => self.recover(&error),
+                // The stream of a partition has no end.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// A broker that no longer has the offset has dropped records: said aloud, then read on.
+    fn recover(&self, error: &KafkaError) {
+        let topic = &self.shared.mapping.topic;
+        let dropped = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
+        if !error.rdkafka_error_code().is_some_and(|code| dropped.contains(&code)) {
+            tracing::debug!(%error, topic, partition = self.number, "the client recovers by itself");
+            return;
+        }
+        tracing::error!(%error, topic, partition = self.number,
+            "the broker has dropped records that were not read yet; reading goes on at its oldest");
+        let consumer = &self.shared.consumer;
+        if let Err(error) = consumer.seek(topic, self.number, Offset::Beginning, Duration::ZERO) {
+            tracing::error!(%error, topic, partition = self.number, "the partition cannot be read");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens to the records of a batch after an invocation: done, again, halved or given up?
+//!
+//! Records keep their order: the parts that are tried again follow each other as they stood.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::answer::Verdict;
+use super::record::Record;
+
+/// What the mapping declares about failures.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RetryPolicy {
+    pub(super) bisects_on_error: bool,
+    /// `None` is without end.
+    pub(super) maximum_retries: Option<u32>,
+    /// `None` is for ever.
+    pub(super) maximum_record_age: Option<Duration>,
+}
+
+/// Records of a batch that are handed over together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) range: Range<usize>,
+    /// Attempts of its first record that have failed so far.
+    pub(super) failures: u32,
+}
+
+/// What follows from an invocation.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Done with.
+    pub(super) finished: Range<usize>,
+    /// Given up; they follow the finished ones.
+    pub(super) given_up: Range<usize>,
+    /// To be handed over next, in this order.
+    pub(super) again: Vec<Chunk>,
+    /// Whether there is to be a pause before that.
+    pub(super) pauses: bool,
+}
+
+impl RetryPolicy {
+    /// What follows when this became of the chunk.
+    pub(super) fn after(&self, chunk: &Chunk, verdict: Verdict) -> Step {
+        let Range { start, end } = chunk.range;
+        let halves = chunk.range.len() > 1;
+        match verdict {
+            Verdict::Done => Step::new(start..end, end..end, vec![]),
+            Verdict::FailedFrom(first) => self.after_partial(chunk, first.clamp(start, end)),
+            Verdict::Failed if self.bisects_on_error && halves => chunk.halve(),
+            Verdict::TooLarge if halves => chunk.halve(),
+            Verdict::TooLarge => Step::new(start..start, start..end, vec![]),
+            Verdict::Failed => {
+                let failures = chunk.failures.saturating_add(1);
+                if self.is_exhausted(failures) {
+                    Step::new(start..start, start..end, vec![])
+                } else {
+                    Step::new(start..start, start..start, vec![Chunk { range: start..end, failures }])
+                }
+            }
+        }
+    }
+
+    fn after_partial(&self, chunk: &Chunk, first: usize) -> Step {
+        let Range { start, end } = chunk.range;
+        let failures = if first == start { chunk.failures.saturating_add(1) } else { 1 };
+        if !self.is_exhausted(failures) {
+            let rest = Chunk { range: first..end, failures };
+            return Step::new(start..first, first..first, vec![rest]);
+        }
+        // Only the first record is known to fail; where batches may be split, the others behind
+        // it get their own attempts.
+        let given_up_end = if self.bisects_on_error { first.saturating_add(1).min(end) } else { end };
+        let rest = Chunk { range: given_up_end..end, failures: 0 };
+        let again = if rest.range.is_empty() { vec![] } else { vec![rest] };
+        Step { pauses: false, ..Step::new(start..first, first..given_up_end, again) }
+    }
+
+    fn is_exhausted(&self, failures: u32) -> bool {
+        self.maximum_retries.is_some_and(|maximum| failures > maximum)
+    }
+
+    /// How many records at the front are too old to be handed over at this time.
+    pub(super) fn expired(&self, records: &[Record], now_ms: i64) -> usize {
+        let Some(age) = self.maximum_record_age else { return 0 };
+        let oldest = now_ms.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        records
+            .iter()
+            .take_while(|record| record.timestamp_ms >= 0 && record.timestamp_ms < oldest)
+            .count()
+    }
+}
+
+impl Chunk {
+    /// Splitting counts as no attempt, and the halves follow at once.
+    fn halve(&self) -> Step {
+        let Range { start, end } = self.range;
+        let middle = start.midpoint(end);
+        let half = |range| Chunk { range, failures: self.failures };
+        let again = vec![half(start..middle), half(middle..end)];
+        Step { pauses: false, ..Step::new(start..start, start..start, again) }
+    }
+}
+
+impl Step {
+    fn new(finished: Range<usize>, given_up: Range<usize>, again: Vec<Chunk>) -> Self {
+        let pauses = !again.is_empty();
+        Self { finished, given_up, again, pauses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy =
+        RetryPolicy { bisects_on_error: true, maximum_retries: Some(2), maximum_record_age: None };
+
+    fn chunk(range: Range<usize>, failures: u32) -> Chunk {
+        Chunk { range, failures }
+    }
+
+    #[test]
+    fn a_failed_batch_is_halved_at_once_and_in_order() {
+        let step = POLICY.after(&chunk(4..9, 1), Verdict::Failed);
+        assert_eq!(step.again, [chunk(4..6, 1), chunk(6..9, 1)]);
+        assert!(!step.pauses);
+        assert!(step.finished.is_empty() && step.given_up.is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_may_not_be_split_is_tried_again_as_it_is() {
+        let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
+        let step = policy.after(&chunk(0..5, 0), Verdict::Failed);
+        assert_eq!(step.again, [chunk(0..5, 1)]);
+        assert!(step.pauses);
+    }
+
+    #[test]
+    fn a_record_is_given_up_after_its_last_retry() {
+        assert_eq!(POLICY.after(&chunk(3..4, 1), Verdict::Failed).again, [chunk(3..4, 2)]);
+        let step = POLICY.after(&chunk(3..4, 2), Verdict::Failed);
+        assert_eq!(step.given_up, 3..4);
+        assert!(step.again.is_empty());
+    }
+
+    #[test]
+    fn retries_without_end_never_give_up() {
+        let policy = RetryPolicy { maximum_retries: None, ..POLICY };
+        let step = policy.after(&chunk(0..1, u32::MAX), Verdict::Failed);
+        assert!(step.given_up.is_empty());
+    }
+
+    #[test]
+    fn what_lies_before_the_checkpoint_is_done() {
+        let step = POLICY.after(&chunk(0..5, 2), Verdict::FailedFrom(2));
+        assert_eq!(step.finished, 0..2);
+        assert_eq!(step.again, [chunk(2..5, 1)]);
+    }
+
+    #[test]
+    fn only_the_reported_record_is_given_up() {
+        let step = POLICY.after(&chunk(2..5, 2), Verdict::FailedFrom(2));
+        assert_eq!(step.given_up, 2..3);
+        assert_eq!(step.again, [chunk(3..5, 0)]);
+    }
+
+    #[test]
+    fn the_whole_rest_is_given_up_where_batches_are_not_split() {
+        let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
+        let step = policy.after(&chunk(2..5, 2), Verdict::FailedFrom(2));
+        assert_eq!(step.given_up, 2..5);
+        assert!(step.again.is_empty());
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_is_halved_down_to_the_record_that_is() {
+        let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
+        assert_eq!(policy.after(&chunk(0..2, 0), Verdict::TooLarge).again.len(), 2);
+        assert_eq!(policy.after(&chunk(1..2, 0), Verdict::TooLarge).given_up, 1..2);
+    }
+
+    #[test]
+    fn records_expire_from_the_front_and_never_without_a_time() {
+        let policy =
+            RetryPolicy { maximum_record_age: Some(Duration::from_secs(60)), ..POLICY };
+        let record = |timestamp_ms| Record {
+            offset: 0,
+            timestamp_ms,
+            key: None,
+            json: String::new(),
+        };
+        let records = [record(1_000), record(39_999), record(40_000), record(1_000)];
+        assert_eq!(policy.expired(&records, 100_000), 2);
+        assert_eq!(policy.expired(&[record(-1)], 100_000), 0);
+        assert_eq!(POLICY.expired(&records, 100_000), 0);
+    }
+}

@@ -1,0 +1,58 @@
+//! How does a failed invocation look to its caller? As Lambda words it.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use serde_json::json;
+
+/// The error of an invocation, as the JSON that the Invoke API answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure(pub(super) Bytes);
+
+impl Failure {
+    fn new(error_type: &str, message: &str) -> Self {
+        let body = json!({ "errorType": error_type, "errorMessage": message });
+        Self(body.to_string().into())
+    }
+
+    /// The invocation took longer than the function may.
+    pub(super) fn timed_out(request_id: &str, timeout: Duration) -> Self {
+        let message = format!(
+            "RequestId: {request_id} Error: Task timed out after {}.{:02} seconds",
+            timeout.as_secs(),
+            timeout.subsec_millis() / 10
+        );
+        Self::new("Sandbox.Timedout", &message)
+    }
+
+    /// The process ended before it answered.
+    pub(super) fn exited(request_id: &str, how: &str) -> Self {
+        let message = format!("RequestId: {request_id} Error: Runtime exited with error: {how}");
+        Self::new("Runtime.ExitError", &message)
+    }
+
+    /// The answer is larger than Lambda passes on.
+    pub(super) fn answer_too_large(limit: usize) -> Self {
+        let message =
+            format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+        Self::new("Function.ResponseSizeTooLarge", &message)
+    }
+
+    /// The host ends while the invocation waits.
+    pub(super) fn stopping() -> Self {
+        Self::new("Runtime.ExitError", "The function host is being stopped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_names_its_limit_as_lambda_does() {
+        let Failure(body) = Failure::timed_out("id", Duration::from_millis(2_500));
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("Task timed out after 2.50 seconds"), "{text}");
+        assert!(text.contains("Sandbox.Timedout"), "{text}");
+    }
+}

@@ -1,0 +1,223 @@
+//! How is one event after the other handed to a process, and the process replaced when it dies?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::failure::Failure;
+use super::pool::{Invocation, Pool};
+use super::process::{Assignment, Message, Process};
+
+/// Longest that a process may take until it asks for its first event.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The pause before a process is started again that ended while it started; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// One place for a process: at most one runs here at a time.
+pub(super) struct Slot {
+    pool: Arc<Pool>,
+    mailbox: mpsc::UnboundedReceiver<Invocation>,
+    address: mpsc::UnboundedSender<Invocation>,
+    process: Option<Process>,
+    failed_starts: u32,
+}
+
+/// Why there is no process to hand an event to.
+enum StartFailure {
+    /// It told the Runtime API why.
+    Told(Bytes),
+    /// It ended, in these words.
+    Ended(String),
+}
+
+impl StartFailure {
+    fn message(&self) -> String {
+        match self {
+            Self::Told(body) => String::from_utf8_lossy(body).into_owned(),
+            Self::Ended(how) => how.clone(),
+        }
+    }
+
+    fn into_failure(self, request_id: &str) -> Failure {
+        match self {
+            Self::Told(body) => Failure(body),
+            Self::Ended(how) => Failure::exited(request_id, &how),
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        let (address, mailbox) = mpsc::unbounded_channel();
+        Self { pool, mailbox, address, process: None, failed_starts: 0 }
+    }
+
+    /// Works through the first event and all that follow.
+    pub(super) async fn run(mut self, first: Invocation) {
+        let mut next = Some(first);
+        loop {
+            let invocation = match next.take() {
+                Some(invocation) => invocation,
+                None => self.idle().await,
+            };
+            let answer = self.invoke(&invocation.request_id, invocation.event).await;
+            // Whoever asked may have gone away.
+            invocation.answer.send(answer).ok();
+            next = self.pool.next_or_idle(&self.address);
+        }
+    }
+
+    /// Starts a process, then waits for events.
+    pub(super) async fn warm(mut self, ready: oneshot::Sender<Result<(), String>>) {
+        let started = self.ensure_process().await.map_err(|failure| failure.message());
+        // Whoever asked may have gone away.
+        ready.send(started).ok();
+        let first = match self.pool.next_or_idle(&self.address) {
+            Some(invocation) => invocation,
+            None => self.idle().await,
+        };
+        self.run(first).await;
+    }
+
+    /// Waits for an event, and takes note when the idle process ends meanwhile.
+    async fn idle(&mut self) -> Invocation {
+        loop {
+            let Some(process) = &mut self.process else {
+                if let Some(invocation) = self.mailbox.recv().await {
+                    return invocation;
+                }
+                continue;
+            };
+            tokio::select! {
+                Some(invocation) = self.mailbox.recv() => return invocation,
+                _ = process.exited() => self.drop_process(),
+            }
+        }
+    }
+
+    async fn invoke(&mut self, request_id: &str, event: Bytes) -> Result<Bytes, Failure> {
+        self.ensure_process().await.map_err(|failure| failure.into_failure(request_id))?;
+        let Some(process) = &mut self.process else { return Err(Failure::stopping()) };
+        let limit = self.pool.function.timeout;
+        let deadline = Instant::now() + limit;
+        let assignment = Assignment {
+            request_id: request_id.to_owned(),
+            event,
+            deadline_ms: milliseconds_from_now(limit),
+        };
+        // A process that has just ended is noticed below.
+        process.assignments.send(assignment).ok();
+        let exited = process.exited();
+        tokio::pin!(exited);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(message) = process.messages.recv() => match message {
+                    Message::Returned { request_id: id, body } if id == request_id => {
+                        return Ok(body);
+                    }
+                    Message::Failed { request_id: id, body } if id == request_id => {
+                        return Err(Failure(body));
+                    }
+                    _ => {}
+                },
+                how = &mut exited => break Failure::exited(request_id, &how),
+                () = sleep_until(deadline) => break Failure::timed_out(request_id, limit),
+            }
+        };
+        self.kill_process().await;
+        Err(ended)
+    }
+
+    /// Has a process that asks for events, a new one if need be.
+    async fn ensure_process(&mut self) -> Result<(), StartFailure> {
+        if self.process.is_some() {
+            return Ok(());
+        }
+        if self.failed_starts > 0 {
+            let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(10));
+            sleep(doubled.min(LONGEST_PAUSE)).await;
+        }
+        match self.start_process().await {
+            Ok(process) => {
+                self.failed_starts = 0;
+                self.process = Some(process);
+                Ok(())
+            }
+            Err(failure) => {
+                self.failed_starts = self.failed_starts.saturating_add(1);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn start_process(&self) -> Result<Process, StartFailure> {
+        let pool = &self.pool;
+        let mut process = pool.start_process().map_err(|error| {
+            let executable = pool.function.executable.display();
+            StartFailure::Ended(format!("{executable} cannot be run: {error}"))
+        })?;
+        let ready = timeout(READY_WITHIN, first_message(&mut process)).await;
+        let failure = match ready {
+            Ok(Ok(())) => return Ok(process),
+            Ok(Err(failure)) => failure,
+            Err(_) => StartFailure::Ended(format!(
+                "it asked for no event within {} s",
+                READY_WITHIN.as_secs()
+            )),
+        };
+        if let Some(session) = pool.session(process.number) {
+            session.kill().await;
+        }
+        pool.forget_process(process.number);
+        Err(match failure {
+            StartFailure::Ended(how) => {
+                let words = pool.log.last_words();
+                StartFailure::Ended(format!("{how}\n{words}").trim_end().to_owned())
+            }
+            told @ StartFailure::Told(_) => told,
+        })
+    }
+
+    async fn kill_process(&mut self) {
+        if let Some(process) = &self.process
+            && let Some(session) = self.pool.session(process.number)
+        {
+            session.kill().await;
+        }
+        self.drop_process();
+    }
+
+    fn drop_process(&mut self) {
+        if let Some(process) = self.process.take() {
+            self.pool.forget_process(process.number);
+        }
+    }
+}
+
+/// Waits until the process asks for an event, or tells or shows that it never will.
+async fn first_message(process: &mut Process) -> Result<(), StartFailure> {
+    let exited = process.exited();
+    tokio::pin!(exited);
+    loop {
+        tokio::select! {
+            biased;
+            Some(message) = process.messages.recv() => match message {
+                Message::Ready => return Ok(()),
+                Message::InitFailed { body } => return Err(StartFailure::Told(body)),
+                Message::Returned { .. } | Message::Failed { .. } => {}
+            },
+            how = &mut exited => return Err(StartFailure::Ended(how)),
+        }
+    }
+}
+
+fn milliseconds_from_now(duration: Duration) -> u64 {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let duration = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    u64::try_from(now.saturating_add(duration)).unwrap_or(u64::MAX)
+}

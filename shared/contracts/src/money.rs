@@ -1,0 +1,113 @@
+//! Exact amounts of money, read from the digits that were sent.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde_json::Number;
+
+/// An exact decimal amount; never a float.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Money(Decimal);
+
+impl Money {
+    /// Reads the amount from the digits of a JSON number.
+    ///
+    /// `None` where the number has more digits than can be kept exactly (28).
+    #[must_use]
+    pub fn from_number(number: &Number) -> Option<Self> {
+        Self::from_text(number.as_str())
+    }
+
+    /// Reads the amount from text such as `99.98` or `1e3`; `None` where it is no exact amount.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let exact = if text.contains(['e', 'E']) {
+            Decimal::from_scientific(text).ok().filter(|_| has_few_digits(text))
+        } else {
+            Decimal::from_str_exact(text).ok()
+        };
+        exact.map(|amount| Self(amount.normalize()))
+    }
+
+    /// Whether the amount is above zero.
+    #[must_use]
+    pub fn is_above_zero(self) -> bool {
+        self.0 > Decimal::ZERO
+    }
+
+    /// Digits behind the point that the amount needs: 2 for 99.98, 0 for 100.00.
+    #[must_use]
+    pub fn decimals(self) -> u32 {
+        self.0.scale()
+    }
+
+    /// The sum, or `None` where it no longer fits.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(|sum| Self(sum.normalize()))
+    }
+
+    /// The difference, or `None` where it no longer fits.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(|difference| Self(difference.normalize()))
+    }
+}
+
+/// Whether the digits before the exponent can be kept exactly; `from_scientific` rounds longer ones.
+fn has_few_digits(text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    mantissa.chars().filter(char::is_ascii_digit).count() <= 28
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn money(text: &str) -> Option<Money> {
+        Money::from_number(&serde_json::from_str(text).expect("a JSON number"))
+    }
+
+    #[test]
+    fn an_amount_is_read_from_its_digits() {
+        assert_eq!(money("0.1").unwrap().checked_add(money("0.2").unwrap()), money("0.3"));
+        assert_eq!(money("1e3"), money("1000"));
+        assert_eq!(money("100.00").unwrap().decimals(), 0);
+        assert_eq!(money("99.980").unwrap().decimals(), 2);
+        assert!(!money("-0.01").unwrap().is_above_zero());
+        assert!(!money("0.00").unwrap().is_above_zero());
+    }
+
+    #[test]
+    fn an_amount_that_would_be_rounded_is_refused() {
+        assert_eq!(money("123456789012345678901234567890"), None);
+        assert_eq!(money("0.12345678901234567890123456789012"), None);
+        assert_eq!(money("1.23456789012345678901234567890123e2"), None);
+        assert_eq!(money("1e400"), None);
+        assert_eq!(money("1e-40"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn taking_away_what_was_added_gives_the_same_amount(a in 0_i64.., b in 0_i64.., scale in 0_u32..10) {
+            let amount = Money(Decimal::new(a, scale));
+            let other = Money(Decimal::new(b, 2));
+            let sum = amount.checked_add(other).expect("the sum fits");
+            prop_assert_eq!(sum.checked_sub(other), Some(amount));
+        }
+
+        #[test]
+        fn an_amount_reads_back_from_its_own_text(units in any::<i64>(), scale in 0_u32..19) {
+            let amount = Money(Decimal::new(units, scale).normalize());
+            prop_assert_eq!(Money::from_text(&amount.to_string()), Some(amount));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Works through one batch: read, decide, store once, publish, answer.
+//!
+//! Records of one order are handled one after the other, different orders side by side. Whatever
+//! was stored is published, and only what is published counts as done.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use contracts::Envelope;
+use futures::{StreamExt, stream};
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use crate::{
+    Clients, Clock, Decision, Publication, Publisher, Put, Retry, Stage, Store,
+    batch::BatchResponse,
+    decision::AnyStage,
+    incoming::{self, Content, Incoming, UnknownTopic},
+    outcome::{self, Decided, Outcome, Stamp},
+    publisher::DELIVERY_TIMEOUT,
+    record::KafkaEvent,
+    retry::retry_until,
+    row,
+};
+
+/// Orders of one batch that are worked on side by side; each holds a connection to DynamoDB.
+const ORDERS_AT_ONCE: usize = 32;
+
+/// What remains for answering once the last event is delivered.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+/// Runs the stages of one function.
+pub struct Engine {
+    stages: Vec<Box<dyn AnyStage>>,
+    store: Store,
+    publisher: Publisher,
+    clock: Clock,
+    row_ttl: SignedDuration,
+    reports_batch_item_failures: bool,
+}
+
+/// A batch that the mapping has to deliver again as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The mapping fires the wrong function.
+    #[error(transparent)]
+    UnknownTopic(#[from] UnknownTopic),
+    /// Records failed, and the mapping would take their list for success.
+    #[error(
+        "{0} of the records failed, and the mapping does not read partial responses: \
+         the whole batch has to be delivered again"
+    )]
+    NotReportable(usize),
+}
+
+/// What a record came to: nothing to publish, an event to publish, or trouble.
+type Handled = Result<Option<Publication>, Retry>;
+
+impl Engine {
+    /// An engine without stages.
+    #[must_use]
+    pub fn new(clients: &Clients) -> Self {
+        Self {
+            stages: Vec::new(),
+            store: clients.store.clone(),
+            publisher: clients.publisher.clone(),
+            clock: clients.clock,
+            row_ttl: clients.row_ttl,
+            reports_batch_item_failures: clients.reports_batch_item_failures,
+        }
+    }
+
+    /// The engine with one more stage.
+    #[must_use]
+    pub fn with(mut self, stage: impl Stage) -> Self {
+        self.stages.push(Box::new(stage));
+        self
+    }
+
+    /// Works through a batch and says which of its records are to be delivered again.
+    ///
+    /// `deadline` is when the process may be stopped.
+    ///
+    /// # Errors
+    /// When the whole batch has to be delivered again.
+    pub async fn handle(
+        &self,
+        event: &KafkaEvent,
+        deadline: Instant,
+    ) -> Result<BatchResponse, BatchError> {
+        let batch = incoming::read(event, &self.stages)?;
+        let handled = self.decide_all(&batch, decide_until(Instant::now(), deadline)).await;
+        let results = self.publish_all(handled).await;
+        let mut answer = Vec::with_capacity(batch.len());
+        for (incoming, result) in batch.iter().zip(results) {
+            if let Err(trouble) = &result {
+                log_trouble(incoming, trouble);
+            }
+            answer.push((incoming.identifier.clone(), result.is_err()));
+        }
+        let response = BatchResponse::from_results(answer);
+        if !response.is_success() && !self.reports_batch_item_failures {
+            return Err(BatchError::NotReportable(response.batch_item_failures.len()));
+        }
+        Ok(response)
+    }
+
+    /// Decides about every record; the results stand in the order of the batch.
+    async fn decide_all(&self, batch: &[Incoming<'_>], until: Instant) -> Vec<Handled> {
+        let mut orders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, incoming) in batch.iter().enumerate() {
+            orders.entry(incoming.order_key()).or_default().push(index);
+        }
+        let mut handled: Vec<(usize, Handled)> = stream::iter(orders.into_values())
+            .map(|indexes| self.decide_order(batch, indexes, until))
+            .buffer_unordered(ORDERS_AT_ONCE)
+            .flat_map(stream::iter)
+            .collect()
+            .await;
+        handled.sort_by_key(|(index, _)| *index);
+        handled.into_iter().map(|(_, handled)| handled).collect()
+    }
+
+    /// Decides about the records of one order, in their order; after trouble the rest has to wait.
+    async fn decide_order(
+        &self,
+        batch: &[Incoming<'_>],
+        indexes: Vec<usize>,
+        until: Instant,
+    ) -> Vec<(usize, Handled)> {
+        let mut results = Vec::with_capacity(indexes.len());
+        let mut in_trouble = false;
+        for index in indexes {
+            let result = match batch.get(index) {
+                Some(incoming) if !in_trouble => retry_until(until, || self.decide(incoming)).await,
+                _ => Err(Retry::out_of_time("waiting for an earlier record of the order")),
+            };
+            in_trouble = result.is_err();
+            results.push((index, result));
+        }
+        results
+    }
+
+    async fn decide(&self, incoming: &Incoming<'_>) -> Handled {
+        match &incoming.content {
+            Content::PassedBy => {
+                outcome::log(incoming, None, Outcome::Ignored);
+                Ok(None)
+            }
+            Content::Poison(poison) => match outcome::reported(incoming, poison, self.stamp())? {
+                Some(report) => self.store_once(incoming, None, report).await,
+                None => {
+                    outcome::log(incoming, None, Outcome::Poison(poison.malformed.reason.code));
+                    Ok(None)
+                }
+            },
+            Content::Event(event) => {
+                let decision = incoming.stage.decide(event).await?;
+                let decided = self.decided(incoming, event, decision)?;
+                self.store_once(incoming, Some(event), decided).await
+            }
+        }
+    }
+
+    fn decided(
+        &self,
+        incoming: &Incoming<'_>,
+        event: &Envelope,
+        decision: Decision,
+    ) -> Result<Decided, Retry> {
+        outcome::decided(incoming.stage, event, &incoming.source, decision, self.stamp())
+    }
+
+    /// Puts the row if there is none, and hands on the event of whichever row is there then.
+    async fn store_once(
+        &self,
+        incoming: &Incoming<'_>,
+        event: Option<&Envelope>,
+        decided: Decided,
+    ) -> Handled {
+        let mut decided = decided;
+        let mut put = self.store.put_once(&decided.row, &decided.effects).await?;
+        if let (Put::Refused(reasons), Some(event)) = (&put, event) {
+            let reason = contracts::FailureReason::merge(reasons.iter().cloned())
+                .ok_or_else(|| Retry::out_of_time("learning what was refused"))?;
+            decided = self.decided(incoming, event, Decision::Reject(reason))?;
+            put = self.store.put_once(&decided.row, &decided.effects).await?;
+        }
+        let (row, came_to) = match put {
+            Put::Stored => (decided.row, decided.outcome),
+            Put::AlreadyStored(stored) if stored.digest == decided.row.digest => {
+                (*stored, Outcome::Redelivered)
+            }
+            Put::AlreadyStored(stored) => (*stored, Outcome::Conflicting),
+            Put::Refused(_) => {
+                return Err(Retry::out_of_time("storing a row that nothing can refuse"));
+            }
+        };
+        outcome::log(incoming, event, came_to);
+        Ok(match row.content {
+            row::Content::Event(event) => {
+                Some(Publication { event, traceparent: incoming.traceparent.clone() })
+            }
+            row::Content::Result(_) => None,
+        })
+    }
+
+    /// Publishes what was decided; the results stand in the order of the batch.
+    async fn publish_all(&self, handled: Vec<Handled>) -> Vec<Result<(), Retry>> {
+        let mut results = Vec::with_capacity(handled.len());
+        let (mut publications, mut places) = (Vec::new(), Vec::new());
+        for (place, handled) in handled.into_iter().enumerate() {
+            match handled {
+                Ok(Some(publication)) => {
+                    publications.push(publication);
+                    places.push(place);
+                    results.push(Ok(()));
+                }
+                Ok(None) => results.push(Ok(())),
+                Err(trouble) => results.push(Err(trouble)),
+            }
+        }
+        let published = self.publisher.publish(&publications).await;
+        for (place, result) in places.into_iter().zip(published) {
+            if let Some(slot) = results.get_mut(place) {
+                *slot = result;
+            }
+        }
+        results
+    }
+
+    fn stamp(&self) -> Stamp {
+        let now = (self.clock)();
+        let expires_at = now.as_second().saturating_add(self.row_ttl.as_secs());
+        Stamp { now, expires_at }
+    }
+}
+
+/// Until when to decide, so that what was decided can still be published and answered for; at the
+/// least half of the time that is left.
+fn decide_until(now: Instant, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    now + left.saturating_sub(DELIVERY_TIMEOUT + ANSWER_MARGIN).max(left / 2)
+}
+
+fn log_trouble(incoming: &Incoming<'_>, trouble: &Retry) {
+    tracing::warn!(
+        orderId = incoming.order_key(),
+        stage = incoming.stage.name().name(),
+        topic = incoming.source.topic,
+        partition = incoming.source.partition,
+        offset = incoming.source.offset,
+        outcome = "retried",
+        error = trouble.chain(),
+        "to be delivered again"
+    );
+}

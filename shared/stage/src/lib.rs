@@ -1,0 +1,43 @@
+//! The engine that runs every stage of the order workflow which a Kafka topic fires.
+//!
+//! The guarantee: the effect of a stage on an order happens once, however often its event is
+//! delivered and wherever the process stops. It rests on one row for each order and stage, put only
+//! where there is none, together with everything the decision changes in DynamoDB, and holding the
+//! exact bytes of the event to publish:
+//!
+//! ```text
+//! record ──► decode ──► decide ──► put row IF none for (orderId, stage) ──► publish its event ──► done
+//!                                       │ there is one                            ▲
+//!                                       └────────────── the stored row ───────────┘
+//! stopped before the put:    nothing happened, the redelivery starts afresh
+//! stopped before publishing: the redelivery finds the row and publishes the event in it
+//! stopped after publishing:  the redelivery publishes the same bytes again
+//! ```
+//!
+//! It does not hold for effects outside DynamoDB; those need an idempotency key of their own, for
+//! which the order id serves. Proved by `a_kill_between_write_and_publish_loses_and_doubles_nothing`.
+//!
+//! Reading order: [`decision`] (what a stage says), [`engine`] (one batch, start to end),
+//! [`record`], [`row`], [`store`], [`publisher`], [`batch`], [`settings`], [`function`].
+
+pub mod batch;
+pub mod decision;
+pub mod engine;
+pub mod function;
+mod incoming;
+mod outcome;
+pub mod publisher;
+pub mod record;
+pub mod retry;
+pub mod row;
+pub mod settings;
+pub mod store;
+
+pub use decision::{Accept, Decision, Effect, Publishes, Stage};
+pub use engine::Engine;
+pub use function::{Clients, Clock};
+pub use publisher::{Publication, Publisher};
+pub use retry::Retry;
+pub use row::{Content, Digest, Row};
+pub use settings::{Environment, Settings, SettingsError};
+pub use store::{Put, Store};

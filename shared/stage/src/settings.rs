@@ -1,0 +1,161 @@
+//! What a function needs to be told, read once, with every fault named at once.
+
+use std::{collections::HashMap, fmt};
+
+use jiff::SignedDuration;
+
+/// What every function needs to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the brokers are: host:port, with commas between several.
+    pub kafka_bootstrap_servers: String,
+    /// The table of the stages' rows.
+    pub orders_table: String,
+    /// How long a row is kept; longer than the topics keep their records.
+    pub row_ttl: SignedDuration,
+    /// Whether the mapping reads partial responses; if not, a failure fails the whole batch.
+    pub reports_batch_item_failures: bool,
+}
+
+impl Settings {
+    /// Reads what every function needs.
+    pub fn read(environment: &mut Environment) -> Self {
+        let days = environment.whole_number("ROW_TTL_DAYS", "30", 1..=3_650);
+        Self {
+            kafka_bootstrap_servers: environment.text("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+            orders_table: environment.text("ORDERS_TABLE", "OrdersTable"),
+            row_ttl: SignedDuration::from_hours(24 * i64::from(days)),
+            reports_batch_item_failures: environment
+                .optional("FUNCTION_RESPONSE_TYPES", "ReportBatchItemFailures"),
+        }
+    }
+}
+
+/// The variables of the process, and what was wrong with those that were read.
+#[derive(Debug)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+    faults: Vec<String>,
+}
+
+/// Everything that is missing or malformed among the settings.
+///
+/// Reads the same in `Debug`, because that is what a failing `main` prints.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the settings are not complete:\n  {}", faults.join("\n  "))]
+pub struct SettingsError {
+    faults: Vec<String>,
+}
+
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Environment {
+    /// Variables by name; in a function, those of its process.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { variables: variables.into_iter().collect(), faults: Vec::new() }
+    }
+
+    /// A text that must be there; empty where it is not, which [`Self::check`] reports.
+    pub fn text(&mut self, name: &str, example: &str) -> String {
+        match self.variables.get(name).map(|value| value.trim()) {
+            Some(value) if !value.is_empty() => value.to_owned(),
+            _ => {
+                self.faults.push(format!("{name} is not set; for example {name}={example}"));
+                String::new()
+            }
+        }
+    }
+
+    /// A whole number that must be there and in range; the lowest where it is not.
+    pub fn whole_number(
+        &mut self,
+        name: &str,
+        example: &str,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> u32 {
+        let known_faults = self.faults.len();
+        let text = self.text(name, example);
+        match text.parse() {
+            Ok(number) if range.contains(&number) => return number,
+            _ if self.faults.len() > known_faults => {}
+            _ => self.faults.push(format!(
+                "{name} is {text:?}, but must be a whole number from {} to {}; \
+                 for example {name}={example}",
+                range.start(),
+                range.end()
+            )),
+        }
+        *range.start()
+    }
+
+    /// Whether a variable that may be left out says this one word.
+    pub fn optional(&mut self, name: &str, word: &str) -> bool {
+        match self.variables.get(name).map(|value| value.trim()) {
+            None | Some("") => false,
+            Some(value) if value == word => true,
+            Some(value) => {
+                self.faults
+                    .push(format!("{name} is {value:?}, but may only be {word} or left out"));
+                false
+            }
+        }
+    }
+
+    /// Passes on what was read, unless something was wrong.
+    ///
+    /// # Errors
+    /// Every fault of every variable that was read.
+    pub fn check<T>(&self, read: T) -> Result<T, SettingsError> {
+        if self.faults.is_empty() {
+            Ok(read)
+        } else {
+            Err(SettingsError { faults: self.faults.clone() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::new(
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    #[test]
+    fn everything_that_is_missing_or_wrong_is_named_at_once() {
+        let mut environment = environment(&[
+            ("ROW_TTL_DAYS", "a month"),
+            ("FUNCTION_RESPONSE_TYPES", "true"),
+            ("ORDERS_TABLE", " "),
+        ]);
+        let settings = Settings::read(&mut environment);
+        assert_eq!(
+            environment.check(settings).unwrap_err().to_string(),
+            "the settings are not complete:\n  \
+             ROW_TTL_DAYS is \"a month\", but must be a whole number from 1 to 3650; for example ROW_TTL_DAYS=30\n  \
+             KAFKA_BOOTSTRAP_SERVERS is not set; for example KAFKA_BOOTSTRAP_SERVERS=localhost:9092\n  \
+             ORDERS_TABLE is not set; for example ORDERS_TABLE=OrdersTable\n  \
+             FUNCTION_RESPONSE_TYPES is \"true\", but may only be ReportBatchItemFailures or left out"
+        );
+    }
+
+    #[test]
+    fn complete_settings_are_read() {
+        let mut environment = environment(&[
+            ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+            ("ORDERS_TABLE", "orders"),
+            ("ROW_TTL_DAYS", "30"),
+        ]);
+        let settings = Settings::read(&mut environment);
+        let settings = environment.check(settings).unwrap();
+        assert_eq!(settings.row_ttl, SignedDuration::from_hours(720));
+        assert!(!settings.reports_batch_item_failures);
+    }
+}
