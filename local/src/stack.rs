@@ -1,1 +1,280 @@
-//! Placeholder.
+//! How do the parts become a running system? As the template declares it, each part embedded or
+//! outside.
+//!
+//! Parts start in the order of who needs whom and stop in the reverse, so that an invocation under
+//! way can still publish, store and be marked done.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::aws_settings::AwsSettings;
+use crate::binaries::{self, BinariesError};
+use crate::broker::{Broker, BrokerError};
+use crate::database::{Database, DatabaseError};
+use crate::event_source_mapping::{EventSourceMapping, MappingError};
+use crate::function_host::{FunctionHost, HostError, HostedFunction};
+use crate::http_api::{HttpApi, HttpApiError, HttpApiPort};
+use crate::invoke::InvokeClient;
+use crate::template::{Function, Setting, Template, TemplateError};
+
+/// What is to be started, and what is up already.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    /// The template.
+    pub template: PathBuf,
+    /// Addresses of a Kafka broker to use instead of the embedded one.
+    pub kafka: Option<String>,
+    /// URL of a DynamoDB to use instead of the embedded one.
+    pub dynamodb: Option<String>,
+    /// URL of an Invoke API to use instead of hosting the functions.
+    pub lambda: Option<String>,
+    /// Port of the HTTP API; 0 takes any that is free.
+    pub port: u16,
+    /// What the names of the tables start with.
+    pub table_prefix: String,
+    /// Most processes of one function, and most invocations of one mapping at a time.
+    pub processes: usize,
+    /// Folder of ready-made functions; without it they are built.
+    pub function_dir: Option<PathBuf>,
+    /// Folder for the functions' logs.
+    pub log_dir: PathBuf,
+    /// The URL of DynamoDB that functions are told, where it is another, such as a proxy's.
+    pub function_dynamodb: Option<String>,
+    /// Further environment variables of the functions, which win over the template's.
+    pub function_env: Vec<(String, String)>,
+    /// Region and credentials.
+    pub aws: AwsSettings,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self {
+            template: PathBuf::from("template.yaml"),
+            kafka: None,
+            dynamodb: None,
+            lambda: None,
+            port: 0,
+            table_prefix: String::new(),
+            processes: 2,
+            function_dir: None,
+            log_dir: PathBuf::from("target/local-logs"),
+            function_dynamodb: None,
+            function_env: Vec::new(),
+            aws: AwsSettings::default(),
+        }
+    }
+}
+
+/// A running stack.
+pub struct Stack {
+    /// What was started.
+    pub template: Template,
+    /// The broker.
+    pub broker: Broker,
+    /// The database.
+    pub database: Database,
+    /// The host of the functions; `None` where they are invoked elsewhere.
+    pub functions: Option<FunctionHost>,
+    /// The mappings, by logical id.
+    pub mappings: BTreeMap<String, EventSourceMapping>,
+    http_api: Option<HttpApi>,
+    invoke: InvokeClient,
+    aws: AwsSettings,
+}
+
+/// Why a stack does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The HTTP API.
+    #[error(transparent)]
+    HttpApi(#[from] HttpApiError),
+    /// The executables.
+    #[error(transparent)]
+    Binaries(#[from] BinariesError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The functions.
+    #[error(transparent)]
+    Functions(#[from] HostError),
+    /// A mapping.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+}
+
+impl Stack {
+    /// Starts everything that the template declares, and returns once it takes orders.
+    ///
+    /// # Errors
+    /// [`StartError`] names the first part that does not start, and what to do.
+    pub async fn start(options: StackOptions) -> Result<Self, StartError> {
+        let template = Template::read(&options.template)?;
+        // What a person can get wrong comes first, before anything takes time.
+        let port = HttpApiPort::take(options.port).await?;
+        let executables = match options.lambda {
+            None => executables(&options, &template).await?,
+            Some(_) => BTreeMap::new(),
+        };
+        let broker = match &options.kafka {
+            None => Broker::embedded()?,
+            Some(servers) => Broker::outside(servers).await?,
+        };
+        broker.create_topics(&template.topics).await?;
+        let prefix = &options.table_prefix;
+        let database = match &options.dynamodb {
+            None => Database::embedded(&options.aws, prefix).await?,
+            Some(url) => Database::outside(url, &options.aws, prefix),
+        };
+        database.create_tables(&template.tables).await?;
+        let mut stack = Self {
+            invoke: InvokeClient::new(options.lambda.as_deref().unwrap_or_default()),
+            template,
+            broker,
+            database,
+            functions: None,
+            mappings: BTreeMap::new(),
+            http_api: None,
+            aws: options.aws.clone(),
+        };
+        if options.lambda.is_none() {
+            let host = stack.host(&options, &executables).await?;
+            stack.invoke = InvokeClient::new(&host.url());
+            stack.functions = Some(host);
+        }
+        stack.http_api = stack
+            .template
+            .http_function()
+            .map(|function| port.serve(stack.invoke.clone(), function.name.clone()));
+        stack.start_mappings(options.processes).await?;
+        Ok(stack)
+    }
+
+    async fn host(
+        &self,
+        options: &StackOptions,
+        executables: &BTreeMap<String, PathBuf>,
+    ) -> Result<FunctionHost, StartError> {
+        let functions = self.template.functions.iter().filter_map(|function| {
+            let executable = executables.get(&function.name.binary)?;
+            let mut environment = self.function_environment(function);
+            if let Some(url) = &options.function_dynamodb {
+                environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
+            }
+            environment.extend(options.function_env.iter().cloned());
+            Some(HostedFunction {
+                name: function.name.binary.clone(),
+                executable: executable.clone(),
+                timeout: function.timeout,
+                memory_mb: function.memory_mb,
+                environment: environment.into_iter().collect(),
+            })
+        });
+        let functions = functions.collect();
+        Ok(FunctionHost::start(functions, options.processes, &options.log_dir).await?)
+    }
+
+    async fn start_mappings(&mut self, concurrency: usize) -> Result<(), StartError> {
+        let servers = self.broker.bootstrap_servers();
+        let starts = self.template.mappings.iter().map(|mapping| {
+            EventSourceMapping::start(mapping.clone(), servers, self.invoke.clone(), concurrency)
+        });
+        for mapping in futures::future::join_all(starts).await {
+            let mapping = mapping?;
+            self.mappings.insert(mapping.declaration().logical_id.clone(), mapping);
+        }
+        Ok(())
+    }
+
+    /// Where the HTTP API is served; `None` where no function answers HTTP.
+    #[must_use]
+    pub fn api_url(&self) -> Option<String> {
+        self.http_api.as_ref().map(HttpApi::url)
+    }
+
+    /// The URL of the Invoke API.
+    #[must_use]
+    pub fn invoke_url(&self) -> &str {
+        self.invoke.url()
+    }
+
+    /// A client of the Invoke API.
+    #[must_use]
+    pub fn invoke_client(&self) -> &InvokeClient {
+        &self.invoke
+    }
+
+    /// The name of the table with this logical id.
+    #[must_use]
+    pub fn table(&self, logical_id: &str) -> String {
+        self.database.table_name(logical_id)
+    }
+
+    /// Everything that a function run elsewhere, or a client of the stack, needs to know.
+    ///
+    /// Where functions give one variable different values, the first function's is taken.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = BTreeMap::new();
+        for function in self.template.functions.iter().rev() {
+            environment.extend(self.function_environment(function));
+        }
+        if let Some(url) = self.api_url() {
+            environment.insert("ORDER_API_URL".to_owned(), url);
+        }
+        let servers = self.broker.bootstrap_servers().to_owned();
+        environment.insert("KAFKA_BOOTSTRAP_SERVERS".to_owned(), servers);
+        environment
+    }
+
+    /// What the template and this stack tell a function.
+    fn function_environment(&self, function: &Function) -> BTreeMap<String, String> {
+        let settings = function.environment.iter().map(|(name, setting)| {
+            let value = match setting {
+                Setting::Text(text) => text.clone(),
+                Setting::BootstrapServers => self.broker.bootstrap_servers().to_owned(),
+                Setting::TableName(logical_id) => self.table(logical_id),
+            };
+            (name.clone(), value)
+        });
+        let mut environment: BTreeMap<_, _> = settings.collect();
+        environment.extend(self.aws.environment());
+        let endpoint = self.database.endpoint().to_owned();
+        environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), endpoint);
+        environment
+    }
+
+    /// Takes no more requests, lets what is under way come to its end, and stops all parts.
+    pub async fn stop(mut self) {
+        if let Some(http_api) = self.http_api.take() {
+            http_api.stop().await;
+        }
+        let mappings = std::mem::take(&mut self.mappings);
+        let stops = mappings.into_values().map(EventSourceMapping::stop);
+        futures::future::join_all(stops).await;
+        if let Some(functions) = self.functions.take() {
+            functions.stop().await;
+        }
+        self.database.stop().await;
+    }
+}
+
+async fn executables(
+    options: &StackOptions,
+    template: &Template,
+) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
+    let names: Vec<String> =
+        template.functions.iter().map(|function| function.name.binary.clone()).collect();
+    match &options.function_dir {
+        Some(directory) => binaries::ready_made(directory, &names),
+        None => {
+            let workspace = options.template.parent().filter(|path| !path.as_os_str().is_empty());
+            binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
+        }
+    }
+}

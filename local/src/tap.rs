@@ -1,1 +1,145 @@
-//! Placeholder.
+//! What has been written to the topics since the tap was opened?
+//!
+//! A reader of its own, without a consumer group: it takes nothing from anyone and leaves no trace.
+//! It reads from the end each partition had when it was opened, so it is opened before the first
+//! record that matters.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::TopicPartitionList;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{Headers, Message};
+use rdkafka::Offset;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::broker::Broker;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A record that was written while the tap was open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TapRecord {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// Milliseconds since the epoch; -1 without one.
+    pub timestamp_ms: i64,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub payload: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Reads along.
+pub struct Tap {
+    records: mpsc::UnboundedReceiver<TapRecord>,
+    reader: JoinHandle<()>,
+}
+
+/// Why a tap cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the topics at {servers} cannot be read: see whether they are there and the broker is up")]
+pub struct TapError {
+    servers: String,
+    #[source]
+    source: KafkaError,
+}
+
+impl Tap {
+    /// Opens a tap on these topics; whatever is written from here on will be read.
+    ///
+    /// # Errors
+    /// [`TapError`] when a topic cannot be read.
+    pub async fn start(broker: &Broker, topics: &[&str]) -> Result<Self, TapError> {
+        let servers = broker.bootstrap_servers().to_owned();
+        let failed = |source| TapError { servers: broker.bootstrap_servers().to_owned(), source };
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let assigned = tokio::task::spawn_blocking(move || assign(&servers, &topics));
+        let consumer =
+            assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
+        let (sender, records) = mpsc::unbounded_channel();
+        let reader = tokio::spawn(async move {
+            loop {
+                match consumer.recv().await {
+                    Ok(message) => {
+                        if sender.send(record(&message)).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => tracing::debug!(%error, "the client recovers by itself"),
+                }
+            }
+        });
+        Ok(Self { records, reader })
+    }
+
+    /// The next record, once there is one; records of one partition come in order.
+    ///
+    /// Cancelling loses nothing. `None` when the tap has ended.
+    pub async fn next(&mut self) -> Option<TapRecord> {
+        self.records.recv().await
+    }
+
+    /// The next record if it has been read already.
+    pub fn next_ready(&mut self) -> Option<TapRecord> {
+        self.records.try_recv().ok()
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Assigns all partitions at their ends, so that nothing is missed from here on. Blocks.
+fn assign(servers: &str, topics: &[String]) -> KafkaResult<StreamConsumer> {
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        // A group id is asked for by the client; with commits off it leaves no trace.
+        .set("group.id", "tap")
+        .set("client.id", "tap")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("fetch.wait.max.ms", "20")
+        .set("fetch.error.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .set("socket.timeout.ms", "10000")
+        .set_log_level(RDKafkaLogLevel::Critical)
+        .create()?;
+    let mut assignment = TopicPartitionList::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        for partition in partitions {
+            let (_, end) = consumer.fetch_watermarks(topic, partition.id(), ANSWER_WITHIN)?;
+            assignment.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
+        }
+    }
+    consumer.assign(&assignment)?;
+    Ok(consumer)
+}
+
+fn record(message: &impl Message) -> TapRecord {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    TapRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key().map(ToOwned::to_owned),
+        payload: message.payload().map(ToOwned::to_owned),
+        headers: headers
+            .map(|header| (header.key.to_owned(), header.value.map(ToOwned::to_owned)))
+            .collect(),
+    }
+}

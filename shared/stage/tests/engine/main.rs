@@ -58,7 +58,7 @@ async fn a_refused_effect_rejects_the_order_for_good() {
     assert_eq!(published[0], published[1]);
     let failed: Value = serde_json::from_str(&published[0].body).unwrap();
     assert_eq!(failed["eventType"], EventType::OrderInventoryFailed.name());
-    assert_eq!(failed["payload"]["failureReason"], "OUT_OF_STOCK: A has 1, B has none");
+    assert_eq!(failed["payload"]["failureReason"], "OUT_OF_STOCK: A has 1; B has none");
     assert_eq!(failed["payload"]["originalPayload"]["items"][0]["sku"], "A");
     assert_eq!(bench.available("A").await, "100");
 }

@@ -1,0 +1,197 @@
+//! How does an HTTP request look to a function? As API Gateway's payload format 2.0 has it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use axum::extract::Query;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+
+/// An event of payload format 2.0.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Event {
+    version: &'static str,
+    route_key: &'static str,
+    raw_path: String,
+    raw_query_string: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
+    headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    query_string_parameters: BTreeMap<String, String>,
+    request_context: RequestContext,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    is_base64_encoded: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    account_id: &'static str,
+    api_id: &'static str,
+    domain_name: String,
+    domain_prefix: &'static str,
+    http: Http,
+    request_id: String,
+    route_key: &'static str,
+    stage: &'static str,
+    time: String,
+    time_epoch: i64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Http {
+    method: String,
+    path: String,
+    protocol: String,
+    source_ip: String,
+    user_agent: String,
+}
+
+/// The event of a request.
+pub(super) fn of(parts: &Parts, body: &[u8], caller: SocketAddr, now: jiff::Timestamp) -> Event {
+    let (headers, cookies) = headers(parts);
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    let path = parts.uri.path().to_owned();
+    let (body, is_base64_encoded) = match str::from_utf8(body) {
+        Ok("") => (None, false),
+        Ok(text) => (Some(text.to_owned()), false),
+        Err(_) => (Some(BASE64_STANDARD.encode(body)), true),
+    };
+    Event {
+        version: "2.0",
+        route_key: "$default",
+        raw_path: path.clone(),
+        raw_query_string: parts.uri.query().unwrap_or_default().to_owned(),
+        request_context: RequestContext {
+            account_id: "000000000000",
+            api_id: "local",
+            domain_name: header("host"),
+            domain_prefix: "local",
+            http: Http {
+                method: parts.method.to_string(),
+                path,
+                protocol: format!("{:?}", parts.version),
+                source_ip: caller.ip().to_string(),
+                user_agent: header("user-agent"),
+            },
+            request_id: uuid::Uuid::new_v4().to_string(),
+            route_key: "$default",
+            stage: "$default",
+            time: now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
+            time_epoch: now.as_millisecond(),
+        },
+        query_string_parameters: query(parts),
+        cookies,
+        headers,
+        body,
+        is_base64_encoded,
+    }
+}
+
+/// Headers by lower-case name, values of one name joined by commas; cookies have their own list.
+fn headers(parts: &Parts) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    let mut cookies = Vec::new();
+    for (name, value) in &parts.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        if name == "cookie" {
+            cookies.extend(value.split("; ").map(ToOwned::to_owned));
+            continue;
+        }
+        join(&mut headers, name.as_str(), &value);
+    }
+    (headers, cookies)
+}
+
+/// Decoded parameters by name, values of one name joined by commas.
+fn query(parts: &Parts) -> BTreeMap<String, String> {
+    let mut parameters = BTreeMap::new();
+    if let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) {
+        for (name, value) in pairs {
+            join(&mut parameters, &name, &value);
+        }
+    }
+    parameters
+}
+
+fn join(values: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    values
+        .entry(name.to_owned())
+        .and_modify(|joined| {
+            joined.push(',');
+            joined.push_str(value);
+        })
+        .or_insert_with(|| value.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(request: Request<&[u8]>) -> Value {
+        let (parts, body) = request.into_parts();
+        let caller = SocketAddr::from(([127, 0, 0, 1], 5_000));
+        let now = jiff::Timestamp::from_millisecond(1_583_348_638_390).unwrap();
+        serde_json::to_value(of(&parts, body, caller, now)).unwrap()
+    }
+
+    #[test]
+    fn a_request_becomes_an_event_of_format_two() {
+        let request = Request::post("/orders?tag=a&tag=b%20c")
+            .header("Host", "127.0.0.1:3000")
+            .header("User-Agent", "curl/8")
+            .header("Accept", "text/html")
+            .header("Accept", "text/plain")
+            .header("Cookie", "a=1; b=2")
+            .body(&b"{}"[..])
+            .unwrap();
+        let event = event(request);
+        assert_eq!(event["version"], "2.0");
+        assert_eq!(event["routeKey"], "$default");
+        assert_eq!(event["rawPath"], "/orders");
+        assert_eq!(event["rawQueryString"], "tag=a&tag=b%20c");
+        assert_eq!(event["queryStringParameters"], json!({ "tag": "a,b c" }));
+        assert_eq!(event["headers"]["accept"], "text/html,text/plain");
+        assert_eq!(event["cookies"], json!(["a=1", "b=2"]));
+        assert_eq!(event["headers"].get("cookie"), None);
+        assert_eq!(event["body"], "{}");
+        assert_eq!(event["isBase64Encoded"], false);
+        let context = &event["requestContext"];
+        assert_eq!(context["time"], "04/Mar/2020:19:03:58 +0000");
+        assert_eq!(context["timeEpoch"], 1_583_348_638_390_i64);
+        assert_eq!(
+            context["http"],
+            json!({
+                "method": "POST",
+                "path": "/orders",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "curl/8"
+            })
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_travels_in_base64() {
+        let event = event(Request::post("/").body(&[0xff_u8, 0x00][..]).unwrap());
+        assert_eq!(event["body"], "/wA=");
+        assert_eq!(event["isBase64Encoded"], true);
+    }
+
+    #[test]
+    fn a_request_without_body_and_query_has_neither() {
+        let event = event(Request::get("/orders/1").body(&b""[..]).unwrap());
+        assert_eq!(event.get("body"), None);
+        assert_eq!(event.get("queryStringParameters"), None);
+        assert_eq!(event["rawQueryString"], "");
+    }
+}
