@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Headers, Message};
-use rdkafka::Offset;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -64,8 +64,7 @@ impl Tap {
         let failed = |source| TapError { servers: broker.bootstrap_servers().to_owned(), source };
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let assigned = tokio::task::spawn_blocking(move || assign(&servers, &topics));
-        let consumer =
-            assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
+        let consumer = assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
         let (sender, records) = mpsc::unbounded_channel();
         let reader = tokio::spawn(async move {
             loop {

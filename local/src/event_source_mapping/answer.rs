@@ -65,14 +65,14 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Verdict {
-        let record =
-            |offset| Record { offset, timestamp_ms: 0, key: None, json: String::new() };
+        let record = |offset| Record { offset, timestamp_ms: 0, key: None, json: String::new() };
         verdict(body.as_bytes(), "order.created-0", &[record(10), record(11), record(12)])
     }
 
     #[test]
     fn nothing_reported_is_success() {
-        for body in ["", "null", "{}", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#]
+        for body in
+            ["", "null", "{}", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#]
         {
             assert_eq!(read(body), Verdict::Done, "{body}");
         }

@@ -96,8 +96,13 @@ impl Delivery<'_> {
                 Attempt::Made { verdict: Verdict::Done, function_failed: false }
             }
             Ok(Answer::Failed(error)) => {
-                tracing::warn!(mapping = mapping.logical_id, partition = self.frame.partition_key,
-                    records = batch.len(), error = error.error_message, "the function failed");
+                tracing::warn!(
+                    mapping = mapping.logical_id,
+                    partition = self.frame.partition_key,
+                    records = batch.len(),
+                    error = error.error_message,
+                    "the function failed"
+                );
                 Attempt::Made { verdict: Verdict::Failed, function_failed: true }
             }
             Err(InvokeError::TooLarge { .. }) => {

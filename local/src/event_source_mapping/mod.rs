@@ -58,7 +58,9 @@ struct Shared {
 
 /// Why a mapping does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("the mapping {mapping} cannot read {topic}: see whether the topic is there and the broker is up")]
+#[error(
+    "the mapping {mapping} cannot read {topic}: see whether the topic is there and the broker is up"
+)]
 pub struct MappingError {
     mapping: String,
     topic: String,
@@ -98,9 +100,10 @@ impl EventSourceMapping {
                 maximum_retries: mapping.maximum_retries,
                 maximum_record_age: mapping.maximum_record_age,
             },
-            dead_letters: mapping.on_failure_topic.as_ref().map(|topic| {
-                DeadLetters::new(bootstrap_servers, topic, &mapping.function.binary)
-            }),
+            dead_letters: mapping
+                .on_failure_topic
+                .as_ref()
+                .map(|topic| DeadLetters::new(bootstrap_servers, topic, &mapping.function.binary)),
             offsets: Offsets::new(Arc::clone(&consumer), &mapping.topic, uncommitted),
             counts: MappingCounts::default(),
             invocations: Semaphore::new(concurrency.max(1)),
@@ -176,8 +179,9 @@ impl Drop for EventSourceMapping {
 impl Shared {
     async fn partitions(self: &Arc<Self>) -> Result<Vec<Partition>, KafkaError> {
         let shared = Arc::clone(self);
-        let assigned =
-            tokio::task::spawn_blocking(move || consumer::assign(&shared.consumer, &shared.mapping));
+        let assigned = tokio::task::spawn_blocking(move || {
+            consumer::assign(&shared.consumer, &shared.mapping)
+        });
         let queues = assigned.await.unwrap_or(Err(KafkaError::Canceled))?;
         let mut strays = consumer::strays(&self.consumer).await;
         Ok(queues

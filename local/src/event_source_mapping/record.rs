@@ -39,7 +39,8 @@ struct EventHeader<'a> {
 
 impl Serialize for EventHeader<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Option<Vec<i8>> = self.value.map(|value| value.iter().map(|byte| byte.cast_signed()).collect());
+        let bytes: Option<Vec<i8>> =
+            self.value.map(|value| value.iter().map(|byte| byte.cast_signed()).collect());
         let mut object = serializer.serialize_map(Some(1))?;
         object.serialize_entry(self.name, &bytes)?;
         object.end()

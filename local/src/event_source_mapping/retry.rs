@@ -55,7 +55,11 @@ impl RetryPolicy {
                 if self.is_exhausted(failures) {
                     Step::new(start..start, start..end, vec![])
                 } else {
-                    Step::new(start..start, start..start, vec![Chunk { range: start..end, failures }])
+                    Step::new(
+                        start..start,
+                        start..start,
+                        vec![Chunk { range: start..end, failures }],
+                    )
                 }
             }
         }
@@ -70,7 +74,8 @@ impl RetryPolicy {
         }
         // Only the first record is known to fail; where batches may be split, the others behind
         // it get their own attempts.
-        let given_up_end = if self.bisects_on_error { first.saturating_add(1).min(end) } else { end };
+        let given_up_end =
+            if self.bisects_on_error { first.saturating_add(1).min(end) } else { end };
         let rest = Chunk { range: given_up_end..end, failures: 0 };
         let again = if rest.range.is_empty() { vec![] } else { vec![rest] };
         Step { pauses: false, ..Step::new(start..first, first..given_up_end, again) }
@@ -182,14 +187,9 @@ mod tests {
 
     #[test]
     fn records_expire_from_the_front_and_never_without_a_time() {
-        let policy =
-            RetryPolicy { maximum_record_age: Some(Duration::from_secs(60)), ..POLICY };
-        let record = |timestamp_ms| Record {
-            offset: 0,
-            timestamp_ms,
-            key: None,
-            json: String::new(),
-        };
+        let policy = RetryPolicy { maximum_record_age: Some(Duration::from_secs(60)), ..POLICY };
+        let record =
+            |timestamp_ms| Record { offset: 0, timestamp_ms, key: None, json: String::new() };
         let records = [record(1_000), record(39_999), record(40_000), record(1_000)];
         assert_eq!(policy.expired(&records, 100_000), 2);
         assert_eq!(policy.expired(&[record(-1)], 100_000), 0);

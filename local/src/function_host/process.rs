@@ -16,12 +16,12 @@ use super::HostedFunction;
 use super::log::{FunctionLog, Stream};
 
 /// What a process takes over from this program; everything else it gets as in AWS, from its own
-/// settings, so that a variable which the template forgot is missed here too.
-const INHERITED: [&str; 9] = [
+/// settings, so that a variable which the template forgot is missed here too, and `RUST_LOG` of this
+/// program does not silence the decisions that are counted.
+const INHERITED: [&str; 8] = [
     "PATH",
     "HOME",
     "TMPDIR",
-    "RUST_LOG",
     "RUST_BACKTRACE",
     "LD_LIBRARY_PATH",
     "LLVM_PROFILE_FILE",
@@ -142,7 +142,7 @@ async fn how_it_ended(mut child: Child, kill: &Notify) -> String {
     loop {
         tokio::select! {
             ended = child.wait() => {
-                return ended.map_or_else(|error| error.to_string(), |status| in_words(status));
+                return ended.map_or_else(|error| error.to_string(), in_words);
             }
             () = kill.notified() => {
                 // A process that is already gone cannot be killed, which is as good.

@@ -147,8 +147,11 @@ async fn handle(
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }),
         Ok(Ok(Answer::Failed(error))) => {
-            tracing::warn!(function = target.function.binary, error = error.error_message,
-                "a request failed");
+            tracing::warn!(
+                function = target.function.binary,
+                error = error.error_message,
+                "a request failed"
+            );
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
         Ok(Err(InvokeError::TooLarge { .. })) => {

@@ -1,0 +1,198 @@
+//! Does the function host behave as Lambda does, towards functions and towards their callers?
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at a fault")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use local::function_host::{FunctionHost, HostError, HostedFunction, PAYLOAD_LIMIT};
+use local::invoke::{Answer, FunctionError, InvokeClient, InvokeError};
+use local::template::FunctionName;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const NAME: &str = "greeter";
+
+struct Hosted {
+    host: FunctionHost,
+    invoke: InvokeClient,
+    name: FunctionName,
+    logs: TempDir,
+}
+
+fn function(environment: &[(&str, &str)]) -> HostedFunction {
+    HostedFunction {
+        name: NAME.to_owned(),
+        executable: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/function.py"),
+        timeout: Duration::from_secs(2),
+        memory_mb: 256,
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    }
+}
+
+async fn host(processes: usize) -> Hosted {
+    let logs = tempfile::tempdir().unwrap();
+    let functions = vec![function(&[("GREETING", "hello")])];
+    let host = FunctionHost::start(functions, processes, logs.path()).await.unwrap();
+    let invoke = InvokeClient::new(&host.url());
+    let name = FunctionName { binary: NAME.to_owned(), logical_id: "GreeterFunction".to_owned() };
+    Hosted { host, invoke, name, logs }
+}
+
+impl Hosted {
+    async fn invoke(&self, event: &Value) -> Answer {
+        self.invoke.invoke(&self.name, Bytes::from(event.to_string())).await.unwrap()
+    }
+
+    async fn returned(&self, event: &Value) -> Value {
+        match self.invoke(event).await {
+            Answer::Returned(body) => serde_json::from_slice(&body).unwrap(),
+            Answer::Failed(error) => json!({ "error": error.error_message }),
+        }
+    }
+
+    async fn failure(&self, event: &Value) -> FunctionError {
+        match self.invoke(event).await {
+            Answer::Failed(error) => error,
+            Answer::Returned(body) => FunctionError {
+                error_message: String::from_utf8_lossy(&body).into_owned(),
+                error_type: "none".to_owned(),
+            },
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_reaches_the_function_and_its_answer_the_caller() {
+    let hosted = host(2).await;
+    let answer = hosted.returned(&json!({ "order": 1 })).await;
+    assert_eq!(answer["event"], json!({ "order": 1 }));
+    assert_eq!(answer["greeting"], "hello");
+    assert_eq!(answer["inherited"], Value::Null, "a function sees only its own settings");
+    assert_eq!(hosted.host.process_ids(NAME).len(), 1, "one warm process is enough for one caller");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn callers_at_the_same_time_get_processes_up_to_the_limit() {
+    let hosted = host(2).await;
+    let event = json!({ "do": "sleep", "seconds": 0.2 });
+    let answers = futures::future::join_all((0..6).map(|_| hosted.returned(&event))).await;
+    let mut processes: Vec<_> = answers.iter().map(|answer| answer["pid"].as_u64()).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    assert_eq!(processes.len(), 2);
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_of_the_function_is_passed_on() {
+    let hosted = host(1).await;
+    let error = hosted.failure(&json!({ "do": "fail" })).await;
+    assert_eq!((error.error_type.as_str(), error.error_message.as_str()), ("Asked", "as asked"));
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_ends_is_started_again_for_the_next_event() {
+    let hosted = host(1).await;
+    let error = hosted.failure(&json!({ "do": "exit" })).await;
+    assert_eq!(error.error_type, "Runtime.ExitError");
+    assert!(error.error_message.contains("exit status 3"), "{}", error.error_message);
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_takes_too_long_is_stopped() {
+    let hosted = host(1).await;
+    let error = hosted.failure(&json!({ "do": "sleep", "seconds": 60 })).await;
+    assert!(
+        error.error_message.contains("timed out after 2.00 seconds"),
+        "{}",
+        error.error_message
+    );
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_function_fails_its_event_and_nothing_else() {
+    let hosted = host(1).await;
+    let event = json!({ "do": "sleep", "seconds": 60 });
+    let (error, killed) = futures::future::join(hosted.failure(&event), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        hosted.host.kill(NAME).await
+    })
+    .await;
+    assert_eq!(killed, 1);
+    assert!(error.error_message.contains("signal: killed"), "{}", error.error_message);
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+
+    assert_eq!(hosted.host.kill(NAME).await, 1, "an idle process can be killed as well");
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_setting_stops_the_start_and_reaches_the_person() {
+    let logs = tempfile::tempdir().unwrap();
+    let functions = vec![function(&[("FAIL_AT_START", "1")])];
+    let error = FunctionHost::start(functions, 2, logs.path()).await.err().unwrap();
+    let HostError::Init { function, message } = error else { panic!("{error}") };
+    assert_eq!(function, NAME);
+    assert!(message.contains("GREETING is not set: give it a text"), "{message}");
+}
+
+#[tokio::test]
+async fn an_executable_that_is_not_there_is_named() {
+    let logs = tempfile::tempdir().unwrap();
+    let missing =
+        HostedFunction { executable: PathBuf::from("/no/such/function"), ..function(&[]) };
+    let error = FunctionHost::start(vec![missing], 1, logs.path()).await.err().unwrap();
+    assert!(error.to_string().contains("/no/such/function cannot be run"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_function_and_an_event_too_large_are_refused() {
+    let hosted = host(1).await;
+    let unknown = FunctionName { binary: "none".to_owned(), logical_id: "NoneFunction".to_owned() };
+    let error = hosted.invoke.invoke(&unknown, Bytes::from_static(b"{}")).await.unwrap_err();
+    assert!(matches!(&error, InvokeError::NoSuchFunction { function, .. } if function == "none"));
+
+    let event = Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]);
+    let error = hosted.invoke.invoke(&hosted.name, event).await.unwrap_err();
+    assert!(matches!(error, InvokeError::TooLarge { .. }), "{error}");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn what_functions_say_is_kept_and_counted() {
+    let hosted = host(1).await;
+    hosted.returned(&json!({})).await;
+    hosted.returned(&json!({})).await;
+    let counted = ("test".to_owned(), "accepted".to_owned());
+    let told = tokio::time::timeout(Duration::from_secs(5), async {
+        while hosted.host.outcomes().snapshot().get(&counted) != Some(&2) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    told.await.unwrap();
+    let log = std::fs::read_to_string(hosted.logs.path().join("greeter.log")).unwrap();
+    assert_eq!(log.lines().count(), 2);
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn no_process_outlives_the_host() {
+    let hosted = host(2).await;
+    let processes = hosted.host.process_ids(NAME);
+    hosted.host.stop().await;
+    for process in processes {
+        assert!(!Path::new(&format!("/proc/{process}")).exists());
+    }
+}

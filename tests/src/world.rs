@@ -1,0 +1,280 @@
+//! The whole workflow, running: orders are sent in, faults are made, and what came out is read.
+//!
+//! One world at a time: on real servers the worlds share topics and consumer groups.
+
+use std::{
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use contracts::{EventType, Topic};
+use local::{
+    aws_settings::AwsSettings,
+    database::Database,
+    stack::{Stack, StackOptions},
+    tap::{Tap, TapRecord},
+};
+use rdkafka::{
+    ClientConfig,
+    producer::{FutureProducer, FutureRecord},
+};
+use serde_json::Value;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
+};
+
+use crate::database_proxy::DatabaseProxy;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static ONE_WORLD: Mutex<()> = Mutex::const_new(());
+
+/// A running workflow with a tap on all its topics.
+pub struct World {
+    /// The stack.
+    pub stack: Stack,
+    /// What stands between the functions and their database.
+    pub database: DatabaseProxy,
+    tap: Tap,
+    seen: Vec<TapRecord>,
+    http: reqwest::Client,
+    producer: FutureProducer,
+    _embedded_database: Option<Database>,
+    _logs: tempfile::TempDir,
+    _only: MutexGuard<'static, ()>,
+}
+
+/// The workspace's folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+impl World {
+    /// Starts a workflow with tables of its own, on the servers that the environment names or else
+    /// on embedded ones.
+    pub async fn start() -> Self {
+        let only = ONE_WORLD.lock().await;
+        let aws = AwsSettings::from_environment(|name| env::var(name).ok());
+        let (endpoint, embedded_database) = match env::var("AWS_ENDPOINT_URL_DYNAMODB") {
+            Ok(endpoint) => (endpoint, None),
+            Err(_) => {
+                let database = Database::embedded(&aws, "").await.expect("the database starts");
+                (database.endpoint().to_owned(), Some(database))
+            }
+        };
+        let database = DatabaseProxy::start(&endpoint).await;
+        let logs = tempfile::tempdir().expect("a folder for logs");
+        let stack = Stack::start(StackOptions {
+            template: root().join("template.yaml"),
+            kafka: env::var("KAFKA_BOOTSTRAP_SERVERS").ok(),
+            dynamodb: Some(endpoint),
+            function_dynamodb: Some(database.url.clone()),
+            table_prefix: format!("test-{}-", uuid::Uuid::new_v4().simple()),
+            log_dir: logs.path().to_owned(),
+            aws,
+            ..StackOptions::default()
+        })
+        .await
+        .expect("the stack starts");
+        let topics = Topic::ALL.map(Topic::name);
+        let tap = Tap::start(&stack.broker, &topics).await.expect("the tap opens");
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", stack.broker.bootstrap_servers())
+            .set("linger.ms", "1")
+            .create()
+            .expect("a producer");
+        Self {
+            stack,
+            database,
+            tap,
+            seen: Vec::new(),
+            http: reqwest::Client::new(),
+            producer,
+            _embedded_database: embedded_database,
+            _logs: logs,
+            _only: only,
+        }
+    }
+
+    /// Stops the workflow in good order.
+    pub async fn stop(self) {
+        self.stack.stop().await;
+    }
+
+    // What a client of the HTTP API does.
+
+    /// Sends any request.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> reqwest::Response {
+        let url = format!("{}{path}", self.stack.api_url().expect("an HTTP API"));
+        let method = method.parse().expect("a method");
+        let mut request = self.http.request(method, url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    }
+
+    /// Posts an order; gives the status and the body of the answer.
+    pub async fn post(&self, order: &Value, key: Option<&str>) -> (u16, Value) {
+        let headers: Vec<(&str, &str)> =
+            key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        let answer = self.request("POST", "/orders", &headers, order.to_string()).await;
+        (answer.status().as_u16(), answer.json().await.expect("a JSON body"))
+    }
+
+    /// Posts an order that must be taken in; gives its id.
+    pub async fn accepted(&self, order: &Value) -> String {
+        let (status, body) = self.post(order, None).await;
+        assert_eq!(status, 202, "{body}");
+        body["orderId"].as_str().expect("an order id").to_owned()
+    }
+
+    /// What the API says about an order; `None` where it knows none.
+    pub async fn status(&self, order_id: &str) -> Option<Value> {
+        let answer = self.request("GET", &format!("/orders/{order_id}"), &[], String::new()).await;
+        match answer.status().as_u16() {
+            200 => Some(answer.json().await.expect("a JSON body")),
+            404 => None,
+            other => panic!("GET /orders/{order_id} answers {other}"),
+        }
+    }
+
+    /// What the API says about an order once it has ended.
+    pub async fn ended(&self, order_id: &str) -> Value {
+        let ended = async {
+            loop {
+                let status = self.status(order_id).await.unwrap_or_default();
+                if !status.is_null() && status["status"] != "PENDING" {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{order_id} does not end"))
+    }
+
+    // What the topics carry.
+
+    /// Writes a record.
+    pub async fn write(&self, topic: Topic, partition: Option<i32>, key: &str, value: &[u8]) {
+        let mut record = FutureRecord::to(topic.name()).key(key).payload(value);
+        record.partition = partition;
+        self.producer.send(record, PATIENCE).await.expect("the record is written");
+    }
+
+    /// Reads along until what was seen is as it should be; gives all that was seen.
+    pub async fn until(
+        &mut self,
+        what: &str,
+        holds: impl Fn(&[TapRecord]) -> bool,
+    ) -> &[TapRecord] {
+        while !holds(&self.seen) {
+            match timeout(PATIENCE, self.tap.next()).await {
+                Ok(Some(record)) => self.seen.push(record),
+                _ => panic!("{what}: not seen among {} records", self.seen.len()),
+            }
+        }
+        &self.seen
+    }
+
+    /// The events of an order so far, in the order of the workflow, repeats included.
+    #[must_use]
+    pub fn events(&self, order_id: &str) -> Vec<(EventType, String)> {
+        let mut events: Vec<_> = self
+            .seen
+            .iter()
+            .filter_map(event)
+            .filter(|it| it.0 == order_id)
+            .map(|it| (it.1, it.2))
+            .collect();
+        events.sort();
+        events
+    }
+
+    /// Reads along until the order has this event this many times; gives its events so far.
+    pub async fn until_event(
+        &mut self,
+        order_id: &str,
+        event_type: EventType,
+        times: usize,
+    ) -> Vec<(EventType, String)> {
+        let what = format!("{times} times {event_type} of {order_id}");
+        self.until(&what, |seen| {
+            let of_order = seen.iter().filter_map(event).filter(|it| it.0 == order_id);
+            of_order.filter(|it| it.1 == event_type).count() >= times
+        })
+        .await;
+        self.events(order_id)
+    }
+
+    // What the tables hold.
+
+    /// Puts a SKU on stock.
+    pub async fn stock(&self, sku: &str, available: u32) {
+        let item = [("sku", text(sku)), ("available", number(available)), ("reserved", number(0))];
+        self.put("StockTable", item.into()).await;
+    }
+
+    /// Opens a customer's account.
+    pub async fn account(&self, customer_id: &str, balance: &str) {
+        let balance = AttributeValue::N(balance.to_owned());
+        self.put("AccountsTable", [("customerId", text(customer_id)), ("balance", balance)].into())
+            .await;
+    }
+
+    /// What is available and what is reserved of a SKU.
+    pub async fn available_and_reserved(&self, sku: &str) -> (String, String) {
+        let item = self.get("StockTable", "sku", sku).await;
+        (item["available"].as_n().unwrap().clone(), item["reserved"].as_n().unwrap().clone())
+    }
+
+    /// The balance of a customer.
+    pub async fn balance(&self, customer_id: &str) -> String {
+        self.get("AccountsTable", "customerId", customer_id).await["balance"]
+            .as_n()
+            .unwrap()
+            .clone()
+    }
+
+    async fn put(&self, table: &str, item: HashMap<&str, AttributeValue>) {
+        let item = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let put = self.stack.database.client().put_item();
+        let put = put.table_name(self.stack.table(table)).set_item(Some(item));
+        put.send().await.expect("the item is put");
+    }
+
+    async fn get(&self, table: &str, key: &str, value: &str) -> HashMap<String, AttributeValue> {
+        let get = self.stack.database.client().get_item();
+        let get =
+            get.table_name(self.stack.table(table)).key(key, text(value)).consistent_read(true);
+        get.send().await.expect("the item is read").item.expect("there is such an item")
+    }
+}
+
+/// Order id, type and body of a record that holds an event.
+fn event(record: &TapRecord) -> Option<(String, EventType, String)> {
+    let body = String::from_utf8(record.payload.clone()?).ok()?;
+    let event: Value = serde_json::from_str(&body).ok()?;
+    let event_type = EventType::from_name(event["eventType"].as_str()?)?;
+    Some((event["orderId"].as_str()?.to_owned(), event_type, body))
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: u32) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

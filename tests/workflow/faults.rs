@@ -1,0 +1,130 @@
+//! Bad records, a database that throttles and loses answers, a broker that goes away.
+
+use std::process::Command;
+
+use contracts::{EventType, Topic};
+use serde_json::json;
+use workflow_tests::world::World;
+
+use crate::{JOURNEY, distinct, order, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_between_two_orders_stops_neither() {
+    let mut world = world().await;
+    let created = |order_id: &str| {
+        json!({
+            "eventType": "OrderCreated", "orderId": order_id, "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": order(),
+        })
+        .to_string()
+    };
+    let (before, after) = (run_id("before"), run_id("after"));
+    world.write(Topic::OrderCreated, Some(0), &before, created(&before).as_bytes()).await;
+    world.write(Topic::OrderCreated, Some(0), "junk", b"no JSON \xff").await;
+    world.write(Topic::OrderCreated, Some(0), &after, created(&after).as_bytes()).await;
+    assert_eq!(world.ended(&before).await["status"], "COMPLETED");
+    assert_eq!(world.ended(&after).await["status"], "COMPLETED");
+
+    let reports = world.until_event("junk", EventType::OrderValidationFailed, 1).await;
+    let report: serde_json::Value = serde_json::from_str(&reports[0].1).unwrap();
+    let reason = report["payload"]["failureReason"].as_str().unwrap();
+    assert!(reason.starts_with("MALFORMED_EVENT: "), "{reason}");
+    assert_eq!(report["payload"]["source"]["topic"], "order.created");
+    assert_eq!(report["payload"]["source"]["partition"], 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
+    let mut world = world().await;
+    for stage in ["order-api", "validator", "inventory", "payment", "notification", "close"] {
+        let stage = format!("\"S\":\"{stage}\"");
+        world.database.throttle(&[&stage]);
+        world.database.lose_answer(&[&stage]);
+    }
+    let order_id = world.accepted(&order()).await;
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+    assert_eq!(distinct(&events), JOURNEY);
+    assert_eq!(world.database.faults_left(), 0);
+    assert_eq!(world.available_and_reserved("SKU-1").await, ("98".to_owned(), "2".to_owned()));
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_later() {
+    let mut world = world().await;
+    let key = run_id("key");
+    // One order goes through first, so that everything is connected when the broker goes.
+    let known = world.accepted(&order()).await;
+    world.ended(&known).await;
+
+    take_broker_away(&world);
+    let headers = [("idempotency-key", key.as_str())];
+    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
+    let (status, retry_after) = (answer.status(), answer.headers().get("retry-after").cloned());
+    bring_broker_back(&world);
+    assert_eq!(status.as_u16(), 503);
+    assert!(retry_after.is_some());
+
+    let (status, body) = world.post(&order(), Some(&key)).await;
+    assert_eq!(status, 202, "{body}");
+    let order_id = body["orderId"].as_str().unwrap();
+    assert_eq!(world.ended(order_id).await["status"], "COMPLETED");
+    let events = world.until_event(order_id, EventType::OrderCompleted, 1).await;
+    let mut types: Vec<EventType> = events.into_iter().map(|(event_type, _)| event_type).collect();
+    types.dedup();
+    assert_eq!(types, JOURNEY);
+    assert_eq!(world.balance("cust-1").await, "975");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_never_published_does_not_stay_pending() {
+    let world = world().await;
+    let known = world.accepted(&order()).await;
+    world.ended(&known).await;
+    take_broker_away(&world);
+    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
+    let order = order();
+    let post = world.post(&order, None);
+    let let_go = async {
+        held.carried_out().await;
+        drop(held);
+    };
+    let ((status, body), ()) = tokio::join!(post, let_go);
+    assert_eq!(status, 503, "{body}");
+    let rows = world.stack.database.client().scan().table_name(world.stack.table("OrdersTable"));
+    let rows = rows.consistent_read(true).send().await.unwrap();
+    let other = rows.items().iter().find(|row| row["orderId"].as_s().unwrap() != &known);
+    assert!(other.is_none(), "{other:?}");
+    bring_broker_back(&world);
+    world.stop().await;
+}
+
+/// Takes the broker away: the embedded one by its switch, another one by stopping its process,
+/// whose id `KAFKA_PID` names.
+fn take_broker_away(world: &World) {
+    match world.stack.broker.mock() {
+        Some(cluster) => cluster.broker_down(1).unwrap(),
+        None => signal_broker("-STOP"),
+    }
+}
+
+fn bring_broker_back(world: &World) {
+    match world.stack.broker.mock() {
+        Some(cluster) => cluster.broker_up(1).unwrap(),
+        None => signal_broker("-CONT"),
+    }
+}
+
+fn signal_broker(signal: &str) {
+    let pid = std::env::var("KAFKA_PID").expect("KAFKA_PID names the broker's process");
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+}
+
+/// A name that no other run uses: outside servers remember.
+fn run_id(name: &str) -> String {
+    format!("{name}-{}", uuid::Uuid::new_v4())
+}

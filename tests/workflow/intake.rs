@@ -1,0 +1,82 @@
+//! What the HTTP API answers, and what a function says that is not told enough.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::{order, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_is_one_order() {
+    let world = world().await;
+    let key = uuid::Uuid::new_v4().to_string();
+    let sent = order();
+    let (first, again) =
+        tokio::join!(world.post(&sent, Some(&key)), world.post(&sent, Some(&key)));
+    assert_eq!(first, again);
+    assert_eq!(first.0, 202);
+    let order_id = first.1["orderId"].as_str().unwrap();
+    world.ended(order_id).await;
+    assert_eq!(world.post(&order(), Some(&key)).await, first);
+
+    let mut other = order();
+    other["totalAmount"] = 1.into();
+    let (status, problem) = world.post(&other, Some(&key)).await;
+    assert_eq!(status, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("use a new key"), "{problem}");
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_told_what_to_do() {
+    let world = world().await;
+    let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
+    let large = json!({ "note": "x".repeat(256 * 1024) }).to_string();
+    let requests = [
+        ("POST", "/orders", "no JSON", 400, "must be a JSON object"),
+        ("POST", "/orders", "[]", 400, "must be a JSON object"),
+        ("POST", "/orders", "", 400, "must be a JSON object"),
+        ("POST", "/orders", &format!("{{\"deep\":{deep}}}"), 400, "at most 100 levels"),
+        ("POST", "/orders", &large, 413, "at most 262144 bytes"),
+        ("GET", "/orders/ord-unknown", "", 404, "no order has this id"),
+        ("DELETE", "/orders", "", 405, "takes POST only"),
+        ("PUT", "/orders/ord-unknown", "", 405, "takes GET only"),
+        ("GET", "/", "", 404, "there is nothing here"),
+    ];
+    for (method, path, body, status, advice) in requests {
+        let answer = world.request(method, path, &[], body.to_owned()).await;
+        assert_eq!(answer.status().as_u16(), status, "{method} {path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["status"], status);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(advice), "{method} {path}: {detail}");
+    }
+    let headers = [("idempotency-key", "x".repeat(256))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
+    assert_eq!(answer.status().as_u16(), 400);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_settings_are_all_named_before_anything_starts() {
+    let names = ["order-api", "validator", "inventory", "payment", "notification"];
+    let root = workflow_tests::world::root();
+    let functions = local::binaries::build(&root, &names.map(str::to_owned)).await.unwrap();
+    for (name, executable) in functions {
+        let output = tokio::process::Command::new(executable)
+            .env_clear()
+            .env("ROW_TTL_DAYS", "soon")
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        assert!(!output.status.success(), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        for variable in ["KAFKA_BOOTSTRAP_SERVERS", "ORDERS_TABLE", "ROW_TTL_DAYS"] {
+            assert!(said.contains(&format!("for example {variable}=")), "{name}: {said}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A function's process is killed at the worst moment: its row is stored, its event not published.
+//!
+//! The moment is made by the database's answer: it is held back once the row is stored, the process
+//! is killed with SIGKILL, and only then is the answer let go, to nobody.
+
+use contracts::EventType;
+
+use crate::{JOURNEY, distinct, order, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
+    let mut world = world().await;
+    let stages = ["validator", "inventory", "payment", "notification"];
+    for function in stages {
+        let held = &mut world.database.hold_answer(&[&format!("\"S\":\"{function}\"")]);
+        let order_id = world.accepted(&order()).await;
+        held.carried_out().await;
+        assert!(world.stack.functions.as_ref().unwrap().kill(function).await > 0);
+
+        assert_eq!(world.ended(&order_id).await["status"], "COMPLETED", "{function}");
+        let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+        assert_eq!(distinct(&events), JOURNEY, "{function}");
+    }
+    assert_eq!(world.available_and_reserved("SKU-1").await, ("92".to_owned(), "8".to_owned()));
+    assert_eq!(world.balance("cust-1").await, "950");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_intake_leaves_one_order_for_the_same_key() {
+    let mut world = world().await;
+    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
+    let order = order();
+    let post = world.post(&order, Some("one-order"));
+    let kill = async {
+        held.carried_out().await;
+        world.stack.functions.as_ref().unwrap().kill("order-api").await
+    };
+    let ((status, _), killed) = tokio::join!(post, kill);
+    assert_eq!(status, 500);
+    assert!(killed > 0);
+    drop(held);
+
+    let (status, body) = world.post(&order, Some("one-order")).await;
+    assert_eq!(status, 202);
+    let order_id = body["orderId"].as_str().unwrap();
+    assert_eq!(world.ended(order_id).await["status"], "COMPLETED");
+    let events = world.until_event(order_id, EventType::OrderCompleted, 1).await;
+    assert_eq!(distinct(&events), JOURNEY);
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}

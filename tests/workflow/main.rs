@@ -1,0 +1,57 @@
+//! The workflow as a whole: five real functions, a broker and a database.
+//!
+//! One binary, so that the stack is linked once. Runs on embedded servers, or on those that
+//! `KAFKA_BOOTSTRAP_SERVERS` and `AWS_ENDPOINT_URL_DYNAMODB` name.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod event_files;
+mod faults;
+mod intake;
+mod journey;
+mod kills;
+
+use contracts::EventType;
+use serde_json::{Value, json};
+use workflow_tests::world::World;
+
+/// A world with something to sell and somebody to buy it.
+async fn world() -> World {
+    let world = World::start().await;
+    world.stock("SKU-1", 100).await;
+    world.account("cust-1", "1000").await;
+    world
+}
+
+/// An order that goes through.
+fn order() -> Value {
+    json!({
+        "customerId": "cust-1",
+        "items": [{ "sku": "SKU-1", "quantity": 2 }],
+        "totalAmount": 12.5,
+    })
+}
+
+/// The types of events, each once, with a check that repeats of one type are the same bytes.
+fn distinct(events: &[(EventType, String)]) -> Vec<EventType> {
+    let mut events = events.to_vec();
+    events.dedup();
+    let types: Vec<EventType> = events.iter().map(|(event_type, _)| *event_type).collect();
+    let mut once = types.clone();
+    once.dedup();
+    assert_eq!(once, types, "an event was published with two contents");
+    types
+}
+
+const JOURNEY: [EventType; 5] = [
+    EventType::OrderCreated,
+    EventType::OrderValidated,
+    EventType::InventoryReserved,
+    EventType::PaymentCompleted,
+    EventType::OrderCompleted,
+];
