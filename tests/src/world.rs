@@ -10,7 +10,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use contracts::{EventType, Topic};
+use contracts::{EventType, Money, Topic};
 use local::{
     aws_settings::AwsSettings,
     database::Database,
@@ -242,10 +242,9 @@ impl World {
 
     /// The balance of a customer.
     pub async fn balance(&self, customer_id: &str) -> String {
-        self.get("AccountsTable", "customerId", customer_id).await["balance"]
-            .as_n()
-            .unwrap()
-            .clone()
+        let item = self.get("AccountsTable", "customerId", customer_id).await;
+        // Databases write the same number in different ways.
+        Money::from_text(item["balance"].as_n().unwrap()).expect("an amount").to_string()
     }
 
     async fn put(&self, table: &str, item: HashMap<&str, AttributeValue>) {

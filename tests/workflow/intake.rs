@@ -11,8 +11,7 @@ async fn one_key_is_one_order() {
     let world = world().await;
     let key = uuid::Uuid::new_v4().to_string();
     let sent = order();
-    let (first, again) =
-        tokio::join!(world.post(&sent, Some(&key)), world.post(&sent, Some(&key)));
+    let (first, again) = tokio::join!(world.post(&sent, Some(&key)), world.post(&sent, Some(&key)));
     assert_eq!(first, again);
     assert_eq!(first.0, 202);
     let order_id = first.1["orderId"].as_str().unwrap();

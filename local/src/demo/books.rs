@@ -1,0 +1,400 @@
+//! Do the books balance? Every rule that has to hold after a run, as one pure function.
+//!
+//! What does not balance comes back as sentences; none means that nothing was lost, doubled, sold
+//! twice or paid twice.
+
+use std::collections::BTreeMap;
+
+use contracts::order::quantity_by_sku;
+use contracts::{EventType, Money};
+
+use super::holdings::{Holdings, Stock};
+use super::ledger::{Accepted, End, Ledger};
+use super::orders::Expected;
+
+/// What the orders hold and cost, going by how they ended.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) stock: BTreeMap<String, i128>,
+    pub(crate) money: BTreeMap<String, Money>,
+}
+
+/// Everything that does not balance.
+pub(crate) fn imbalances(ledger: &Ledger, before: &Holdings, after: &Holdings) -> Vec<String> {
+    let mut entries = ledger.faults.clone();
+    if ledger.further_faults > 0 {
+        entries.push(format!("{} further faults like the last", ledger.further_faults));
+    }
+    if ledger.dead_lettered > 0 {
+        entries.push(format!(
+            "{} records were given up: they lie on order.dead-letter",
+            ledger.dead_lettered
+        ));
+    }
+    entries.extend(wrong_ends(ledger));
+    entries.extend(unreported_junk(ledger));
+    let taken = taken(ledger);
+    entries.extend(wrong_stock(&taken, before, after));
+    entries.extend(wrong_balances(&taken, before, after));
+    entries
+}
+
+/// Every accepted order has one end, the right one, with the payload that was posted.
+fn wrong_ends(ledger: &Ledger) -> Vec<String> {
+    let mut entries = Vec::new();
+    for (order_id, order) in &ledger.orders {
+        let Some(accepted) = &order.accepted else { continue };
+        match &order.end {
+            None => entries.push(format!("order {order_id} was accepted and never ended")),
+            Some(end) => entries.extend(wrong_end(order_id, accepted, end)),
+        }
+    }
+    // In the order of the ids, so that two runs can be compared.
+    entries.sort();
+    entries
+}
+
+fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
+    let ended = told(end.event_type, end.code.map(|code| code.name()));
+    match accepted.expected {
+        Expected::End(event_type, code) if (event_type, code) != (end.event_type, end.code) => {
+            let expected = told(event_type, code.map(|code| code.name()));
+            return Some(format!("order {order_id} ended with {ended} instead of {expected}"));
+        }
+        Expected::Refused => {
+            return Some(format!("order {order_id} was accepted, but its body is no JSON object"));
+        }
+        Expected::End(..) | Expected::Anything => {}
+    }
+    let changed = end.content.is_some_and(|content| content != accepted.content);
+    changed.then(|| format!("order {order_id} reached {ended} with another payload than posted"))
+}
+
+fn told(event_type: EventType, code: Option<&str>) -> String {
+    code.map_or_else(|| event_type.to_string(), |code| format!("{event_type} ({code})"))
+}
+
+/// Every record that is no order is reported once, as what it is; nothing else is.
+fn unreported_junk(ledger: &Ledger) -> Vec<String> {
+    let mut entries = Vec::new();
+    let mut reported = 0_usize;
+    for (key, junk) in &ledger.junk {
+        let report = junk.lies_at.as_ref().map(|source| ledger.reports.get(source));
+        match report {
+            None => entries.push(format!("the bad record {key} never arrived on order.created")),
+            Some(None) => entries.push(format!("the bad record {key} was never reported")),
+            Some(Some(report)) => {
+                reported += 1;
+                let expected = EventType::OrderValidationFailed;
+                if (report.event_type, report.code) != (expected, junk.code) {
+                    let told = told(report.event_type, Some(report.code.name()));
+                    entries.push(format!("the bad record {key} was reported as {told}"));
+                }
+            }
+        }
+    }
+    entries.sort();
+    let strays = ledger.reports.len().saturating_sub(reported);
+    if strays > 0 {
+        entries.push(format!("{strays} records that nobody put there were reported as bad"));
+    }
+    entries
+}
+
+/// What the orders hold and cost: an order holds its stock unless it failed before or at payment,
+/// and has paid exactly when it holds it.
+pub(crate) fn taken(ledger: &Ledger) -> Taken {
+    let mut taken = Taken::default();
+    for order in ledger.orders.values() {
+        let (Some(accepted), Some(end)) = (&order.accepted, &order.end) else { continue };
+        let paid = match end.event_type {
+            EventType::OrderCompleted | EventType::OrderNotificationFailed => true,
+            EventType::OrderCreated
+            | EventType::OrderValidated
+            | EventType::InventoryReserved
+            | EventType::PaymentCompleted
+            | EventType::OrderValidationFailed
+            | EventType::OrderInventoryFailed
+            | EventType::OrderPaymentFailed => false,
+        };
+        if !paid {
+            continue;
+        }
+        for (sku, quantity) in quantity_by_sku(&accepted.items) {
+            *taken.stock.entry(sku.to_owned()).or_default() += i128::from(quantity);
+        }
+        if let Some(customer_id) = &accepted.customer_id {
+            let sum = taken.money.entry(customer_id.clone()).or_default();
+            *sum = sum.checked_add(accepted.amount).unwrap_or(*sum);
+        }
+    }
+    taken
+}
+
+fn wrong_stock(taken: &Taken, before: &Holdings, after: &Holdings) -> Vec<String> {
+    let mut entries = Vec::new();
+    for sku in before.stock.keys().chain(after.stock.keys().filter(|sku| !before.stock.contains_key(*sku))) {
+        let old = before.stock.get(sku).copied().unwrap_or_default();
+        let Stock { available, reserved } = after.stock.get(sku).copied().unwrap_or_default();
+        let (total, old_total) = (available + reserved, old.available + old.reserved);
+        if total != old_total {
+            entries.push(format!("{sku}: available + reserved was {old_total} and is {total}"));
+        }
+        if available < 0 {
+            entries.push(format!("{sku}: available is {available}, below zero"));
+        }
+        let held = taken.stock.get(sku).copied().unwrap_or_default();
+        if reserved - old.reserved != held {
+            let risen = reserved - old.reserved;
+            entries.push(format!("{sku}: reserved rose by {risen}, but the orders hold {held}"));
+        }
+    }
+    for sku in taken.stock.keys().filter(|sku| !after.stock.contains_key(*sku)) {
+        entries.push(format!("{sku}: orders hold it, but it is not in the stock table"));
+    }
+    entries
+}
+
+fn wrong_balances(taken: &Taken, before: &Holdings, after: &Holdings) -> Vec<String> {
+    let mut entries = Vec::new();
+    for (customer_id, old) in &before.accounts {
+        let new = after.accounts.get(customer_id).copied().unwrap_or_default();
+        let cost = taken.money.get(customer_id).copied().unwrap_or_default();
+        if old.checked_sub(cost) != Some(new) {
+            entries.push(format!(
+                "{customer_id}: the balance was {old}, the orders cost {cost}, and it is {new}"
+            ));
+        }
+    }
+    for customer_id in taken.money.keys().filter(|id| !before.accounts.contains_key(*id)) {
+        entries.push(format!("{customer_id}: an order was paid, but there is no such account"));
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use contracts::{FailureCode, JsonObject, Topic};
+    use serde_json::{Value, json};
+
+    use super::super::ledger::{Junk, Record};
+    use super::super::orders::{Kind, Order, Repeat};
+    use super::super::schemas::{Schemas, tests::event};
+    use super::*;
+
+    /// What was sent and seen, and what was there before and after.
+    struct Run {
+        ledger: Ledger,
+        offset: i64,
+        before: Holdings,
+        after: Holdings,
+    }
+
+    fn order() -> JsonObject {
+        let order = json!({
+            "customerId": "ann", "items": [{ "sku": "TEA", "quantity": 2 }], "totalAmount": 9.00,
+            "note": "für Zoë",
+        });
+        order.as_object().unwrap().clone()
+    }
+
+    fn holdings(available: i128, reserved: i128, balance: &str) -> Holdings {
+        let stock = [("TEA".to_owned(), Stock { available, reserved })];
+        let accounts = [("ann".to_owned(), Money::from_text(balance).unwrap())];
+        Holdings { stock: stock.into(), accounts: accounts.into() }
+    }
+
+    impl Run {
+        /// One good order and one bad record, both with the end that they have to have.
+        fn balanced() -> Self {
+            let mut run = Self {
+                ledger: Ledger::new(Schemas::compile().unwrap()),
+                offset: 0,
+                before: holdings(10, 0, "100"),
+                after: holdings(8, 2, "91"),
+            };
+            run.accept("ord-1", Kind::Good);
+            run.complete("ord-1", &order().into());
+            let junk = Junk { code: FailureCode::MalformedEvent, lies_at: None };
+            run.ledger.junk.insert("junk-1".to_owned(), junk);
+            let place = run.offset;
+            run.see(Topic::OrderCreated, "junk-1", b"not JSON");
+            run.report("junk-1", place, "it is no JSON");
+            run
+        }
+
+        fn accept(&mut self, order_id: &str, kind: Kind) {
+            let order = Order::new(kind, Repeat::Nothing, &order());
+            self.ledger.accept(order_id, &order, Instant::now(), 1);
+        }
+
+        fn see(&mut self, topic: Topic, key: &str, value: &[u8]) {
+            let (topic, key, value) = (topic.name(), Some(key.as_bytes()), Some(value));
+            let record = Record { topic, partition: 0, offset: self.offset, key, value };
+            self.offset += 1;
+            self.ledger.see(&record, Instant::now());
+        }
+
+        fn complete(&mut self, order_id: &str, payload: &Value) {
+            let value = event(EventType::OrderCompleted, order_id, payload);
+            self.see(Topic::OrderCompleted, order_id, &value);
+        }
+
+        fn fail(&mut self, order_id: &str, event_type: EventType, reason: &str) {
+            let payload = json!({ "originalPayload": order(), "failureReason": reason });
+            self.see(Topic::OrderFailed, order_id, &event(event_type, order_id, &payload));
+        }
+
+        fn report(&mut self, key: &str, offset: i64, why: &str) {
+            let payload = json!({
+                "failureReason": format!("MALFORMED_EVENT: {why}"),
+                "source": { "topic": "order.created", "partition": 0, "offset": offset },
+            });
+            let value = event(EventType::OrderValidationFailed, key, &payload);
+            self.see(Topic::OrderFailed, key, &value);
+        }
+
+        /// The one thing that does not balance.
+        fn imbalance(&self) -> String {
+            let entries = imbalances(&self.ledger, &self.before, &self.after);
+            assert_eq!(entries.len(), 1, "{entries:?}");
+            entries.concat()
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_all_is_well_balances() {
+        let run = Run::balanced();
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_same_event_again_is_a_redelivery_and_no_fault() {
+        let mut run = Run::balanced();
+        run.complete("ord-1", &order().into());
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        assert_eq!(run.ledger.repeated, 1);
+        assert_eq!(run.ledger.ended, 1);
+    }
+
+    #[test]
+    fn a_lost_order_is_found() {
+        let mut run = Run::balanced();
+        run.accept("ord-2", Kind::Good);
+        assert_eq!(run.imbalance(), "order ord-2 was accepted and never ended");
+    }
+
+    #[test]
+    fn a_second_end_with_other_content_is_found() {
+        let mut run = Run::balanced();
+        let mut other = order();
+        other.insert("paymentId".to_owned(), "pay-2".into());
+        run.complete("ord-1", &other.into());
+        assert!(run.imbalance().contains("two different events on order.completed"));
+    }
+
+    #[test]
+    fn an_order_that_both_completes_and_fails_is_found() {
+        let mut run = Run::balanced();
+        run.fail("ord-1", EventType::OrderPaymentFailed, "PAYMENT_DECLINED: no");
+        assert!(run.imbalance().contains("ended twice"));
+    }
+
+    #[test]
+    fn a_wrong_end_is_found() {
+        let mut run = Run::balanced();
+        run.accept("ord-2", Kind::OutOfStock);
+        run.fail("ord-2", EventType::OrderInventoryFailed, "UNKNOWN_SKU: TEA");
+        assert!(run.imbalance().ends_with(
+            "ended with OrderInventoryFailed (UNKNOWN_SKU) \
+             instead of OrderInventoryFailed (OUT_OF_STOCK)"
+        ));
+    }
+
+    #[test]
+    fn a_payload_that_changed_on_the_way_is_found() {
+        let mut run = Run::balanced();
+        run.ledger.orders.clear();
+        run.accept("ord-1", Kind::Good);
+        let mut changed = order();
+        changed.insert("note".to_owned(), "für Zoe".into());
+        run.complete("ord-1", &changed.into());
+        assert!(run.imbalance().contains("another payload than posted"));
+    }
+
+    #[test]
+    fn stock_that_is_off_by_one_is_found() {
+        let mut run = Run::balanced();
+        run.after = holdings(7, 2, "91");
+        assert_eq!(run.imbalance(), "TEA: available + reserved was 10 and is 9");
+        run.after = holdings(7, 3, "91");
+        assert_eq!(run.imbalance(), "TEA: reserved rose by 3, but the orders hold 2");
+    }
+
+    #[test]
+    fn stock_below_zero_is_found() {
+        let mut run = Run::balanced();
+        run.before = holdings(1, 0, "100");
+        run.after = holdings(-1, 2, "91");
+        assert_eq!(run.imbalance(), "TEA: available is -1, below zero");
+    }
+
+    #[test]
+    fn a_cent_that_is_missing_is_found() {
+        let mut run = Run::balanced();
+        run.after = holdings(8, 2, "90.99");
+        assert!(run.imbalance().contains("the orders cost 9, and it is 90.99"));
+    }
+
+    #[test]
+    fn an_order_that_failed_after_its_payment_keeps_stock_and_money() {
+        let mut run = Run::balanced();
+        run.ledger.orders.clear();
+        run.accept("ord-1", Kind::Listed);
+        run.fail("ord-1", EventType::OrderNotificationFailed, "NOTIFICATION_FAILED: no");
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_event_that_breaks_its_schema_is_found() {
+        let mut run = Run::balanced();
+        run.see(Topic::OrderValidated, "ord-1", &event(
+            EventType::OrderValidated,
+            "ord-1",
+            &json!({ "customerId": "ann" }),
+        ));
+        assert!(run.imbalance().contains("breaks the contract"));
+    }
+
+    #[test]
+    fn a_bad_record_that_nobody_reports_is_found() {
+        let mut run = Run::balanced();
+        run.ledger.reports.clear();
+        assert_eq!(run.imbalance(), "the bad record junk-1 was never reported");
+    }
+
+    #[test]
+    fn a_bad_record_that_is_reported_twice_is_found() {
+        let mut run = Run::balanced();
+        run.report("junk-1", 1, "it is no JSON, said again");
+        assert!(run.imbalance().ends_with("was reported twice"));
+    }
+
+    #[test]
+    fn a_report_of_a_record_that_nobody_put_there_is_found() {
+        let mut run = Run::balanced();
+        run.report("ord-1", 4711, "it is no JSON");
+        assert!(run.imbalance().contains("nobody put there"));
+    }
+
+    #[test]
+    fn a_record_that_was_given_up_is_found() {
+        let mut run = Run::balanced();
+        let topic = "order.dead-letter";
+        let record = Record { topic, partition: 0, offset: 0, key: None, value: None };
+        run.ledger.see(&record, Instant::now());
+        assert!(run.imbalance().contains("order.dead-letter"));
+    }
+}
