@@ -1,6 +1,5 @@
 //! Holds `template.yaml` and the code together.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test stops at the first thing that is not as it should be"
 )]

@@ -1,6 +1,6 @@
 //! Does the function host behave as Lambda does, towards functions and towards their callers?
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at a fault")]
+#![expect(clippy::unwrap_used, reason = "a test stops at a fault")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

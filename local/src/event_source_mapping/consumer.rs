@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BlockingRetryable, ConstantBuilder};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
@@ -20,6 +21,8 @@ use crate::template::{Mapping, StartingPosition};
 
 /// How long the broker may take to answer while a mapping starts.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Between two questions to a broker whose consumer groups are not loaded yet.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 /// How long the common queue is watched for records from before the partitions had their own.
 const STRAYS_WITHIN: Duration = Duration::from_millis(5);
 
@@ -105,7 +108,12 @@ pub(super) fn assign(
     for partition in &partitions {
         wanted.add_partition(&mapping.topic, *partition);
     }
-    let committed = consumer.committed_offsets(wanted, ANSWER_WITHIN)?;
+    // A broker that has just started loads its consumer groups first.
+    let patience = ConstantBuilder::new().with_delay(COORDINATOR_PAUSE).with_max_times(100);
+    let committed = (|| consumer.committed_offsets(wanted.clone(), ANSWER_WITHIN))
+        .retry(patience)
+        .when(|error| error.rdkafka_error_code().is_some_and(is_coordinator_starting))
+        .call()?;
     let mut assignment = TopicPartitionList::new();
     for element in committed.elements() {
         let offset = match element.offset() {
@@ -123,6 +131,15 @@ pub(super) fn assign(
             queue.map(|queue| (partition, queue)).ok_or(unknown)
         })
         .collect()
+}
+
+fn is_coordinator_starting(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+    )
 }
 
 /// The first offset of a partition without a committed one.

@@ -7,9 +7,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use contracts::{
-    Envelope, EventType, FailureCode, FailureReason, StageName, Topic, order::items,
-};
+use contracts::{Envelope, EventType, FailureCode, FailureReason, StageName, Topic, order::items};
 use jiff::{SignedDuration, Timestamp};
 use local::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use rdkafka::{
@@ -87,6 +85,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    #[expect(clippy::disallowed_methods, reason = "a test's main is the test")]
     pub(crate) async fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
         let template = Template::read(&root).expect("the template is readable");
@@ -120,7 +119,8 @@ impl Bench {
 
     /// Delivers one batch from one partition.
     pub(crate) async fn deliver(&self, records: &[Value]) -> Result<BatchResponse, BatchError> {
-        let event = json!({ "eventSource": "aws:kafka", "records": { "order.validated-0": records } });
+        let event =
+            json!({ "eventSource": "aws:kafka", "records": { "order.validated-0": records } });
         let event: KafkaEvent = serde_json::from_str(&event.to_string()).unwrap();
         self.engine.handle(&event, tokio::time::Instant::now() + Duration::from_secs(20)).await
     }
@@ -209,11 +209,11 @@ pub(crate) fn event(order_id: &str, items: &[(&str, u64)]) -> Value {
 }
 
 /// A record that holds an event.
-pub(crate) fn record(offset: i64, event: impl ToString) -> Value {
-    garbage(offset, BASE64_STANDARD.encode(event.to_string()).into())
+pub(crate) fn record(offset: i64, event: &Value) -> Value {
+    garbage(offset, &BASE64_STANDARD.encode(event.to_string()).into())
 }
 
 /// A record that holds whatever it is given.
-pub(crate) fn garbage(offset: i64, value: Value) -> Value {
+pub(crate) fn garbage(offset: i64, value: &Value) -> Value {
     json!({ "topic": "order.validated", "partition": 0, "offset": offset, "value": value })
 }

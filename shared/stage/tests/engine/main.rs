@@ -22,7 +22,7 @@ use crate::bench::{Bench, event, garbage, record};
 async fn a_redelivered_record_publishes_the_stored_event_again() {
     let bench = Bench::start().await;
     bench.stock("A", 10).await;
-    let batch = [record(0, event("ord-1", &[("A", 2)]))];
+    let batch = [record(0, &event("ord-1", &[("A", 2)]))];
     assert!(bench.deliver(&batch).await.unwrap().is_success());
     assert!(bench.deliver(&batch).await.unwrap().is_success());
 
@@ -37,7 +37,7 @@ async fn a_redelivered_record_publishes_the_stored_event_again() {
 async fn two_deliveries_at_the_same_time_have_one_effect() {
     let bench = Bench::start().await;
     bench.stock("A", 10).await;
-    let batch = [record(0, event("ord-1", &[("A", 2)]))];
+    let batch = [record(0, &event("ord-1", &[("A", 2)]))];
     let (one, other) = tokio::join!(bench.deliver(&batch), bench.deliver(&batch));
     assert!(one.unwrap().is_success() && other.unwrap().is_success());
     let published = bench.published(Topic::InventoryReserved, 2);
@@ -49,7 +49,7 @@ async fn two_deliveries_at_the_same_time_have_one_effect() {
 async fn a_refused_effect_rejects_the_order_for_good() {
     let bench = Bench::start().await;
     bench.stock("A", 1).await;
-    let batch = [record(0, event("ord-1", &[("A", 2), ("B", 1)]))];
+    let batch = [record(0, &event("ord-1", &[("A", 2), ("B", 1)]))];
     assert!(bench.deliver(&batch).await.unwrap().is_success());
     bench.stock("A", 100).await;
     assert!(bench.deliver(&batch).await.unwrap().is_success());
@@ -67,8 +67,8 @@ async fn a_refused_effect_rejects_the_order_for_good() {
 async fn the_same_order_with_other_content_changes_nothing() {
     let bench = Bench::start().await;
     bench.stock("A", 10).await;
-    let first = record(0, event("ord-1", &[("A", 2)]));
-    let other = record(1, event("ord-1", &[("A", 7)]));
+    let first = record(0, &event("ord-1", &[("A", 2)]));
+    let other = record(1, &event("ord-1", &[("A", 7)]));
     assert!(bench.deliver(&[first, other]).await.unwrap().is_success());
     let published = bench.published(Topic::InventoryReserved, 2);
     assert_eq!(published[0].body, published[1].body);
@@ -82,12 +82,12 @@ async fn a_bad_record_is_reported_and_its_neighbours_go_on() {
     let mut unexpected = event("ord-3", &[]);
     unexpected["eventType"] = "OrderCreated".into();
     let batch = [
-        record(0, event("ord-1", &[("A", 1)])),
-        garbage(1, json!("!!! no base64 !!!")),
-        garbage(2, json!("bm8ganNvbg==")),
-        garbage(3, Value::Null),
-        record(4, unexpected),
-        record(5, event("ord-2", &[("A", 1)])),
+        record(0, &event("ord-1", &[("A", 1)])),
+        garbage(1, &json!("!!! no base64 !!!")),
+        garbage(2, &json!("bm8ganNvbg==")),
+        garbage(3, &Value::Null),
+        record(4, &unexpected),
+        record(5, &event("ord-2", &[("A", 1)])),
     ];
     assert!(bench.deliver(&batch).await.unwrap().is_success());
     assert!(bench.deliver(&batch).await.unwrap().is_success());
@@ -120,7 +120,7 @@ async fn a_bad_record_with_an_orders_id_does_not_take_its_place() {
     bench.stock("A", 10).await;
     let mut stray = event("ord-1", &[("A", 1)]);
     stray["timestamp"] = "yesterday".into();
-    let batch = [record(0, stray), record(1, event("ord-1", &[("A", 1)]))];
+    let batch = [record(0, &stray), record(1, &event("ord-1", &[("A", 1)]))];
     assert!(bench.deliver(&batch).await.unwrap().is_success());
     assert_eq!(bench.published(Topic::InventoryReserved, 1)[0].key, "ord-1");
     assert_eq!(bench.available("A").await, "9");
@@ -131,7 +131,7 @@ async fn an_event_that_fits_no_row_is_rejected_without_its_payload() {
     let bench = Bench::start().await;
     let mut large = event("ord-1", &[]);
     large["payload"]["note"] = "x".repeat(410 * 1024).into();
-    assert!(bench.deliver(&[record(0, large)]).await.unwrap().is_success());
+    assert!(bench.deliver(&[record(0, &large)]).await.unwrap().is_success());
     let failed: Value =
         serde_json::from_str(&bench.published(Topic::OrderFailed, 1)[0].body).unwrap();
     let reason = failed["payload"]["failureReason"].as_str().unwrap();
@@ -144,11 +144,12 @@ async fn an_event_that_fits_no_row_is_rejected_without_its_payload() {
 async fn while_the_broker_is_away_records_are_given_back_and_then_published_unchanged() {
     let bench = Bench::start().await;
     bench.stock("A", 10).await;
-    let batch = [record(7, event("ord-1", &[("A", 1)])), record(8, event("ord-2", &[("A", 1)]))];
+    let batch = [record(7, &event("ord-1", &[("A", 1)])), record(8, &event("ord-2", &[("A", 1)]))];
     bench.broker_down();
     let response = bench.deliver(&batch).await.unwrap();
     let response = serde_json::to_value(&response).unwrap();
-    let given_back: Vec<&Value> = response["batchItemFailures"].as_array().unwrap().iter().collect();
+    let given_back: Vec<&Value> =
+        response["batchItemFailures"].as_array().unwrap().iter().collect();
     assert_eq!(given_back.len(), 2);
     assert_eq!(
         given_back[0]["itemIdentifier"],
@@ -167,14 +168,14 @@ async fn while_the_broker_is_away_records_are_given_back_and_then_published_unch
 async fn without_partial_responses_a_failure_fails_the_whole_batch() {
     let bench = Bench::start().await.without_partial_responses();
     bench.broker_down();
-    let error = bench.deliver(&[record(0, event("ord-1", &[]))]).await.unwrap_err();
+    let error = bench.deliver(&[record(0, &event("ord-1", &[]))]).await.unwrap_err();
     assert!(error.to_string().contains("does not read partial responses"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_another_topic_is_refused_and_says_where_to_look() {
     let bench = Bench::start().await;
-    let mut stray = record(0, event("ord-1", &[]));
+    let mut stray = record(0, &event("ord-1", &[]));
     stray["topic"] = "order.shipped".into();
     let error = bench.deliver(&[stray]).await.unwrap_err();
     assert!(error.to_string().contains("order.shipped"), "{error}");
@@ -200,7 +201,7 @@ proptest! {
                     .map(|order| {
                         orders.insert(order);
                         offset += 1;
-                        record(offset, event(&format!("ord-{order}"), &[("A", 10)]))
+                        record(offset, &event(&format!("ord-{order}"), &[("A", 10)]))
                     })
                     .collect();
                 assert!(bench.deliver(&records).await.unwrap().is_success());
