@@ -3,10 +3,9 @@
 //! Records of one order are handled one after the other, different orders side by side. Whatever
 //! was stored is published, and only what is published counts as done.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use contracts::Envelope;
-use futures::{StreamExt, stream};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
@@ -15,15 +14,13 @@ use crate::{
     batch::BatchResponse,
     decision::AnyStage,
     incoming::{self, Content, Incoming, UnknownTopic},
-    outcome::{self, Decided, Outcome, Stamp},
+    new_row::{self, Decided, Stamp},
+    outcome::{self, Outcome},
     publisher::DELIVERY_TIMEOUT,
     record::KafkaEvent,
     retry::retry_until,
-    row,
+    row, schedule,
 };
-
-/// Orders of one batch that are worked on side by side; each holds a connection to DynamoDB.
-const ORDERS_AT_ONCE: usize = 32;
 
 /// What remains for answering once the last event is delivered.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
@@ -88,12 +85,14 @@ impl Engine {
         deadline: Instant,
     ) -> Result<BatchResponse, BatchError> {
         let batch = incoming::read(event, &self.stages)?;
-        let handled = self.decide_all(&batch, decide_until(Instant::now(), deadline)).await;
+        let until = decide_until(Instant::now(), deadline);
+        let decide = |incoming| retry_until(until, move || self.decide(incoming));
+        let handled = schedule::order_by_order(&batch, decide).await;
         let results = self.publish_all(handled).await;
         let mut answer = Vec::with_capacity(batch.len());
         for (incoming, result) in batch.iter().zip(results) {
             if let Err(trouble) = &result {
-                log_trouble(incoming, trouble);
+                outcome::log_trouble(incoming, trouble);
             }
             answer.push((incoming.identifier.clone(), result.is_err()));
         }
@@ -104,49 +103,13 @@ impl Engine {
         Ok(response)
     }
 
-    /// Decides about every record; the results stand in the order of the batch.
-    async fn decide_all(&self, batch: &[Incoming<'_>], until: Instant) -> Vec<Handled> {
-        let mut orders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, incoming) in batch.iter().enumerate() {
-            orders.entry(incoming.order_key()).or_default().push(index);
-        }
-        let mut handled: Vec<(usize, Handled)> = stream::iter(orders.into_values())
-            .map(|indexes| self.decide_order(batch, indexes, until))
-            .buffer_unordered(ORDERS_AT_ONCE)
-            .flat_map(stream::iter)
-            .collect()
-            .await;
-        handled.sort_by_key(|(index, _)| *index);
-        handled.into_iter().map(|(_, handled)| handled).collect()
-    }
-
-    /// Decides about the records of one order, in their order; after trouble the rest has to wait.
-    async fn decide_order(
-        &self,
-        batch: &[Incoming<'_>],
-        indexes: Vec<usize>,
-        until: Instant,
-    ) -> Vec<(usize, Handled)> {
-        let mut results = Vec::with_capacity(indexes.len());
-        let mut in_trouble = false;
-        for index in indexes {
-            let result = match batch.get(index) {
-                Some(incoming) if !in_trouble => retry_until(until, || self.decide(incoming)).await,
-                _ => Err(Retry::out_of_time("waiting for an earlier record of the order")),
-            };
-            in_trouble = result.is_err();
-            results.push((index, result));
-        }
-        results
-    }
-
     async fn decide(&self, incoming: &Incoming<'_>) -> Handled {
         match &incoming.content {
             Content::PassedBy => {
                 outcome::log(incoming, None, Outcome::Ignored);
                 Ok(None)
             }
-            Content::Poison(poison) => match outcome::reported(incoming, poison, self.stamp())? {
+            Content::Poison(poison) => match new_row::reported(incoming, poison, self.stamp())? {
                 Some(report) => self.store_once(incoming, None, report).await,
                 None => {
                     outcome::log(incoming, None, Outcome::Poison(poison.malformed.reason.code));
@@ -155,19 +118,10 @@ impl Engine {
             },
             Content::Event(event) => {
                 let decision = incoming.stage.decide(event).await?;
-                let decided = self.decided(incoming, event, decision)?;
+                let decided = new_row::decided(incoming, event, decision, self.stamp())?;
                 self.store_once(incoming, Some(event), decided).await
             }
         }
-    }
-
-    fn decided(
-        &self,
-        incoming: &Incoming<'_>,
-        event: &Envelope,
-        decision: Decision,
-    ) -> Result<Decided, Retry> {
-        outcome::decided(incoming.stage, event, &incoming.source, decision, self.stamp())
     }
 
     /// Puts the row if there is none, and hands on the event of whichever row is there then.
@@ -182,7 +136,7 @@ impl Engine {
         if let (Put::Refused(reasons), Some(event)) = (&put, event) {
             let reason = contracts::FailureReason::merge(reasons.iter().cloned())
                 .ok_or_else(|| Retry::out_of_time("learning what was refused"))?;
-            decided = self.decided(incoming, event, Decision::Reject(reason))?;
+            decided = new_row::decided(incoming, event, Decision::Reject(reason), self.stamp())?;
             put = self.store.put_once(&decided.row, &decided.effects).await?;
         }
         let (row, came_to) = match put {
@@ -240,17 +194,4 @@ impl Engine {
 fn decide_until(now: Instant, deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(now);
     now + left.saturating_sub(DELIVERY_TIMEOUT + ANSWER_MARGIN).max(left / 2)
-}
-
-fn log_trouble(incoming: &Incoming<'_>, trouble: &Retry) {
-    tracing::warn!(
-        orderId = incoming.order_key(),
-        stage = incoming.stage.name().name(),
-        topic = incoming.source.topic,
-        partition = incoming.source.partition,
-        offset = incoming.source.offset,
-        outcome = "retried",
-        error = trouble.chain(),
-        "to be delivered again"
-    );
 }

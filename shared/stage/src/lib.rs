@@ -25,11 +25,13 @@ pub mod decision;
 pub mod engine;
 pub mod function;
 mod incoming;
+mod new_row;
 mod outcome;
 pub mod publisher;
 pub mod record;
 pub mod retry;
 pub mod row;
+mod schedule;
 pub mod settings;
 pub mod store;
 
