@@ -30,7 +30,7 @@ use tokio::{
 use crate::database_proxy::DatabaseProxy;
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 static ONE_WORLD: Mutex<()> = Mutex::const_new(());
 

@@ -43,7 +43,10 @@ pub(crate) fn imbalances(ledger: &Ledger, before: &Holdings, after: &Holdings) -
 fn wrong_ends(ledger: &Ledger) -> Vec<String> {
     let mut entries = Vec::new();
     for (order_id, order) in &ledger.orders {
-        let Some(accepted) = &order.accepted else { continue };
+        let Some(accepted) = &order.accepted else {
+            entries.push(format!("order {order_id} was seen, but nobody posted it here"));
+            continue;
+        };
         match &order.end {
             None => entries.push(format!("order {order_id} was accepted and never ended")),
             Some(end) => entries.extend(wrong_end(order_id, accepted, end)),
@@ -284,6 +287,14 @@ mod tests {
         let mut run = Run::balanced();
         run.accept("ord-2", Kind::Good);
         assert_eq!(run.imbalance(), "order ord-2 was accepted and never ended");
+    }
+
+    #[test]
+    fn an_order_that_nobody_posted_is_found() {
+        let mut run = Run::balanced();
+        let value = event(EventType::OrderCreated, "ord-2", &order().into());
+        run.see(Topic::OrderCreated, "ord-2", &value);
+        assert!(run.imbalance().contains("nobody posted it here"));
     }
 
     #[test]

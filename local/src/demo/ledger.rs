@@ -11,7 +11,7 @@ use contracts::failure::failure_code;
 use contracts::{Envelope, EventType, FailureCode, Item, JsonObject, Money, Source, Topic};
 use serde_json::Value;
 
-use super::orders::{Expected, Order};
+use super::orders::{Expected, Order, Repeat};
 use super::schemas::Schemas;
 
 /// How many faults are kept word for word; the others are only counted.
@@ -35,8 +35,14 @@ pub(crate) struct Ledger {
     /// Events published again, byte for byte.
     pub(crate) repeated: u64,
     pub(crate) dead_lettered: u64,
+    /// Orders that the HTTP API has answered for good.
+    pub(crate) answered: u64,
     pub(crate) accepted: u64,
     pub(crate) ended: u64,
+    /// Records seen, whatever they are.
+    pub(crate) records: u64,
+    /// Records that are to be put a second time.
+    puts: Vec<Put>,
     /// The offset after the last record seen, by topic and partition.
     pub(crate) seen_up_to: HashMap<(String, i32), i64>,
 }
@@ -64,6 +70,8 @@ pub(crate) struct Accepted {
     pub(crate) at: Instant,
     /// The part of the bound on unfinished orders that it takes up.
     pub(crate) weight: usize,
+    /// Whether its first record has to be put a second time, once it is seen.
+    is_repeat_due: bool,
 }
 
 /// How an order ended.
@@ -121,8 +129,11 @@ impl Ledger {
             events: [0; 6],
             repeated: 0,
             dead_lettered: 0,
+            answered: 0,
             accepted: 0,
             ended: 0,
+            records: 0,
+            puts: Vec::new(),
             seen_up_to: HashMap::new(),
         }
     }
@@ -136,12 +147,15 @@ impl Ledger {
         weight: usize,
     ) -> Option<usize> {
         let content = serde_json::from_str(&order.body).ok().as_ref().and_then(content);
+        self.answered += 1;
         let seen = self.orders.entry(order_id.to_owned()).or_default();
         if seen.accepted.is_some() {
             self.fault(format!("two different orders were both given the id {order_id}"));
             return Some(weight);
         }
+        let created = seen.created.take().filter(|_| order.repeat == Repeat::Record);
         seen.accepted = Some(Accepted {
+            is_repeat_due: order.repeat == Repeat::Record && created.is_none(),
             expected: order.kind.expected(),
             customer_id: order.customer_id.clone(),
             items: order.items.clone(),
@@ -150,6 +164,7 @@ impl Ledger {
             at,
             weight,
         });
+        self.puts.extend(created);
         self.accepted += 1;
         if seen.end.is_none() {
             return None;
@@ -158,13 +173,14 @@ impl Ledger {
         Some(weight)
     }
 
-    /// The first record of an order, once; `None` as long as it has not been seen.
-    pub(crate) fn take_created(&mut self, order_id: &str) -> Option<Put> {
-        self.orders.get_mut(order_id)?.created.take()
+    /// The records that are to be put a second time, each once.
+    pub(crate) fn take_puts(&mut self) -> Vec<Put> {
+        std::mem::take(&mut self.puts)
     }
 
     /// The HTTP API refused an order that it had to refuse, or might.
     pub(crate) fn refuse(&mut self, status: u16) {
+        self.answered += 1;
         *self.refused.entry(status).or_default() += 1;
     }
 
@@ -179,6 +195,7 @@ impl Ledger {
 
     /// A record was seen. Returns the weight to give back where an order has ended with it.
     pub(crate) fn see(&mut self, record: &Record<'_>, at: Instant) -> Option<usize> {
+        self.records += 1;
         let place = (record.topic.to_owned(), record.partition);
         self.seen_up_to.insert(place, record.offset.saturating_add(1));
         let Some(topic) = Topic::from_name(record.topic) else {
@@ -238,9 +255,16 @@ impl Ledger {
             }
             None => *before = Some(bytes),
         }
-        if topic == Topic::OrderCreated && seen.accepted.is_none() {
+        if topic == Topic::OrderCreated {
             let value = record.value.map(ToOwned::to_owned);
-            seen.created = Some(Put { key: order_id.into(), value });
+            let put = Put { key: order_id.into(), value };
+            match &mut seen.accepted {
+                None => seen.created = Some(put),
+                Some(accepted) => {
+                    let is_due = std::mem::take(&mut accepted.is_repeat_due);
+                    self.puts.extend(is_due.then_some(put));
+                }
+            }
         }
         if let Some(count) = place_of(topic).and_then(|place| self.events.get_mut(place)) {
             *count += 1;

@@ -42,7 +42,8 @@ async fn next(State(pools): State<Arc<Pools>>, Path((function, number)): Path<Ca
     let assignment = session.assignments.lock().await.recv().await;
     match assignment {
         Some(assignment) => event(&function, assignment),
-        None => gone(),
+        // The process is being killed; any answer would only make it cry out first.
+        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,215 @@
+//! Which orders does this run send, and what do they need to be there?
+//!
+//! Orders are made one at a time when they are due, so a large run needs no more memory for them
+//! than a small one; those of a file are kept.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use contracts::JsonObject;
+
+use super::catalogue::{Catalogue, Supply};
+use super::holdings::Holdings;
+use super::orders::{Generator, Kind, Order, Repeat};
+use super::report::grouped;
+
+/// Among so many orders, one record that is no order is put on `order.created`.
+const ORDERS_PER_JUNK: u64 = 40;
+/// The first order that such a record follows.
+const FIRST_JUNK: u64 = 5;
+
+/// The orders of a run.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// Made from a seed.
+    Made { catalogue: Catalogue, seed: u64, count: u64 },
+    /// Read from a file.
+    Listed { path: PathBuf, orders: Vec<Order> },
+}
+
+/// Why a file of orders cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OrdersFileError {
+    #[error("cannot read the orders file {path}", path = path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "{path}, line {line}: an order must be one JSON object on one line",
+        path = path.display()
+    )]
+    Line {
+        path: PathBuf,
+        line: usize,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{path} has no orders: give one OrderCreated payload a line", path = path.display())]
+    Empty { path: PathBuf },
+}
+
+impl Plan {
+    /// The orders of a file, one payload a line; empty lines are passed over.
+    pub(crate) fn read(path: &Path) -> Result<Self, OrdersFileError> {
+        let path = path.to_owned();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| OrdersFileError::Unreadable { path: path.clone(), source })?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let orders: Vec<_> = lines
+            .map(|(index, line)| {
+                let payload: JsonObject = serde_json::from_str(line).map_err(|source| {
+                    OrdersFileError::Line { path: path.clone(), line: index + 1, source }
+                })?;
+                Ok(Order::new(Kind::Listed, Repeat::Nothing, &payload))
+            })
+            .collect::<Result<_, _>>()?;
+        if orders.is_empty() { Err(OrdersFileError::Empty { path }) } else { Ok(Self::Listed { path, orders }) }
+    }
+
+    /// How many orders there are.
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            Self::Made { count, .. } => *count,
+            Self::Listed { orders, .. } => u64::try_from(orders.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The order of this number, from 0.
+    pub(crate) fn order(&self, number: u64) -> Option<Order> {
+        match self {
+            Self::Made { catalogue, seed, count } => {
+                let generator = Generator { catalogue, seed: *seed };
+                (number < *count).then(|| generator.order(number))
+            }
+            Self::Listed { orders, .. } => orders.get(usize::try_from(number).ok()?).cloned(),
+        }
+    }
+
+    /// Whether a record that is no order follows the order of this number.
+    pub(crate) fn is_followed_by_junk(&self, number: u64) -> bool {
+        matches!(self, Self::Made { .. }) && number % ORDERS_PER_JUNK == FIRST_JUNK
+    }
+
+    fn orders(&self) -> impl Iterator<Item = Order> {
+        (0..self.count()).filter_map(|number| self.order(number))
+    }
+
+    /// What the orders need on top of what the catalogue has, so that only those fail that are to.
+    pub(crate) fn supply(&self, catalogue: &Catalogue, holdings: &mut Holdings) {
+        if matches!(self, Self::Listed { .. }) {
+            return;
+        }
+        // Stock that a failed payment gives back is held for a while, so it has to be there too.
+        let held = |order: &Order| matches!(order.kind, Kind::Good | Kind::Declined);
+        for order in self.orders().filter(held) {
+            for item in &order.items {
+                if let Some(stock) = holdings.stock.get_mut(&item.sku) {
+                    stock.available += i128::from(item.quantity);
+                }
+            }
+            let Some(customer_id) = order.customer_id.filter(|_| order.kind == Kind::Good) else {
+                continue;
+            };
+            if let Some(balance) = holdings.accounts.get_mut(&customer_id) {
+                *balance = balance.checked_add(order.amount).unwrap_or(*balance);
+            }
+        }
+        debug_assert!(limited_is_untouched(catalogue, holdings));
+    }
+
+    /// The mix in words.
+    pub(crate) fn description(&self) -> Vec<String> {
+        let count = grouped(self.count());
+        let Self::Made { seed, .. } = self else {
+            return vec![format!("{count} orders {}", self.origin())];
+        };
+        let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
+        let (mut requests, mut records) = (0_u64, 0_u64);
+        for order in self.orders() {
+            *kinds.entry(order.kind).or_default() += 1;
+            match order.repeat {
+                Repeat::Nothing => {}
+                Repeat::Request => requests += 1,
+                Repeat::Record => records += 1,
+            }
+        }
+        let junk = (0..self.count()).filter(|number| self.is_followed_by_junk(*number)).count();
+        let kinds: Vec<_> =
+            kinds.iter().map(|(kind, count)| format!("{} {}", grouped(*count), kind.name())).collect();
+        vec![
+            format!("{count} orders of seed {seed}: {}", kinds.join(", ")),
+            format!(
+                "{} of them posted twice, {} put on order.created twice; besides {junk} records \
+                 that are no orders",
+                grouped(requests),
+                grouped(records),
+            ),
+        ]
+    }
+
+    fn origin(&self) -> String {
+        match self {
+            Self::Made { seed, .. } => format!("of seed {seed}"),
+            Self::Listed { path, .. } => format!("from {}", path.display()),
+        }
+    }
+}
+
+/// Whether what is limited is as the catalogue has it: no order that is to succeed draws on it.
+fn limited_is_untouched(catalogue: &Catalogue, holdings: &Holdings) -> bool {
+    let untouched = catalogue.holdings();
+    let articles = catalogue.articles.iter().filter(|article| article.supply == Supply::Limited);
+    let customers = catalogue.customers.iter().filter(|one| one.supply == Supply::Limited);
+    articles.map(|article| &article.sku).all(|sku| holdings.stock.get(sku) == untouched.stock.get(sku))
+        && customers
+            .map(|one| &one.customer_id)
+            .all(|id| holdings.accounts.get(id) == untouched.accounts.get(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::catalogue::tests::catalogue;
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_line_that_is_no_order_is_named_by_its_number() {
+        let good = r#"{"customerId":"ann","totalAmount":1e2}"#;
+        for wrong in ["{\"customerId\":", "[]", "7"] {
+            let file = file(&format!("{good}\n\n{wrong}\n{good}\n"));
+            let error = Plan::read(file.path()).unwrap_err();
+            assert!(error.to_string().contains(", line 3:"), "{error}");
+        }
+        assert!(Plan::read(file("\n\n").path()).unwrap_err().to_string().contains("no orders"));
+        assert_eq!(Plan::read(file(&format!("{good}\n{good}")).path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn there_is_enough_for_every_order_that_is_to_succeed() {
+        let catalogue = catalogue();
+        let plan = Plan::Made { catalogue: catalogue.clone(), seed: 5, count: 500 };
+        let mut holdings = catalogue.holdings();
+        plan.supply(&catalogue, &mut holdings);
+        for order in plan.orders().filter(|order| order.kind == Kind::Good) {
+            for item in &order.items {
+                let stock = holdings.stock.get_mut(&item.sku).unwrap();
+                stock.available -= i128::from(item.quantity);
+                assert!(stock.available >= 10);
+            }
+            let balance = holdings.accounts.get_mut(order.customer_id.as_deref().unwrap()).unwrap();
+            *balance = balance.checked_sub(order.amount).unwrap();
+            assert!(balance.is_above_zero());
+        }
+        assert!(limited_is_untouched(&catalogue, &holdings));
+    }
+}

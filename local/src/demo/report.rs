@@ -1,0 +1,181 @@
+//! What does a person get to read in the end? A table, a few figures, and whether the books balance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use hdrhistogram::{CreationError, Histogram};
+
+use super::holdings::Holdings;
+use super::ledger::Ledger;
+use super::{books, books::Taken};
+
+/// How many imbalances are printed.
+const MOST_PRINTED: usize = 20;
+/// The longest latency that is told apart, in microseconds: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// What the report needs beside the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    /// From the first request to the last end.
+    pub(crate) took: Duration,
+    /// Records that mappings handed to a function again because it had failed.
+    pub(crate) retried: u64,
+}
+
+/// The orders by outcome and reason: the same for the same orders.
+pub(crate) fn table(ledger: &Ledger) -> String {
+    let mut rows: BTreeMap<(u8, String, String, String), u64> = BTreeMap::new();
+    for order in ledger.orders.values().filter(|order| order.accepted.is_some()) {
+        let row = match &order.end {
+            None => (2, "unfinished", String::new(), String::new()),
+            Some(end) => {
+                let event = end.event_type.name().to_owned();
+                let reason = end.code.map(|code| code.name().to_owned()).unwrap_or_default();
+                match end.event_type.is_failure() {
+                    false => (0, "completed", event, reason),
+                    true => (1, "failed", event, reason),
+                }
+            }
+        };
+        *rows.entry((row.0, row.1.to_owned(), row.2, row.3)).or_default() += 1;
+    }
+    for (status, count) in &ledger.refused {
+        let answer = format!("answered with {status}");
+        rows.insert((3, "refused".to_owned(), answer, "not an order".to_owned()), *count);
+    }
+    for report in ledger.reports.values() {
+        let event = report.event_type.name().to_owned();
+        let row = (4, "bad record".to_owned(), event, report.code.name().to_owned());
+        *rows.entry(row).or_default() += 1;
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["Outcome", "Event", "Reason", "Orders"]);
+    for ((_, outcome, event, reason), count) in rows {
+        table.add_row([outcome, event, reason, grouped(count)]);
+    }
+    if let Some(column) = table.column_mut(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Latency, throughput and redeliveries, a line each.
+pub(crate) fn figures(ledger: &Ledger, figures: Figures) -> Vec<String> {
+    let latency = latencies(ledger).map_or_else(
+        |error| error.to_string(),
+        |latencies| {
+            let at = |quantile| milliseconds(latencies.value_at_quantile(quantile));
+            format!("p50 {}, p99 {}", at(0.5), at(0.99))
+        },
+    );
+    vec![
+        format!("End-to-end latency   {latency}"),
+        format!(
+            "Throughput           {} orders per second, {} orders in {}",
+            per_second(ledger.ended, figures.took),
+            grouped(ledger.ended),
+            seconds(figures.took),
+        ),
+        format!(
+            "Redeliveries         {} events published again, each byte for byte; \
+             {} records handed over again",
+            grouped(ledger.repeated),
+            grouped(figures.retried),
+        ),
+    ]
+}
+
+/// Whether the books balance, and if not, why.
+pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger, before: &Holdings) -> Vec<String> {
+    if imbalances.is_empty() {
+        return vec![balance(&books::taken(ledger), ledger, before)];
+    }
+    let count = grouped(u64::try_from(imbalances.len()).unwrap_or(u64::MAX));
+    let mut lines = vec![format!("The books do not balance, {count} entries:")];
+    lines.extend(imbalances.iter().take(MOST_PRINTED).map(|entry| format!("  - {entry}")));
+    if imbalances.len() > MOST_PRINTED {
+        lines.push(format!("  … and {} more", imbalances.len() - MOST_PRINTED));
+    }
+    lines
+}
+
+fn balance(taken: &Taken, ledger: &Ledger, before: &Holdings) -> String {
+    let pieces: i128 = taken.stock.values().sum();
+    let money = taken.money.values().try_fold(contracts::Money::default(), |sum, amount| {
+        sum.checked_add(*amount)
+    });
+    format!(
+        "The books balance: {} orders, one end each; {} pieces of {} SKUs held and {} paid for \
+         them,\nto the cent; every event valid against its schema.",
+        grouped(ledger.accepted),
+        grouped(u64::try_from(pieces).unwrap_or_default()),
+        before.stock.len(),
+        money.map(|money| money.to_string()).unwrap_or_default(),
+    )
+}
+
+/// From the answer to the request until the end is seen, in microseconds.
+fn latencies(ledger: &Ledger) -> Result<Histogram<u64>, CreationError> {
+    let mut latencies = Histogram::new_with_max(LONGEST_US, 3)?;
+    for order in ledger.orders.values() {
+        if let (Some(accepted), Some(end)) = (&order.accepted, &order.end) {
+            let latency = end.at.saturating_duration_since(accepted.at);
+            latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(latencies)
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    match microseconds {
+        0..10_000 => format!("{}.{} ms", microseconds / 1_000, microseconds % 1_000 / 100),
+        10_000..10_000_000 => format!("{} ms", grouped(microseconds / 1_000)),
+        _ => seconds(Duration::from_micros(microseconds)),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    let tenths = duration.as_millis() / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+fn per_second(count: u64, took: Duration) -> String {
+    let milliseconds = took.as_millis().max(1);
+    let per_second = u128::from(count) * 1_000 / milliseconds;
+    grouped(u64::try_from(per_second).unwrap_or(u64::MAX))
+}
+
+/// A number as people read it: 20,000.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_thousands() {
+        let grouped: Vec<_> = [0, 12, 999, 1_000, 20_000, 1_234_567].map(grouped).into();
+        assert_eq!(grouped, ["0", "12", "999", "1,000", "20,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn times_are_told_in_the_unit_that_suits_them() {
+        let told: Vec<_> = [1_250, 87_300, 9_999_000, 12_340_000].map(milliseconds).into();
+        assert_eq!(told, ["1.2 ms", "87 ms", "9,999 ms", "12.3 s"]);
+        assert_eq!(per_second(3_000, Duration::from_millis(1_500)), "2,000");
+        assert_eq!(per_second(0, Duration::ZERO), "0");
+    }
+}
