@@ -68,12 +68,16 @@ pub async fn build(
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let failed = |source| BinariesError::NoCargo { cargo: cargo.display().to_string(), source };
     let mut command = Command::new(&cargo);
-    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(workspace);
+    // All packages are selected, as by `cargo run`, so that dependencies have the same features and
+    // are compiled once.
+    command
+        .args(["build", "--workspace", "--message-format=json-render-diagnostics"])
+        .current_dir(workspace);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
     for name in names {
-        command.args(["--package", name, "--bin", name]);
+        command.args(["--bin", name]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(failed)?;

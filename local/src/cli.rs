@@ -153,10 +153,7 @@ impl CommonOptions {
 
 /// The folder that a template lies in: the root of its workspace.
 pub(crate) fn workspace(template: &Path) -> PathBuf {
-    match template.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
+    template.parent().unwrap_or(template).to_owned()
 }
 
 fn default_template() -> PathBuf {
@@ -189,7 +186,9 @@ fn filled(text: &str) -> Result<String, String> {
 
 fn url(text: &str) -> Result<String, String> {
     let usable = text.starts_with("http://") || text.starts_with("https://");
-    usable.then(|| text.to_owned()).ok_or_else(|| "give a URL, such as http://localhost:8000".into())
+    usable
+        .then(|| text.to_owned())
+        .ok_or_else(|| "give a URL, such as http://localhost:8000".into())
 }
 
 #[cfg(test)]

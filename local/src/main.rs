@@ -23,7 +23,8 @@ use crate::terminal::Terminal;
 async fn main() -> ExitCode {
     let terminal = Terminal::new();
     // Warnings only: what the functions have to say is in their log files.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal.clone()).init();
     match run(&terminal).await {
         Ok(()) => ExitCode::SUCCESS,

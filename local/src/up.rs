@@ -192,7 +192,10 @@ mod tests {
     #[test]
     fn the_order_to_try_costs_what_it_says() {
         let lines = what_to_try("http://127.0.0.1:3000", &catalogue()).join("\n");
-        assert!(lines.contains("\"sku\":\"TEA\",\"quantity\":2}],\"totalAmount\":9.00}"), "{lines}");
+        assert!(
+            lines.contains("\"sku\":\"TEA\",\"quantity\":2}],\"totalAmount\":9.00}"),
+            "{lines}"
+        );
         assert!(lines.lines().all(|line| line.chars().count() <= 120), "{lines}");
     }
 }

@@ -9,8 +9,9 @@ use contracts::order::quantity_by_sku;
 use contracts::{EventType, Money};
 
 use super::holdings::{Holdings, Stock};
-use super::ledger::{Accepted, End, Ledger};
+use super::ledger::Ledger;
 use super::orders::Expected;
+use super::seen::{Accepted, End};
 
 /// What the orders hold and cost, going by how they ended.
 #[derive(Debug, Default)]
@@ -25,10 +26,10 @@ pub(crate) fn imbalances(ledger: &Ledger, before: &Holdings, after: &Holdings) -
     if ledger.further_faults > 0 {
         entries.push(format!("{} further faults like the last", ledger.further_faults));
     }
-    if ledger.dead_lettered > 0 {
+    if ledger.counts.dead_lettered > 0 {
         entries.push(format!(
             "{} records were given up: they lie on order.dead-letter",
-            ledger.dead_lettered
+            ledger.counts.dead_lettered
         ));
     }
     entries.extend(wrong_ends(ledger));
@@ -81,8 +82,8 @@ fn told(event_type: EventType, code: Option<&str>) -> String {
 fn unreported_junk(ledger: &Ledger) -> Vec<String> {
     let mut entries = Vec::new();
     let mut reported = 0_usize;
-    for (key, junk) in &ledger.junk {
-        let report = junk.lies_at.as_ref().map(|source| ledger.reports.get(source));
+    for (key, junk) in &ledger.bad_records.junk {
+        let report = junk.lies_at.as_ref().map(|source| ledger.bad_records.reports.get(source));
         match report {
             None => entries.push(format!("the bad record {key} never arrived on order.created")),
             Some(None) => entries.push(format!("the bad record {key} was never reported")),
@@ -97,7 +98,7 @@ fn unreported_junk(ledger: &Ledger) -> Vec<String> {
         }
     }
     entries.sort();
-    let strays = ledger.reports.len().saturating_sub(reported);
+    let strays = ledger.bad_records.reports.len().saturating_sub(reported);
     if strays > 0 {
         entries.push(format!("{strays} records that nobody put there were reported as bad"));
     }
@@ -136,7 +137,9 @@ pub(crate) fn taken(ledger: &Ledger) -> Taken {
 
 fn wrong_stock(taken: &Taken, before: &Holdings, after: &Holdings) -> Vec<String> {
     let mut entries = Vec::new();
-    for sku in before.stock.keys().chain(after.stock.keys().filter(|sku| !before.stock.contains_key(*sku))) {
+    for sku in
+        before.stock.keys().chain(after.stock.keys().filter(|sku| !before.stock.contains_key(*sku)))
+    {
         let old = before.stock.get(sku).copied().unwrap_or_default();
         let Stock { available, reserved } = after.stock.get(sku).copied().unwrap_or_default();
         let (total, old_total) = (available + reserved, old.available + old.reserved);
@@ -182,9 +185,10 @@ mod tests {
     use contracts::{FailureCode, JsonObject, Topic};
     use serde_json::{Value, json};
 
-    use super::super::ledger::{Junk, Record};
+    use super::super::bad_records::Junk;
     use super::super::orders::{Kind, Order, Repeat};
     use super::super::schemas::{Schemas, tests::event};
+    use super::super::seen::Record;
     use super::*;
 
     /// What was sent and seen, and what was there before and after.
@@ -221,7 +225,7 @@ mod tests {
             run.accept("ord-1", Kind::Good);
             run.complete("ord-1", &order().into());
             let junk = Junk { code: FailureCode::MalformedEvent, lies_at: None };
-            run.ledger.junk.insert("junk-1".to_owned(), junk);
+            run.ledger.bad_records.junk.insert("junk-1".to_owned(), junk);
             let place = run.offset;
             run.see(Topic::OrderCreated, "junk-1", b"not JSON");
             run.report("junk-1", place, "it is no JSON");
@@ -278,8 +282,8 @@ mod tests {
         let mut run = Run::balanced();
         run.complete("ord-1", &order().into());
         assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
-        assert_eq!(run.ledger.repeated, 1);
-        assert_eq!(run.ledger.ended, 1);
+        assert_eq!(run.ledger.counts.repeated, 1);
+        assert_eq!(run.ledger.counts.ended, 1);
     }
 
     #[test]
@@ -371,18 +375,18 @@ mod tests {
     #[test]
     fn an_event_that_breaks_its_schema_is_found() {
         let mut run = Run::balanced();
-        run.see(Topic::OrderValidated, "ord-1", &event(
-            EventType::OrderValidated,
+        run.see(
+            Topic::OrderValidated,
             "ord-1",
-            &json!({ "customerId": "ann" }),
-        ));
+            &event(EventType::OrderValidated, "ord-1", &json!({ "customerId": "ann" })),
+        );
         assert!(run.imbalance().contains("breaks the contract"));
     }
 
     #[test]
     fn a_bad_record_that_nobody_reports_is_found() {
         let mut run = Run::balanced();
-        run.ledger.reports.clear();
+        run.ledger.bad_records.reports.clear();
         assert_eq!(run.imbalance(), "the bad record junk-1 was never reported");
     }
 

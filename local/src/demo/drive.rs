@@ -9,10 +9,11 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 
-use super::ledger::{Junk, Put};
+use super::bad_records::Junk;
 use super::orders::{Kind, Order, Repeat};
 use super::plan::Plan;
 use super::producer::Producer;
+use super::seen::Put;
 use super::shared::Shared;
 use super::spoilt;
 
@@ -38,13 +39,17 @@ pub(crate) struct Driver<'a> {
 /// Why the orders could not all be sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DriveError {
-    #[error("POST {url} was not answered within 60 s: see the log of order-api in target/local-logs")]
+    #[error(
+        "POST {url} was not answered within 60 s: see the log of order-api in target/local-logs"
+    )]
     Unanswered {
         url: String,
         #[source]
         source: reqwest::Error,
     },
-    #[error("POST {url} was answered with {status} for 60 s: see the log of order-api in target/local-logs")]
+    #[error(
+        "POST {url} was answered with {status} for 60 s: see the log of order-api in target/local-logs"
+    )]
     Unavailable { url: String, status: StatusCode },
     #[error("POST {url} was accepted with a body that names no order")]
     Nameless {
@@ -87,7 +92,7 @@ impl Driver<'_> {
         let key = format!("junk-{}-{number}", self.run_id);
         // Varies from one bad record to the next, whatever lies between them.
         let (value, code) = spoilt::junk(number / 8, &key);
-        self.shared.ledger().junk.insert(key.clone(), Junk { code, lies_at: None });
+        self.shared.ledger().bad_records.junk.insert(key.clone(), Junk { code, lies_at: None });
         self.put(&Put { key: key.into_bytes(), value }).await
     }
 

@@ -34,7 +34,9 @@ pub(crate) enum HoldingsError {
     Write { table: String, key: String, message: String },
     #[error("cannot read {table}: {message}")]
     Read { table: String, message: String },
-    #[error("an item of {table} lacks {attribute}, or has something else than the demo loads there")]
+    #[error(
+        "an item of {table} lacks {attribute}, or has something else than the demo loads there"
+    )]
     Item { table: String, attribute: &'static str },
 }
 
@@ -119,11 +121,7 @@ fn number<'a>(item: &'a Item, attribute: &str) -> Option<&'a str> {
     item.get(attribute)?.as_n().ok().map(String::as_str)
 }
 
-fn whole_number(
-    item: &Item,
-    table: &str,
-    attribute: &'static str,
-) -> Result<i128, HoldingsError> {
+fn whole_number(item: &Item, table: &str, attribute: &'static str) -> Result<i128, HoldingsError> {
     let number = number(item, attribute).and_then(|number| number.parse().ok());
     number.ok_or_else(|| lacking(table, attribute))
 }

@@ -1,119 +1,64 @@
-//! What has been seen of every order? A few words for each, whatever the number of records.
+//! What was sent and what was seen? A few words for each order, whatever the number of records.
 //!
-//! Records are told apart by a digest of their bytes: the same bytes again are a redelivery, other
-//! bytes for the same event are a fault. The rules themselves are in `books`.
+//! It only notes what happened; whether that is right is for `books` to say, but for what shows in
+//! a single record.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
 use contracts::failure::failure_code;
-use contracts::{Envelope, EventType, FailureCode, Item, JsonObject, Money, Source, Topic};
-use serde_json::Value;
+use contracts::{Envelope, Source, Topic};
 
-use super::orders::{Expected, Order, Repeat};
+use super::bad_records::{BadRecords, Reported};
+use super::orders::Order;
 use super::schemas::Schemas;
+use super::seen::{OrderSeen, Put, Record, Sighting, content, digest, place};
 
 /// How many faults are kept word for word; the others are only counted.
 const MAX_FAULTS: usize = 100;
-/// What the stages add to an order's payload.
-const ADDED_FIELDS: [&str; 2] = ["reservationId", "paymentId"];
 
 /// Everything that was sent and seen.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     schemas: Schemas,
+    /// By order id.
     pub(crate) orders: HashMap<String, OrderSeen>,
-    pub(crate) junk: HashMap<String, Junk>,
-    pub(crate) reports: HashMap<Source, Report>,
-    /// Orders that the HTTP API did not take, by its status and whether that had to be so.
+    pub(crate) bad_records: BadRecords,
+    /// Orders that the HTTP API did not take, by its status.
     pub(crate) refused: BTreeMap<u16, u64>,
     pub(crate) faults: Vec<String>,
     pub(crate) further_faults: u64,
-    /// Events of each topic, each counted once.
-    pub(crate) events: [u64; 6],
-    /// Events published again, byte for byte.
-    pub(crate) repeated: u64,
-    pub(crate) dead_lettered: u64,
-    /// Orders that the HTTP API has answered for good.
-    pub(crate) answered: u64,
-    pub(crate) accepted: u64,
-    pub(crate) ended: u64,
-    /// Records seen, whatever they are.
-    pub(crate) records: u64,
+    pub(crate) counts: Counts,
     /// Records that are to be put a second time.
     puts: Vec<Put>,
     /// The offset after the last record seen, by topic and partition.
     pub(crate) seen_up_to: HashMap<(String, i32), i64>,
 }
 
-/// One order.
-#[derive(Debug, Default)]
-pub(crate) struct OrderSeen {
-    pub(crate) accepted: Option<Accepted>,
-    pub(crate) end: Option<End>,
-    /// Digests of its one event on each topic.
-    events: [Option<u64>; 6],
-    /// The first record, until the order is known to be ours.
-    created: Option<Put>,
+/// What can be counted as it happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Orders that the HTTP API has answered for good.
+    pub(crate) answered: u64,
+    /// Orders that it took.
+    pub(crate) accepted: u64,
+    /// Those of them that have ended.
+    pub(crate) ended: u64,
+    /// Records, whatever they are.
+    pub(crate) records: u64,
+    /// Orders' events by topic, each event once.
+    pub(crate) events: [u64; 6],
+    /// Events published again.
+    pub(crate) repeated: u64,
+    /// Records on `order.dead-letter`.
+    pub(crate) dead_lettered: u64,
 }
 
-/// An order that the HTTP API took.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) expected: Expected,
-    pub(crate) customer_id: Option<String>,
-    pub(crate) items: Vec<Item>,
-    pub(crate) amount: Money,
-    /// Of the payload as it was posted.
-    pub(crate) content: u64,
-    pub(crate) at: Instant,
-    /// The part of the bound on unfinished orders that it takes up.
-    pub(crate) weight: usize,
-    /// Whether its first record has to be put a second time, once it is seen.
-    is_repeat_due: bool,
-}
-
-/// How an order ended.
-#[derive(Debug)]
-pub(crate) struct End {
-    pub(crate) event_type: EventType,
-    pub(crate) code: Option<FailureCode>,
-    /// Of the order's payload in the event, without what the stages added.
-    pub(crate) content: Option<u64>,
-    pub(crate) at: Instant,
-}
-
-/// A record that is no order, put on purpose.
-#[derive(Debug)]
-pub(crate) struct Junk {
-    pub(crate) code: FailureCode,
-    pub(crate) lies_at: Option<Source>,
-}
-
-/// What was said about a record that is no event.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) event_type: EventType,
-    pub(crate) code: FailureCode,
-    content: u64,
-}
-
-/// A record as it was read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Record<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) value: Option<&'a [u8]>,
-}
-
-/// A record to put on `order.created`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Put {
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Option<Vec<u8>>,
+impl Counts {
+    /// How many accepted orders have not ended yet.
+    pub(crate) fn unfinished(&self) -> u64 {
+        self.accepted.saturating_sub(self.ended)
+    }
 }
 
 impl Ledger {
@@ -121,67 +66,48 @@ impl Ledger {
         Self {
             schemas,
             orders: HashMap::new(),
-            junk: HashMap::new(),
-            reports: HashMap::new(),
+            bad_records: BadRecords::default(),
             refused: BTreeMap::new(),
             faults: Vec::new(),
             further_faults: 0,
-            events: [0; 6],
-            repeated: 0,
-            dead_lettered: 0,
-            answered: 0,
-            accepted: 0,
-            ended: 0,
-            records: 0,
+            counts: Counts::default(),
             puts: Vec::new(),
             seen_up_to: HashMap::new(),
         }
     }
 
-    /// The HTTP API took the order. Returns the weight to give back where it has ended already.
+    /// The HTTP API took the order. Returns the room to give back where it has ended already.
     pub(crate) fn accept(
         &mut self,
         order_id: &str,
         order: &Order,
         at: Instant,
-        weight: usize,
+        room: usize,
     ) -> Option<usize> {
-        let content = serde_json::from_str(&order.body).ok().as_ref().and_then(content);
-        self.answered += 1;
+        self.counts.answered += 1;
         let seen = self.orders.entry(order_id.to_owned()).or_default();
         if seen.accepted.is_some() {
             self.fault(format!("two different orders were both given the id {order_id}"));
-            return Some(weight);
+            return Some(room);
         }
-        let created = seen.created.take().filter(|_| order.repeat == Repeat::Record);
-        seen.accepted = Some(Accepted {
-            is_repeat_due: order.repeat == Repeat::Record && created.is_none(),
-            expected: order.kind.expected(),
-            customer_id: order.customer_id.clone(),
-            items: order.items.clone(),
-            amount: order.amount,
-            content: content.unwrap_or_default(),
-            at,
-            weight,
-        });
-        self.puts.extend(created);
-        self.accepted += 1;
+        self.puts.extend(seen.accept(order, at, room));
+        self.counts.accepted += 1;
         if seen.end.is_none() {
             return None;
         }
-        self.ended += 1;
-        Some(weight)
+        self.counts.ended += 1;
+        Some(room)
+    }
+
+    /// The HTTP API did not take the order, and will not.
+    pub(crate) fn refuse(&mut self, status: u16) {
+        self.counts.answered += 1;
+        *self.refused.entry(status).or_default() += 1;
     }
 
     /// The records that are to be put a second time, each once.
     pub(crate) fn take_puts(&mut self) -> Vec<Put> {
         std::mem::take(&mut self.puts)
-    }
-
-    /// The HTTP API refused an order that it had to refuse, or might.
-    pub(crate) fn refuse(&mut self, status: u16) {
-        self.answered += 1;
-        *self.refused.entry(status).or_default() += 1;
     }
 
     /// Something that must not be.
@@ -193,31 +119,30 @@ impl Ledger {
         }
     }
 
-    /// A record was seen. Returns the weight to give back where an order has ended with it.
+    /// A record was seen. Returns the room to give back where an order has ended with it.
     pub(crate) fn see(&mut self, record: &Record<'_>, at: Instant) -> Option<usize> {
-        self.records += 1;
-        let place = (record.topic.to_owned(), record.partition);
-        self.seen_up_to.insert(place, record.offset.saturating_add(1));
+        self.counts.records += 1;
+        let Record { partition, offset, .. } = *record;
+        let source = Source { topic: record.topic.to_owned(), partition, offset };
+        self.seen_up_to.insert((source.topic.clone(), partition), offset.saturating_add(1));
         let Some(topic) = Topic::from_name(record.topic) else {
-            self.dead_lettered += 1;
+            self.counts.dead_lettered += 1;
             return None;
         };
-        let source = Source {
-            topic: record.topic.to_owned(),
-            partition: record.partition,
-            offset: record.offset,
-        };
-        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
-        if topic == Topic::OrderCreated
-            && let Some(junk) = key.and_then(|key| self.junk.get_mut(key))
-        {
-            junk.lies_at = Some(source);
-            return None;
+        let digest = digest(&record.value);
+        if let Some(key) = record.key.and_then(|key| std::str::from_utf8(key).ok()) {
+            if topic == Topic::OrderCreated && self.bad_records.is_junk(key, &source) {
+                return None;
+            }
+            // What has been checked once is not checked again.
+            if self.orders.get(key).is_some_and(|seen| seen.has_seen(topic, digest)) {
+                self.counts.repeated += 1;
+                return None;
+            }
         }
         match self.schemas.check(topic, record.key, record.value) {
-            Ok(event) => self.see_event(topic, &event, record, at),
+            Ok(event) => self.see_event(topic, &event, digest, record, at),
             Err(why) => {
-                let Source { topic, partition, offset } = source;
                 self.fault(format!(
                     "the record at offset {offset} of {topic}, partition {partition}, \
                      breaks the contract: {why}"
@@ -231,111 +156,56 @@ impl Ledger {
         &mut self,
         topic: Topic,
         event: &Envelope,
+        digest: u64,
         record: &Record<'_>,
         at: Instant,
     ) -> Option<usize> {
-        let bytes = digest(&record.value);
-        let code = failure_code(&event.payload);
-        if let Some(code) = code.filter(|code| code.is_poison()) {
-            self.see_report(event, code, bytes);
+        if let Some(code) = failure_code(&event.payload).filter(|code| code.is_poison()) {
+            match self.bad_records.report(event, code, digest) {
+                Reported::First => {}
+                Reported::Again => self.counts.repeated += 1,
+                Reported::Fault(fault) => self.fault(fault),
+            }
             return None;
         }
         let order_id = event.order_id.as_str();
         let seen = self.orders.entry(order_id.to_owned()).or_default();
-        let before = place_of(topic).and_then(|place| seen.events.get_mut(place))?;
-        match *before {
-            Some(before) if before == bytes => {
-                self.repeated += 1;
+        // An HTTP API that could not publish an order forgets it, but may have published it after
+        // all. What a retry then makes of it has another time and counts as the same event.
+        let digest = match topic {
+            Topic::OrderCreated => content(&event.payload),
+            _ => digest,
+        };
+        match seen.sight(topic, digest) {
+            Sighting::First => {}
+            Sighting::Again => {
+                self.counts.repeated += 1;
                 return None;
             }
-            Some(_) => {
-                let fault = format!("order {order_id} has two different events on {topic}");
-                self.fault(fault);
+            Sighting::Different => {
+                self.fault(format!("order {order_id} has two different events on {topic}"));
                 return None;
             }
-            None => *before = Some(bytes),
+        }
+        if let Some(count) = place(topic).and_then(|place| self.counts.events.get_mut(place)) {
+            *count += 1;
         }
         if topic == Topic::OrderCreated {
             let value = record.value.map(ToOwned::to_owned);
-            let put = Put { key: order_id.into(), value };
-            match &mut seen.accepted {
-                None => seen.created = Some(put),
-                Some(accepted) => {
-                    let is_due = std::mem::take(&mut accepted.is_repeat_due);
-                    self.puts.extend(is_due.then_some(put));
-                }
-            }
+            self.puts.extend(seen.create(Put { key: order_id.into(), value }));
         }
-        if let Some(count) = place_of(topic).and_then(|place| self.events.get_mut(place)) {
-            *count += 1;
-        }
-        if !event.event_type.is_terminal() {
+        if event.event_type.is_terminal() { self.see_end(event, at) } else { None }
+    }
+
+    fn see_end(&mut self, event: &Envelope, at: Instant) -> Option<usize> {
+        let seen = self.orders.get_mut(event.order_id.as_str())?;
+        if let Err(before) = seen.end(event, at) {
+            let Envelope { order_id, event_type, .. } = event;
+            self.fault(format!("order {order_id} ended twice, with {before} and {event_type}"));
             return None;
         }
-        if let Some(end) = &seen.end {
-            let other = end.event_type;
-            let fault =
-                format!("order {order_id} ended twice, with {other} and {}", event.event_type);
-            self.fault(fault);
-            return None;
-        }
-        let content = if event.event_type.is_failure() {
-            event.payload.get("originalPayload").and_then(content)
-        } else {
-            content(&event.payload.clone().into())
-        };
-        seen.end = Some(End { event_type: event.event_type, code, content, at });
-        let weight = seen.accepted.as_ref()?.weight;
-        self.ended += 1;
-        Some(weight)
+        let room = seen.accepted.as_ref()?.room;
+        self.counts.ended += 1;
+        Some(room)
     }
-
-    fn see_report(&mut self, event: &Envelope, code: FailureCode, bytes: u64) {
-        let Some(source) = source(&event.payload) else {
-            self.fault(format!("a report of {} does not say where the bad record lies", code));
-            return;
-        };
-        let place = format!("offset {} of {}-{}", source.offset, source.topic, source.partition);
-        let report = Report { event_type: event.event_type, code, content: bytes };
-        match self.reports.get(&source) {
-            None => {
-                self.reports.insert(source, report);
-            }
-            Some(before) if before.content == bytes => self.repeated += 1,
-            Some(_) => self.fault(format!("the bad record at {place} was reported twice")),
-        }
-    }
-
-    /// How many accepted orders have not ended yet.
-    pub(crate) fn unfinished(&self) -> u64 {
-        self.accepted.saturating_sub(self.ended)
-    }
-}
-
-/// A digest of the payload without what the stages add to it.
-fn content(payload: &Value) -> Option<u64> {
-    let mut payload: JsonObject = payload.as_object()?.clone();
-    for field in ADDED_FIELDS {
-        payload.shift_remove(field);
-    }
-    Some(digest(&Value::from(payload).to_string()))
-}
-
-fn digest(bytes: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn place_of(topic: Topic) -> Option<usize> {
-    Topic::ALL.into_iter().position(|other| other == topic)
-}
-
-fn source(payload: &JsonObject) -> Option<Source> {
-    let source = payload.get("source")?;
-    Some(Source {
-        topic: source.get("topic")?.as_str()?.to_owned(),
-        partition: source.get("partition")?.as_i64()?.try_into().ok()?,
-        offset: source.get("offset")?.as_i64()?,
-    })
 }

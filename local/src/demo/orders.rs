@@ -1,15 +1,9 @@
-//! Which orders are sent? The same seed makes the same orders, whatever the timing.
+//! What is an order of the demo, and what has to come of it?
 //!
-//! An order depends on the seed and its number only, so none has to be kept. What has to come of it
-//! is settled when it is made, and no other order can change that.
+//! That is settled by its kind before it is sent, and no other order can change it.
 
 use contracts::order::{customer_id, items, total_amount};
 use contracts::{EventType, FailureCode, Item, JsonObject, Money};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-use super::catalogue::{Catalogue, Cents, Supply};
-use super::spoilt;
 
 /// One order as it is posted, and what has to come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +67,6 @@ pub(crate) const MIX: [(Kind, u32); 6] = [
     (Kind::Malformed, 30),
 ];
 
-/// Of a thousand orders that are accepted, so many are posted twice.
-const POSTED_TWICE: u32 = 30;
-/// Of a thousand orders that are accepted, so many have their first record put twice.
-const RECORD_TWICE: u32 = 30;
-
 impl Kind {
     /// What has to come of an order of this kind.
     pub(crate) const fn expected(self) -> Expected {
@@ -97,11 +86,11 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Good => "good",
-            Self::Invalid => "invalid",
-            Self::OutOfStock => "out of stock",
-            Self::UnknownSku => "with an unknown SKU",
-            Self::Declined => "that cannot be paid",
-            Self::Malformed => "with a body that is no JSON object",
+            Self::Invalid => "not well formed",
+            Self::OutOfStock => "of more than there is",
+            Self::UnknownSku => "of something that is not sold",
+            Self::Declined => "that the customer cannot pay",
+            Self::Malformed => "with a body that is no object",
             Self::Listed => "from the file",
         }
     }
@@ -117,197 +106,6 @@ impl Order {
             customer_id: customer_id(payload).ok().map(str::to_owned),
             items: items(payload).unwrap_or_default(),
             amount: total_amount(payload).unwrap_or_default(),
-        }
-    }
-}
-
-/// Makes orders.
-#[derive(Debug)]
-pub(crate) struct Generator<'a> {
-    pub(crate) catalogue: &'a Catalogue,
-    pub(crate) seed: u64,
-}
-
-/// One line of an order in the making.
-struct Line {
-    sku: String,
-    quantity: u64,
-    price: Cents,
-}
-
-impl Generator<'_> {
-    /// The order of this number.
-    pub(crate) fn order(&self, number: u64) -> Order {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(number);
-        let kind = kind(rng.random_range(0..1000));
-        if kind == Kind::Malformed {
-            let body = spoilt::body(&mut rng).to_owned();
-            let empty = Order::new(kind, Repeat::Nothing, &JsonObject::new());
-            return Order { body, ..empty };
-        }
-        let repeat = match rng.random_range(0..1000_u32) {
-            draw if draw < POSTED_TWICE => Repeat::Request,
-            draw if draw < POSTED_TWICE + RECORD_TWICE => Repeat::Record,
-            _ => Repeat::Nothing,
-        };
-        let mut lines = self.lines(&mut rng);
-        let (customer_id, extra) = match kind {
-            Kind::Declined => self.poor_customer(&mut rng, number),
-            _ => (self.customer(&mut rng, Supply::Plenty).0, Cents::default()),
-        };
-        match kind {
-            Kind::OutOfStock => lines.push(self.too_many(&mut rng)),
-            Kind::UnknownSku => lines.push(unlisted(&mut rng)),
-            _ => {}
-        }
-        let mut payload = payload(&customer_id, &lines, extra);
-        // Fields that nobody knows travel along, to the last digit.
-        if rng.random_range(0..4_u32) == 0 {
-            payload.insert("gift".to_owned(), spoilt::unknown_field());
-        }
-        if kind == Kind::Invalid {
-            spoilt::spoil(&mut payload, &mut rng);
-        }
-        Order::new(kind, repeat, &payload)
-    }
-
-    fn lines(&self, rng: &mut ChaCha8Rng) -> Vec<Line> {
-        let articles = self.catalogue.articles.iter();
-        let plenty: Vec<_> =
-            articles.filter(|article| article.supply == Supply::Plenty).collect();
-        let count = rng.random_range(1..=4_u32);
-        // One SKU may come up in two lines: they add up.
-        let lines = (0..count).filter_map(|_| {
-            let article = pick(rng, &plenty)?;
-            let quantity = rng.random_range(1..=3);
-            Some(Line { sku: article.sku.clone(), quantity, price: article.price })
-        });
-        lines.collect()
-    }
-
-    fn customer(&self, rng: &mut ChaCha8Rng, supply: Supply) -> (String, Cents) {
-        let customers = self.catalogue.customers.iter();
-        let customers: Vec<_> = customers.filter(|customer| customer.supply == supply).collect();
-        pick(rng, &customers)
-            .map(|customer| (customer.customer_id.clone(), customer.balance))
-            .unwrap_or_default()
-    }
-
-    /// Somebody without an account, or with a balance that the order is made to exceed.
-    fn poor_customer(&self, rng: &mut ChaCha8Rng, number: u64) -> (String, Cents) {
-        if rng.random_range(0..2_u32) == 0 {
-            (format!("nobody-{number}"), Cents::default())
-        } else {
-            self.customer(rng, Supply::Limited)
-        }
-    }
-
-    /// More than there is, of an article that never becomes more.
-    fn too_many(&self, rng: &mut ChaCha8Rng) -> Line {
-        let articles = self.catalogue.articles.iter();
-        let limited: Vec<_> =
-            articles.filter(|article| article.supply == Supply::Limited).collect();
-        match pick(rng, &limited) {
-            Some(article) => Line {
-                sku: article.sku.clone(),
-                quantity: article.available.saturating_add(rng.random_range(1..=3)),
-                price: article.price,
-            },
-            None => unlisted(rng),
-        }
-    }
-}
-
-fn kind(draw: u32) -> Kind {
-    let mut below = 0;
-    for (kind, share) in MIX {
-        below += share;
-        if draw < below {
-            return kind;
-        }
-    }
-    Kind::Good
-}
-
-fn unlisted(rng: &mut ChaCha8Rng) -> Line {
-    let number = rng.random_range(0..1000_u32);
-    Line { sku: format!("NOT-SOLD-{number:03}"), quantity: 1, price: Cents(999) }
-}
-
-fn payload(customer_id: &str, lines: &[Line], extra: Cents) -> JsonObject {
-    let total = lines.iter().fold(extra, |sum, line| sum.plus(line.price.times(line.quantity)));
-    let items: Vec<_> = lines
-        .iter()
-        .map(|line| serde_json::json!({ "sku": line.sku, "quantity": line.quantity }))
-        .collect();
-    let mut payload = JsonObject::new();
-    payload.insert("customerId".to_owned(), customer_id.into());
-    payload.insert("items".to_owned(), items.into());
-    payload.insert("totalAmount".to_owned(), spoilt::number(&total.digits()));
-    payload
-}
-
-/// One of several, the same on every machine.
-pub(super) fn pick<'a, T>(rng: &mut ChaCha8Rng, several: &'a [T]) -> Option<&'a T> {
-    let count = u32::try_from(several.len()).ok().filter(|count| *count > 0)?;
-    several.get(usize::try_from(rng.random_range(0..count)).ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::catalogue::tests::catalogue;
-    use super::*;
-
-    fn orders(seed: u64, count: u64) -> Vec<Order> {
-        let catalogue = catalogue();
-        let generator = Generator { catalogue: &catalogue, seed };
-        (0..count).map(|number| generator.order(number)).collect()
-    }
-
-    #[test]
-    fn the_same_seed_makes_the_same_orders_and_another_makes_others() {
-        assert_eq!(orders(7, 300), orders(7, 300));
-        assert_eq!(orders(7, 100), orders(7, 300)[..100]);
-        assert_ne!(orders(7, 100), orders(8, 100));
-    }
-
-    #[test]
-    fn every_kind_and_every_repeat_comes_up() {
-        let orders = orders(1, 1_000);
-        for (kind, share) in MIX {
-            let count = orders.iter().filter(|order| order.kind == kind).count();
-            let share = usize::try_from(share).unwrap();
-            assert!((share / 2..=share * 2).contains(&count), "{kind:?}: {count}");
-        }
-        for repeat in [Repeat::Request, Repeat::Record] {
-            assert!(orders.iter().any(|order| order.repeat == repeat));
-        }
-    }
-
-    #[test]
-    fn an_order_is_what_its_kind_says() {
-        let catalogue = catalogue();
-        let plenty = |sku: &str| {
-            let article = catalogue.articles.iter().find(|article| article.sku == sku);
-            article.is_some_and(|article| article.supply == Supply::Plenty)
-        };
-        for order in orders(3, 2_000) {
-            let all_plenty = order.items.iter().all(|item| plenty(&item.sku));
-            match order.kind {
-                Kind::Good => assert!(all_plenty && order.amount.is_above_zero()),
-                Kind::OutOfStock => {
-                    assert!(order.items.iter().any(|item| item.sku == "POT" && item.quantity > 2));
-                }
-                Kind::UnknownSku => assert!(!all_plenty),
-                Kind::Declined if order.customer_id.as_deref() == Some("poor") => {
-                    assert!(all_plenty && order.amount > Cents(49).money());
-                }
-                Kind::Declined => {
-                    assert!(all_plenty && order.customer_id.unwrap().starts_with("nobody-"));
-                }
-                Kind::Invalid | Kind::Malformed | Kind::Listed => {}
-            }
         }
     }
 }

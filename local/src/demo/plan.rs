@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use contracts::JsonObject;
 
 use super::catalogue::{Catalogue, Supply};
+use super::generator::Generator;
 use super::holdings::Holdings;
-use super::orders::{Generator, Kind, Order, Repeat};
+use super::orders::{Expected, Kind, Order, Repeat};
 use super::report::grouped;
 
 /// Among so many orders, one record that is no order is put on `order.created`.
@@ -66,7 +67,11 @@ impl Plan {
                 Ok(Order::new(Kind::Listed, Repeat::Nothing, &payload))
             })
             .collect::<Result<_, _>>()?;
-        if orders.is_empty() { Err(OrdersFileError::Empty { path }) } else { Ok(Self::Listed { path, orders }) }
+        if orders.is_empty() {
+            Err(OrdersFileError::Empty { path })
+        } else {
+            Ok(Self::Listed { path, orders })
+        }
     }
 
     /// How many orders there are.
@@ -120,11 +125,14 @@ impl Plan {
         debug_assert!(limited_is_untouched(catalogue, holdings));
     }
 
-    /// The mix in words.
+    /// The mix, and what has to come of it, in lines.
     pub(crate) fn description(&self) -> Vec<String> {
         let count = grouped(self.count());
-        let Self::Made { seed, .. } = self else {
-            return vec![format!("{count} orders {}", self.origin())];
+        let seed = match self {
+            Self::Made { seed, .. } => seed,
+            Self::Listed { path, .. } => {
+                return vec![format!("{count} orders from {}", path.display())];
+            }
         };
         let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
         let (mut requests, mut records) = (0_u64, 0_u64);
@@ -136,25 +144,30 @@ impl Plan {
                 Repeat::Record => records += 1,
             }
         }
-        let junk = (0..self.count()).filter(|number| self.is_followed_by_junk(*number)).count();
-        let kinds: Vec<_> =
-            kinds.iter().map(|(kind, count)| format!("{} {}", grouped(*count), kind.name())).collect();
-        vec![
-            format!("{count} orders of seed {seed}: {}", kinds.join(", ")),
-            format!(
-                "{} of them posted twice, {} put on order.created twice; besides {junk} records \
-                 that are no orders",
-                grouped(requests),
-                grouped(records),
+        let mut lines = vec![format!("{count} orders, made from seed {seed}:")];
+        lines.extend(kinds.iter().map(|(kind, count)| {
+            format!("  {:>9}  {:<30}  {}", grouped(*count), kind.name(), due(*kind))
+        }));
+        lines.push(format!(
+            "{} of them are posted twice, {} are put on order.created twice; \
+             besides, {} records\nthat are no orders lie on order.created and have to be reported.",
+            grouped(requests),
+            grouped(records),
+            grouped(
+                (0..self.count()).map(|number| u64::from(self.is_followed_by_junk(number))).sum()
             ),
-        ]
+        ));
+        lines
     }
+}
 
-    fn origin(&self) -> String {
-        match self {
-            Self::Made { seed, .. } => format!("of seed {seed}"),
-            Self::Listed { path, .. } => format!("from {}", path.display()),
-        }
+/// What has to come of a kind of order, in words.
+fn due(kind: Kind) -> String {
+    match kind.expected() {
+        Expected::Anything => "any one end".to_owned(),
+        Expected::Refused => "refused with 400".to_owned(),
+        Expected::End(event_type, None) => event_type.to_string(),
+        Expected::End(event_type, Some(code)) => format!("{event_type}, {code}"),
     }
 }
 
@@ -163,7 +176,9 @@ fn limited_is_untouched(catalogue: &Catalogue, holdings: &Holdings) -> bool {
     let untouched = catalogue.holdings();
     let articles = catalogue.articles.iter().filter(|article| article.supply == Supply::Limited);
     let customers = catalogue.customers.iter().filter(|one| one.supply == Supply::Limited);
-    articles.map(|article| &article.sku).all(|sku| holdings.stock.get(sku) == untouched.stock.get(sku))
+    articles
+        .map(|article| &article.sku)
+        .all(|sku| holdings.stock.get(sku) == untouched.stock.get(sku))
         && customers
             .map(|one| &one.customer_id)
             .all(|id| holdings.accounts.get(id) == untouched.accounts.get(id))

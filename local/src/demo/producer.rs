@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 
-use super::ledger::Put;
+use super::seen::Put;
 
 /// How long the broker may take to confirm a record.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(30);

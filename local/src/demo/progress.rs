@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use contracts::{EventType, Topic};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::ledger::Ledger;
 use super::report::grouped;
 use super::shared::Shared;
 use crate::terminal::Terminal;
@@ -46,20 +45,18 @@ impl<'a> Progress<'a> {
     }
 
     fn show(&mut self, shared: &Shared) {
-        let ledger = shared.ledger();
-        let figures = figures(&ledger);
-        let (answered, ended) = (ledger.answered, ledger.ended);
-        drop(ledger);
+        let counts = shared.ledger().counts;
+        let figures = std::iter::once(counts.answered).chain(counts.events);
         for (bar, figure) in self.bars.iter().zip(figures) {
             bar.set_message(grouped(figure));
             bar.set_position(figure);
         }
         if self.bars.is_empty() && self.last_sentence.elapsed() >= SENTENCE_EVERY {
             self.last_sentence = Instant::now();
-            let (answered, count) = (grouped(answered), grouped(self.count));
+            let (answered, count) = (grouped(counts.answered), grouped(self.count));
             self.terminal.say(&format!(
                 "  {answered} of {count} orders posted, {} ended",
-                grouped(ended)
+                grouped(counts.ended)
             ));
         }
     }
@@ -85,8 +82,4 @@ fn names() -> Vec<String> {
         })
     });
     std::iter::once(posted).chain(topics).collect()
-}
-
-fn figures(ledger: &Ledger) -> Vec<u64> {
-    std::iter::once(ledger.answered).chain(ledger.events).collect()
 }

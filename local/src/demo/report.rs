@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use contracts::Money;
 use hdrhistogram::{CreationError, Histogram};
 
-use super::holdings::Holdings;
 use super::ledger::Ledger;
 use super::{books, books::Taken};
 
@@ -15,6 +14,12 @@ use super::{books, books::Taken};
 const MOST_PRINTED: usize = 20;
 /// The longest latency that is told apart, in microseconds: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
+
+/// A line above, below, and under the header.
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// What the report needs beside the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -46,13 +51,13 @@ pub(crate) fn table(ledger: &Ledger) -> String {
         let answer = format!("answered with {status}");
         rows.insert((3, "refused".to_owned(), answer, "not an order".to_owned()), *count);
     }
-    for report in ledger.reports.values() {
+    for report in ledger.bad_records.reports.values() {
         let event = report.event_type.name().to_owned();
         let row = (4, "bad record".to_owned(), event, report.code.name().to_owned());
         *rows.entry(row).or_default() += 1;
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["Outcome", "Event", "Reason", "Orders"]);
+    table.load_style(STYLE).set_header(["Outcome", "Event", "Reason", "Orders"]);
     for ((_, outcome, event, reason), count) in rows {
         table.add_row([outcome, event, reason, grouped(count)]);
     }
@@ -75,23 +80,23 @@ pub(crate) fn figures(ledger: &Ledger, figures: Figures) -> Vec<String> {
         format!("End-to-end latency   {latency}"),
         format!(
             "Throughput           {} orders per second, {} orders in {}",
-            per_second(ledger.ended, figures.took),
-            grouped(ledger.ended),
+            per_second(ledger.counts.ended, figures.took),
+            grouped(ledger.counts.ended),
             seconds(figures.took),
         ),
         format!(
             "Redeliveries         {} events published again, each byte for byte; \
              {} records handed over again",
-            grouped(ledger.repeated),
+            grouped(ledger.counts.repeated),
             grouped(figures.retried),
         ),
     ]
 }
 
 /// Whether the books balance, and if not, why.
-pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger, before: &Holdings) -> Vec<String> {
+pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger) -> Vec<String> {
     if imbalances.is_empty() {
-        return vec![balance(&books::taken(ledger), ledger, before)];
+        return vec![balance(&books::taken(ledger), ledger)];
     }
     let count = grouped(u64::try_from(imbalances.len()).unwrap_or(u64::MAX));
     let mut lines = vec![format!("The books do not balance, {count} entries:")];
@@ -102,18 +107,15 @@ pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger, before: &Holdings)
     lines
 }
 
-fn balance(taken: &Taken, ledger: &Ledger, before: &Holdings) -> String {
+fn balance(taken: &Taken, ledger: &Ledger) -> String {
     let pieces: i128 = taken.stock.values().sum();
-    let money = taken.money.values().try_fold(contracts::Money::default(), |sum, amount| {
-        sum.checked_add(*amount)
-    });
+    let money =
+        taken.money.values().try_fold(Money::default(), |sum, amount| sum.checked_add(*amount));
     format!(
-        "The books balance: {} orders, one end each; {} pieces of {} SKUs held and {} paid for \
-         them,\nto the cent; every event valid against its schema.",
-        grouped(ledger.accepted),
+        "The books balance: {} orders with one end each, {} pieces held and {} paid.",
+        grouped(ledger.counts.accepted),
         grouped(u64::try_from(pieces).unwrap_or_default()),
-        before.stock.len(),
-        money.map(|money| money.to_string()).unwrap_or_default(),
+        amount(money.unwrap_or_default()),
     )
 }
 
@@ -148,6 +150,14 @@ fn per_second(count: u64, took: Duration) -> String {
     grouped(u64::try_from(per_second).unwrap_or(u64::MAX))
 }
 
+/// An amount as people read it: 73,711.80.
+fn amount(money: Money) -> String {
+    let digits = money.to_string();
+    let (units, decimals) = digits.split_once('.').unwrap_or((&digits, ""));
+    let units = units.parse().map_or_else(|_| units.to_owned(), grouped);
+    format!("{units}.{decimals:0<2}")
+}
+
 /// A number as people read it: 20,000.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -169,6 +179,12 @@ mod tests {
     fn numbers_are_grouped_in_thousands() {
         let grouped: Vec<_> = [0, 12, 999, 1_000, 20_000, 1_234_567].map(grouped).into();
         assert_eq!(grouped, ["0", "12", "999", "1,000", "20,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn amounts_have_their_cents() {
+        let told = ["0", "12.5", "73711.80", "1000"].map(|text| Money::from_text(text).unwrap());
+        assert_eq!(told.map(amount), ["0.00", "12.50", "73,711.80", "1,000.00"]);
     }
 
     #[test]

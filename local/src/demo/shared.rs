@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 
 use local::tap::TapRecord;
 
-use super::ledger::{Ledger, Put, Record};
+use super::ledger::Ledger;
 use super::orders::Order;
+use super::seen::{Put, Record};
 
 /// How much may be unfinished, in KB: about 2,000 usual orders.
 ///

@@ -5,7 +5,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::orders::pick;
+use super::generator::pick;
 
 /// Makes an order break one rule of the validator.
 pub(crate) fn spoil(payload: &mut JsonObject, rng: &mut ChaCha8Rng) {

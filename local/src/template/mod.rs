@@ -5,7 +5,11 @@
 
 mod document;
 mod error;
+mod function;
+mod mapping;
+mod names;
 mod resolve;
+mod table;
 
 use std::path::Path;
 use std::time::Duration;
@@ -172,4 +176,191 @@ impl Template {
 /// The parser's message without the excerpt that it draws over several lines.
 fn one_line(error: &serde_saphyr::Error) -> String {
     error.without_snippet().to_string().lines().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+Parameters:
+  BootstrapServers: { Type: String }
+  Partitions: { Type: Number, Default: 4 }
+  Currency: { Type: String, Default: EUR }
+Globals:
+  Function:
+    Timeout: 60
+    Environment:
+      Variables:
+        KAFKA_BOOTSTRAP_SERVERS: !Ref BootstrapServers
+        ROW_TTL_DAYS: "30"
+        LOUD: true
+Resources:
+  AcceptFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: accept } }
+    Properties:
+      MemorySize: 512
+      Environment:
+        Variables:
+          ORDERS_TABLE: !Ref OrdersTable
+          CURRENCY: !Ref Currency
+          ROW_TTL_DAYS: "7"
+      Events:
+        Http: { Type: HttpApi }
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !GetAtt AcceptFunction.Arn
+      Topics: [orders]
+      StartingPosition: LATEST
+  Sleeping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !Ref AcceptFunction
+      Topics: [orders]
+      StartingPosition: LATEST
+      Enabled: false
+  OrdersTopic:
+    Type: AWS::MSK::Topic
+    Properties:
+      ClusterArn: !Select [1, !Split ["/", !Ref ClusterArn]]
+      TopicName: orders
+      PartitionCount: !Ref Partitions
+      ReplicationFactor: 3
+  OrdersTable:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions:
+        - { AttributeName: orderId, AttributeType: S }
+        - { AttributeName: customerId, AttributeType: S }
+      KeySchema: [{ AttributeName: orderId, KeyType: HASH }]
+      GlobalSecondaryIndexes:
+        - IndexName: by-customer
+          KeySchema: [{ AttributeName: customerId, KeyType: HASH }]
+          Projection: { ProjectionType: KEYS_ONLY }
+      TimeToLiveSpecification: { AttributeName: expiresAt, Enabled: true }
+"#;
+
+    fn read(text: &str) -> Result<Template, TemplateError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("template.yaml");
+        std::fs::write(&path, text).unwrap();
+        Template::read(&path)
+    }
+
+    /// The message for the template with one text in place of another.
+    fn fault(replaced: &str, by: &str) -> String {
+        assert!(TEMPLATE.contains(replaced), "{replaced}");
+        read(&TEMPLATE.replacen(replaced, by, 1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn references_and_globals_reach_the_environment() {
+        let template = read(TEMPLATE).unwrap();
+        let function = template.http_function().unwrap();
+        let text = |text: &str| Setting::Text(text.to_owned());
+        let expected = [
+            ("KAFKA_BOOTSTRAP_SERVERS", Setting::BootstrapServers),
+            ("ROW_TTL_DAYS", text("7")),
+            ("LOUD", text("true")),
+            ("ORDERS_TABLE", Setting::TableName("OrdersTable".to_owned())),
+            ("CURRENCY", text("EUR")),
+        ];
+        let expected = expected.map(|(name, setting)| (name.to_owned(), setting));
+        assert_eq!(function.environment, expected);
+        assert_eq!((function.memory_mb, function.timeout), (512, Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_mapping_that_says_little_gets_what_aws_applies() {
+        let template = read(TEMPLATE).unwrap();
+        let [mapping] = template.mappings.as_slice() else { panic!("one mapping is enabled") };
+        assert_eq!(mapping.function.binary, "accept");
+        assert_eq!(mapping.consumer_group, "Mapping");
+        assert_eq!((mapping.batch_size, mapping.window), (100, Duration::from_millis(500)));
+        assert_eq!((mapping.maximum_retries, mapping.maximum_record_age), (None, None));
+        assert!(!mapping.reports_item_failures && !mapping.bisects_on_error);
+    }
+
+    #[test]
+    fn retries_without_end_are_ten_where_failures_have_a_destination() {
+        let text = TEMPLATE.replacen(
+            "      StartingPosition: LATEST\n  Sleeping",
+            "      StartingPosition: LATEST\n      DestinationConfig: { OnFailure: { Destination: kafka://dead } }\n  DeadTopic:\n    Type: AWS::MSK::Topic\n    Properties: { TopicName: dead, PartitionCount: 1, ReplicationFactor: 1 }\n  Sleeping",
+            1,
+        );
+        let template = read(&text).unwrap();
+        let mapping = template.mappings.first().unwrap();
+        assert_eq!(mapping.on_failure_topic.as_deref(), Some("dead"));
+        assert_eq!(mapping.maximum_retries, Some(10));
+    }
+
+    #[test]
+    fn topics_and_tables_are_read_with_their_parameters() {
+        let template = read(TEMPLATE).unwrap();
+        let topic = Topic { name: "orders".to_owned(), partitions: 4, replication_factor: 3 };
+        assert_eq!(template.topics, [topic]);
+        let table = template.tables.first().unwrap();
+        assert_eq!(table.time_to_live.as_deref(), Some("expiresAt"));
+        assert_eq!(table.indexes.first().unwrap().projection, "KEYS_ONLY");
+    }
+
+    #[test]
+    fn each_fault_names_its_resource_and_what_to_write() {
+        let cases = [
+            (
+                "Topics: [orders]",
+                "Topics: [other]",
+                "Mapping: the template declares no topic named other",
+            ),
+            (
+                "AcceptFunction.Arn",
+                "Nobody.Arn",
+                "Mapping: the template declares no function Nobody",
+            ),
+            ("Topics: [orders]", "Topics: [a, b]", "Mapping: Topics must name exactly one topic"),
+            (
+                "StartingPosition: LATEST",
+                "StartingPosition: LATEST\n      BatchSize: 0",
+                "Mapping: BatchSize must be",
+            ),
+            ("Binary: accept", "Other: accept", "AcceptFunction: say which binary it runs"),
+            ("Default: EUR", "MinLength: 1", "CURRENCY needs the parameter Currency"),
+            ("Type: HttpApi", "Type: MSK", "no event of type MSK"),
+            ("PartitionCount: !Ref Partitions", "PartitionCount: 0", "OrdersTopic: PartitionCount"),
+            ("FunctionName: !GetAtt AcceptFunction.Arn", "Other: 1", "Mapping: missing field"),
+        ];
+        for (replaced, by, expected) in cases {
+            let message = fault(replaced, by);
+            assert!(message.contains(expected), "{message}");
+            assert_eq!(message.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn bad_yaml_is_told_with_its_line() {
+        let error = read("Resources:\n  A:\n    - [\n").unwrap_err();
+        assert!(error.to_string().contains("line "), "{error}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(source.lines().count(), 1, "{source}");
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_the_way_out() {
+        let error = Template::read(Path::new("/no/template.yaml")).unwrap_err();
+        assert!(error.to_string().contains("name it with --template"), "{error}");
+    }
+
+    #[test]
+    fn the_template_of_this_project_is_understood() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let template = Template::read(&path).unwrap();
+        assert_eq!(template.http_function().unwrap().name.binary, "order-api");
+        for mapping in &template.mappings {
+            assert!(mapping.reports_item_failures, "{}", mapping.logical_id);
+            assert_eq!(mapping.on_failure_topic.as_deref(), Some("order.dead-letter"));
+        }
+        assert!(template.topics.iter().all(|topic| topic.partitions == 12));
+    }
 }

@@ -3,24 +3,20 @@
 //! The embedded database is dynoxide: it serves DynamoDB's protocol on a port of 127.0.0.1 and
 //! keeps everything in memory. Tables are created from the template on either.
 
+mod tables;
+
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection,
-    TableStatus, TimeToLiveSpecification,
-};
+use aws_sdk_dynamodb::error::BuildError;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::aws_settings::AwsSettings;
-use crate::template::{KeyElement, SecondaryIndex, Table};
+use crate::template::Table;
 
-/// How long a table may take until it can be used.
-const ACTIVE_WITHIN: Duration = Duration::from_secs(60);
 /// How long requests that are under way may hold up the end of the embedded database.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -159,68 +155,6 @@ impl Database {
         Ok(())
     }
 
-    async fn create_table(&self, table: &Table) -> Result<(), DatabaseError> {
-        let name = self.table_name(&table.logical_id);
-        let malformed = |source| DatabaseError::Description {
-            table: table.logical_id.clone(),
-            source: Box::new(source),
-        };
-        let request = self
-            .client
-            .create_table()
-            .table_name(&name)
-            .billing_mode(BillingMode::PayPerRequest)
-            .set_attribute_definitions(Some(attributes(table).map_err(malformed)?))
-            .set_key_schema(Some(key_schema(&table.key).map_err(malformed)?))
-            .set_global_secondary_indexes(indexes(table).map_err(malformed)?);
-        match request.send().await.map_err(|error| error.into_service_error()) {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_resource_in_use_exception() => Ok(()),
-            Err(error) => Err(DatabaseError::Table {
-                table: name,
-                endpoint: self.endpoint.clone(),
-                message: DisplayErrorContext(&error).to_string(),
-            }),
-        }
-    }
-
-    async fn wait_until_active(&self, table: &Table) -> Result<(), DatabaseError> {
-        let name = self.table_name(&table.logical_id);
-        let deadline = tokio::time::Instant::now() + ACTIVE_WITHIN;
-        loop {
-            let described = self.client.describe_table().table_name(&name).send().await;
-            let status = described.ok().and_then(|table| table.table?.table_status);
-            if status == Some(TableStatus::Active) {
-                return Ok(());
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(DatabaseError::Inactive {
-                    table: name,
-                    endpoint: self.endpoint.clone(),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Switches expiry on. A table that already has it refuses, and nothing here relies on it.
-    async fn expire_rows(&self, table: &Table, attribute: &str) {
-        let specification =
-            TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
-        let Ok(specification) = specification else { return };
-        let asked = self
-            .client
-            .update_time_to_live()
-            .table_name(self.table_name(&table.logical_id))
-            .time_to_live_specification(specification)
-            .send()
-            .await;
-        if let Err(error) = asked {
-            tracing::debug!(table = table.logical_id, error = %DisplayErrorContext(&error),
-                "expiry of rows stays as it is");
-        }
-    }
-
     /// Ends the embedded database; an outside one is left alone.
     pub async fn stop(&mut self) {
         let Some(Server { shutdown, mut task }) = self.server.take() else { return };
@@ -230,46 +164,4 @@ impl Database {
             task.abort();
         }
     }
-}
-
-fn attributes(table: &Table) -> Result<Vec<AttributeDefinition>, BuildError> {
-    table
-        .attributes
-        .iter()
-        .map(|(name, kind)| {
-            AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(kind.as_str().into())
-                .build()
-        })
-        .collect()
-}
-
-fn key_schema(key: &[KeyElement]) -> Result<Vec<KeySchemaElement>, BuildError> {
-    key.iter()
-        .map(|element| {
-            KeySchemaElement::builder()
-                .attribute_name(&element.attribute)
-                .key_type(element.kind.as_str().into())
-                .build()
-        })
-        .collect()
-}
-
-/// `None` for a table without indexes: DynamoDB refuses an empty list.
-fn indexes(table: &Table) -> Result<Option<Vec<GlobalSecondaryIndex>>, BuildError> {
-    let index = |index: &SecondaryIndex| {
-        let others = &index.non_key_attributes;
-        let projection = Projection::builder()
-            .projection_type(index.projection.as_str().into())
-            .set_non_key_attributes((!others.is_empty()).then(|| others.clone()))
-            .build();
-        GlobalSecondaryIndex::builder()
-            .index_name(&index.name)
-            .set_key_schema(Some(key_schema(&index.key)?))
-            .projection(projection)
-            .build()
-    };
-    let indexes: Vec<_> = table.indexes.iter().map(index).collect::<Result<_, _>>()?;
-    Ok((!indexes.is_empty()).then_some(indexes))
 }

@@ -3,6 +3,8 @@
 //! The embedded broker is librdkafka's mock cluster: it speaks Kafka's protocol, starts in
 //! milliseconds, keeps everything in memory, and can be told to fail.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
 use crate::template::Topic;
+pub use error::BrokerError;
 
 /// How long an outside broker may take to answer before it counts as absent.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -27,53 +30,6 @@ pub struct Broker {
     bootstrap_servers: String,
     /// The client that owns the mock cluster or, for an outside broker, answers for it.
     client: Arc<BaseProducer>,
-}
-
-/// Why there is no usable broker.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// The embedded broker did not start.
-    #[error("the embedded broker did not start")]
-    Embedded(#[source] KafkaError),
-    /// The addresses are not usable.
-    #[error("{servers} is no list of brokers: give HOST:PORT, several with commas between them")]
-    Address {
-        /// What was given.
-        servers: String,
-        /// What the client said.
-        #[source]
-        source: KafkaError,
-    },
-    /// Nothing answers there.
-    #[error(
-        "no Kafka broker answers at {servers}: start it, or leave out --kafka to use the embedded one"
-    )]
-    Silent {
-        /// What was given.
-        servers: String,
-        /// What the client said.
-        #[source]
-        source: KafkaError,
-    },
-    /// A topic could not be created.
-    #[error("the topic {topic} could not be created: create it by hand, or allow this client to")]
-    Topic {
-        /// The topic.
-        topic: String,
-        /// What the broker said.
-        #[source]
-        source: KafkaError,
-    },
-    /// The topics have no leaders yet.
-    #[error(
-        "the broker at {servers} has no leader for each partition of {topic} after 30 s: see its log"
-    )]
-    Leaderless {
-        /// The broker.
-        servers: String,
-        /// The topic.
-        topic: String,
-    },
 }
 
 impl Broker {

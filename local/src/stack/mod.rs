@@ -4,66 +4,23 @@
 //! Parts start in the order of who needs whom and stop in the reverse, so that an invocation under
 //! way can still publish, store and be marked done.
 
+mod error;
+mod options;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::aws_settings::AwsSettings;
 use crate::binaries::{self, BinariesError};
-use crate::broker::{Broker, BrokerError};
-use crate::database::{Database, DatabaseError};
-use crate::event_source_mapping::{EventSourceMapping, MappingError};
-use crate::function_host::{FunctionHost, HostError, HostedFunction};
-use crate::http_api::{HttpApi, HttpApiError, HttpApiPort};
+use crate::broker::Broker;
+use crate::database::Database;
+use crate::event_source_mapping::EventSourceMapping;
+use crate::function_host::{FunctionHost, HostedFunction};
+use crate::http_api::{HttpApi, HttpApiPort};
 use crate::invoke::InvokeClient;
-use crate::template::{Function, Setting, Template, TemplateError};
-
-/// What is to be started, and what is up already.
-#[derive(Debug, Clone)]
-pub struct StackOptions {
-    /// The template.
-    pub template: PathBuf,
-    /// Addresses of a Kafka broker to use instead of the embedded one.
-    pub kafka: Option<String>,
-    /// URL of a DynamoDB to use instead of the embedded one.
-    pub dynamodb: Option<String>,
-    /// URL of an Invoke API to use instead of hosting the functions.
-    pub lambda: Option<String>,
-    /// Port of the HTTP API; 0 takes any that is free.
-    pub port: u16,
-    /// What the names of the tables start with.
-    pub table_prefix: String,
-    /// Most processes of one function, and most invocations of one mapping at a time.
-    pub processes: usize,
-    /// Folder of ready-made functions; without it they are built.
-    pub function_dir: Option<PathBuf>,
-    /// Folder for the functions' logs.
-    pub log_dir: PathBuf,
-    /// The URL of DynamoDB that functions are told, where it is another, such as a proxy's.
-    pub function_dynamodb: Option<String>,
-    /// Further environment variables of the functions, which win over the template's.
-    pub function_env: Vec<(String, String)>,
-    /// Region and credentials.
-    pub aws: AwsSettings,
-}
-
-impl Default for StackOptions {
-    fn default() -> Self {
-        Self {
-            template: PathBuf::from("template.yaml"),
-            kafka: None,
-            dynamodb: None,
-            lambda: None,
-            port: 0,
-            table_prefix: String::new(),
-            processes: 2,
-            function_dir: None,
-            log_dir: PathBuf::from("target/local-logs"),
-            function_dynamodb: None,
-            function_env: Vec::new(),
-            aws: AwsSettings::default(),
-        }
-    }
-}
+use crate::template::{Function, Setting, Template};
+pub use error::StartError;
+pub use options::StackOptions;
 
 /// A running stack.
 pub struct Stack {
@@ -80,32 +37,6 @@ pub struct Stack {
     http_api: Option<HttpApi>,
     invoke: InvokeClient,
     aws: AwsSettings,
-}
-
-/// Why a stack does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The template.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// The HTTP API.
-    #[error(transparent)]
-    HttpApi(#[from] HttpApiError),
-    /// The executables.
-    #[error(transparent)]
-    Binaries(#[from] BinariesError),
-    /// The broker.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
-    /// The database.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The functions.
-    #[error(transparent)]
-    Functions(#[from] HostError),
-    /// A mapping.
-    #[error(transparent)]
-    Mapping(#[from] MappingError),
 }
 
 impl Stack {

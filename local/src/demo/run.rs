@@ -1,0 +1,131 @@
+//! When is a run over? When every order has ended and nothing can come of any of them any more.
+
+use std::time::{Duration, Instant};
+
+use local::stack::Stack;
+use local::tap::Tap;
+use uuid::Uuid;
+
+use super::backlog::{Backlog, Ends};
+use super::drive::Driver;
+use super::plan::Plan;
+use super::producer::Producer;
+use super::report::grouped;
+use super::shared::Shared;
+use crate::fault::Fault;
+
+/// How long nothing at all may happen before the run counts as stuck.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// How often it is looked whether anything has happened.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a run in progress consists of.
+pub(super) struct Run<'a> {
+    pub(super) stack: &'a Stack,
+    pub(super) shared: &'a Shared,
+    pub(super) producer: &'a Producer,
+    pub(super) backlog: &'a Backlog,
+}
+
+impl Run<'_> {
+    /// Sends everything and waits until nothing can come of it any more. Returns how long it took
+    /// from the first request to the last end.
+    pub(super) async fn drive(&self, plan: &Plan, before: Ends) -> Result<Duration, Fault> {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(Fault::run)?;
+        let api = self.stack.api_url().ok_or_else(|| {
+            Fault::Start(
+                "no function of the template answers HTTP: give one an HttpApi event".into(),
+            )
+        })?;
+        let driver = Driver {
+            client,
+            url: format!("{api}/orders"),
+            run_id: Uuid::new_v4().simple().to_string(),
+            shared: self.shared,
+            producer: self.producer,
+        };
+        let started = Instant::now();
+        driver.run(plan).await.map_err(Fault::run)?;
+        while self.shared.ledger().counts.unfinished() > 0 {
+            tokio::time::sleep(LOOK / 10).await;
+        }
+        let took = started.elapsed();
+        self.until_all_is_seen(before).await?;
+        Ok(took)
+    }
+
+    /// Redeliveries, reports of bad records and stock that is given back come after the last end.
+    async fn until_all_is_seen(&self, mut ends: Ends) -> Result<(), Fault> {
+        let start = ends.clone();
+        loop {
+            let records = self.shared.ledger().counts.records;
+            until_quiet(self.backlog, &mut ends).await?;
+            loop {
+                let ledger = self.shared.ledger();
+                let mut ends = ends.iter();
+                let is_seen = ends.all(|(place, end)| {
+                    start.get(place) == Some(end) || ledger.seen_up_to.get(place) >= Some(end)
+                });
+                drop(ledger);
+                if is_seen {
+                    break;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            if self.shared.ledger().counts.records == records {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps the ledger, for as long as it is polled.
+    pub(super) async fn watch(&self, tap: &mut Tap) -> Fault {
+        while let Some(record) = tap.next().await {
+            for put in self.shared.see(&record) {
+                if let Err(error) = self.producer.put(&put).await {
+                    return Fault::run(error);
+                }
+            }
+        }
+        Fault::Run("the topics can no longer be read: see whether the broker is up".to_owned())
+    }
+
+    /// Waits until nothing has happened for too long, and says what is missing.
+    pub(super) async fn until_standstill(&self) -> Fault {
+        let activity = || {
+            let counts = self.shared.ledger().counts;
+            (counts.records, counts.answered)
+        };
+        let (mut last, mut since) = (activity(), Instant::now());
+        while since.elapsed() < STANDSTILL {
+            tokio::time::sleep(LOOK).await;
+            let now = activity();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        let counts = self.shared.ledger().counts;
+        Fault::Run(format!(
+            "nothing has happened for {} s and {} of {} accepted orders have not ended: see the \
+             functions' logs in target/local-logs",
+            STANDSTILL.as_secs(),
+            grouped(counts.unfinished()),
+            grouped(counts.accepted),
+        ))
+    }
+}
+
+/// Waits until the functions have worked through everything, and learns where the topics end.
+pub(super) async fn until_quiet(backlog: &Backlog, ends: &mut Ends) -> Result<(), Fault> {
+    loop {
+        match backlog.look().await {
+            Ok((0, found)) => {
+                *ends = found;
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the broker is asked again"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,94 @@
+//! How is a function of the template run, its `Globals` included?
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::document::{FunctionEvent, FunctionProperties, Resource};
+use super::names::Names;
+use super::resolve::typed;
+use super::{Function, FunctionName, Setting, TemplateError};
+
+/// What SAM applies where a function says nothing.
+const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
+const DEFAULT_MEMORY_MB: u64 = 128;
+
+pub(super) fn function(
+    logical_id: &str,
+    resource: Resource,
+    globals: &FunctionProperties,
+    names: &Names<'_>,
+) -> Result<Function, TemplateError> {
+    let Some(binary) = resource.metadata.build_properties.binary else {
+        let problem = "say which binary it runs: Metadata.BuildProperties.Binary";
+        return Err(TemplateError::resource(logical_id, problem));
+    };
+    let own: FunctionProperties = typed(logical_id, resource.properties)?;
+    let number = |own: Option<&Value>, global: Option<&Value>, default: u64, name: &str| {
+        let Some(value) = own.or(global) else { return Ok(default) };
+        names.number(value).and_then(|number| u64::try_from(number).ok()).ok_or_else(|| {
+            TemplateError::resource(logical_id, format!("{name} must be a whole number"))
+        })
+    };
+    let timeout =
+        number(own.timeout.as_ref(), globals.timeout.as_ref(), DEFAULT_TIMEOUT_SECONDS, "Timeout")?;
+    let memory_mb = number(
+        own.memory_size.as_ref(),
+        globals.memory_size.as_ref(),
+        DEFAULT_MEMORY_MB,
+        "MemorySize",
+    )?;
+    let mut variables = globals.environment.variables.clone();
+    variables.extend(own.environment.variables);
+    Ok(Function {
+        name: FunctionName { binary, logical_id: logical_id.to_owned() },
+        timeout: Duration::from_secs(timeout),
+        memory_mb,
+        environment: environment(logical_id, variables, names)?,
+        serves_http: serves_http(logical_id, own.events)?,
+    })
+}
+
+/// Whether requests to the HTTP API go to the function. An event that would be passed over in
+/// silence is a fault: the function would never see what fires it in AWS.
+fn serves_http(logical_id: &str, events: Map<String, Value>) -> Result<bool, TemplateError> {
+    let mut serves_http = false;
+    for (_, event) in events {
+        let kind = typed::<FunctionEvent>(logical_id, event)?.kind;
+        if kind != "HttpApi" {
+            let problem = format!(
+                "the local run knows no event of type {kind}; declare a topic that fires the \
+                 function as an AWS::Lambda::EventSourceMapping"
+            );
+            return Err(TemplateError::resource(logical_id, problem));
+        }
+        serves_http = true;
+    }
+    Ok(serves_http)
+}
+
+fn environment(
+    logical_id: &str,
+    variables: Map<String, Value>,
+    names: &Names<'_>,
+) -> Result<Vec<(String, Setting)>, TemplateError> {
+    let mut environment = Vec::new();
+    for (name, value) in variables {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            Value::Bool(truth) => truth.to_string(),
+            _ => {
+                let problem = format!("the variable {name} must be text, or !Ref of a table");
+                return Err(TemplateError::resource(logical_id, problem));
+            }
+        };
+        let Some(setting) = names.setting(&text) else {
+            let problem =
+                format!("the variable {name} needs the parameter {text}: give it a Default");
+            return Err(TemplateError::resource(logical_id, problem));
+        };
+        environment.push((name, setting));
+    }
+    Ok(environment)
+}
