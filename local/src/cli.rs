@@ -44,7 +44,7 @@ pub(crate) struct DemoOptions {
     /// The same seed makes the same orders
     #[arg(long, value_name = "S", default_value_t = DEFAULT_SEED)]
     pub(crate) seed: u64,
-    /// Take the orders from this file instead, one OrderCreated payload a line
+    /// Take the orders from this file instead, one `OrderCreated` payload a line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "seed"])]
     pub(crate) file: Option<PathBuf>,
     /// Port of the HTTP API; 0 takes any that is free

@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    async fn decide(payload: Value) -> Decision {
+    async fn decide(payload: &Value) -> Decision {
         let envelope = Envelope::new(
             EventType::OrderValidated,
             OrderId::parse("ord-1").unwrap(),
@@ -64,7 +64,7 @@ mod tests {
         let items = json!([
             { "sku": "A", "quantity": 1 }, { "sku": "B", "quantity": 1 }, { "sku": "A", "quantity": 2 },
         ]);
-        let Decision::Accept(accept) = decide(json!({ "items": items })).await else {
+        let Decision::Accept(accept) = decide(&json!({ "items": items })).await else {
             panic!("the order is accepted");
         };
         assert_eq!(accept.effects.len(), 2);
@@ -73,7 +73,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_order_without_items_is_rejected() {
-        let Decision::Reject(reason) = decide(json!({})).await else {
+        let Decision::Reject(reason) = decide(&json!({})).await else {
             panic!("the order is rejected");
         };
         assert_eq!(reason.to_string(), "VALIDATION_FAILED: missing items");

@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    async fn decide(payload: Value) -> Decision {
+    async fn decide(payload: &Value) -> Decision {
         let envelope = Envelope::new(
             EventType::PaymentCompleted,
             OrderId::parse("ord-1").unwrap(),
@@ -45,8 +45,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_order_of_nobody_cannot_be_notified() {
-        assert!(matches!(decide(json!({ "customerId": "cust-1" })).await, Decision::Accept(_)));
-        let Decision::Reject(reason) = decide(json!({})).await else {
+        assert!(matches!(decide(&json!({ "customerId": "cust-1" })).await, Decision::Accept(_)));
+        let Decision::Reject(reason) = decide(&json!({})).await else {
             panic!("the order is rejected");
         };
         assert_eq!(reason.to_string(), "NOTIFICATION_FAILED: missing customerId");

@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    async fn close(event_type: EventType, payload: Value) -> Value {
+    async fn close(event_type: EventType, payload: &Value) -> Value {
         let envelope = Envelope::new(
             event_type,
             OrderId::parse("ord-1").unwrap(),
@@ -58,12 +58,12 @@ mod tests {
     #[tokio::test]
     async fn an_order_is_closed_with_its_end() {
         assert_eq!(
-            close(EventType::OrderCompleted, json!({})).await,
+            close(EventType::OrderCompleted, &json!({})).await,
             json!({ "status": "COMPLETED", "closedAt": "1970-01-01T00:00:00.000Z" })
         );
         let failed = json!({ "failureReason": "OUT_OF_STOCK: A wanted 2, available 1" });
         assert_eq!(
-            close(EventType::OrderInventoryFailed, failed).await,
+            close(EventType::OrderInventoryFailed, &failed).await,
             json!({
                 "status": "FAILED",
                 "failedStage": "inventory",

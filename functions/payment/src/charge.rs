@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    async fn decide(payload: Value) -> Decision {
+    async fn decide(payload: &Value) -> Decision {
         let envelope = Envelope::new(
             EventType::InventoryReserved,
             OrderId::parse("ord-1").unwrap(),
@@ -69,7 +69,7 @@ mod tests {
     #[tokio::test]
     async fn a_charge_is_one_effect_and_names_its_payment() {
         let Decision::Accept(accept) =
-            decide(json!({ "customerId": "cust-1", "totalAmount": 99.98 })).await
+            decide(&json!({ "customerId": "cust-1", "totalAmount": 99.98 })).await
         else {
             panic!("the order is accepted");
         };
@@ -81,7 +81,7 @@ mod tests {
     async fn an_amount_that_is_not_above_zero_is_never_charged() {
         for total in [json!(0), json!(-5)] {
             let order = json!({ "customerId": "cust-1", "totalAmount": total });
-            let Decision::Reject(reason) = decide(order).await else {
+            let Decision::Reject(reason) = decide(&order).await else {
                 panic!("the order is rejected");
             };
             assert_eq!(reason.to_string(), "PAYMENT_DECLINED: totalAmount must be above zero");

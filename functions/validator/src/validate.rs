@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     /// What the validator says; nothing where it accepts.
-    async fn verdict(payload: Value) -> String {
+    async fn verdict(payload: &Value) -> String {
         let envelope = Envelope::new(
             EventType::OrderCreated,
             OrderId::parse("ord-1").unwrap(),
@@ -93,7 +93,7 @@ mod tests {
         let order = json!({
             "customerId": "cust-1", "items": lines(98), "totalAmount": 99.980, "gift": true,
         });
-        assert_eq!(verdict(order).await, "");
+        assert_eq!(verdict(&order).await, "");
     }
 
     #[tokio::test]
@@ -103,7 +103,7 @@ mod tests {
             "totalAmount": 1.005,
         });
         assert_eq!(
-            verdict(order).await,
+            verdict(&order).await,
             "VALIDATION_FAILED: missing customerId; \
              items[1].quantity must be a whole number from 1 to 1000000000; \
              totalAmount must have at most 2 decimals"
@@ -114,7 +114,7 @@ mod tests {
     async fn an_order_that_one_transaction_cannot_hold_is_rejected() {
         let order = json!({ "customerId": "cust-1", "items": lines(99), "totalAmount": 1 });
         assert_eq!(
-            verdict(order).await,
+            verdict(&order).await,
             "VALIDATION_FAILED: items must name at most 98 different SKUs"
         );
     }
@@ -123,7 +123,7 @@ mod tests {
     async fn the_total_must_be_above_zero() {
         for total in [json!(0), json!(-1), json!(0.00)] {
             let order = json!({ "customerId": "cust-1", "items": lines(1), "totalAmount": total });
-            assert_eq!(verdict(order).await, "VALIDATION_FAILED: totalAmount must be above zero");
+            assert_eq!(verdict(&order).await, "VALIDATION_FAILED: totalAmount must be above zero");
         }
     }
 }

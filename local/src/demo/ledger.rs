@@ -9,7 +9,9 @@ use std::time::Instant;
 use contracts::failure::failure_code;
 use contracts::{Envelope, Source, Topic};
 
+use super::backlog::Ends;
 use super::bad_records::{BadRecords, Reported};
+use super::counts::Counts;
 use super::orders::Order;
 use super::schemas::Schemas;
 use super::seen::{OrderSeen, Put, Record, Sighting, content, digest, place};
@@ -32,33 +34,7 @@ pub(crate) struct Ledger {
     /// Records that are to be put a second time.
     puts: Vec<Put>,
     /// The offset after the last record seen, by topic and partition.
-    pub(crate) seen_up_to: HashMap<(String, i32), i64>,
-}
-
-/// What can be counted as it happens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Orders that the HTTP API has answered for good.
-    pub(crate) answered: u64,
-    /// Orders that it took.
-    pub(crate) accepted: u64,
-    /// Those of them that have ended.
-    pub(crate) ended: u64,
-    /// Records, whatever they are.
-    pub(crate) records: u64,
-    /// Orders' events by topic, each event once.
-    pub(crate) events: [u64; 6],
-    /// Events published again.
-    pub(crate) repeated: u64,
-    /// Records on `order.dead-letter`.
-    pub(crate) dead_lettered: u64,
-}
-
-impl Counts {
-    /// How many accepted orders have not ended yet.
-    pub(crate) fn unfinished(&self) -> u64 {
-        self.accepted.saturating_sub(self.ended)
-    }
+    seen_up_to: HashMap<(String, i32), i64>,
 }
 
 impl Ledger {
@@ -92,9 +68,7 @@ impl Ledger {
         }
         self.puts.extend(seen.accept(order, at, room));
         self.counts.accepted += 1;
-        if seen.end.is_none() {
-            return None;
-        }
+        seen.end.as_ref()?;
         self.counts.ended += 1;
         Some(room)
     }
@@ -117,6 +91,13 @@ impl Ledger {
         } else {
             self.further_faults += 1;
         }
+    }
+
+    /// Whether everything between these ends of the topics has been seen.
+    pub(crate) fn has_seen(&self, from: &Ends, to: &Ends) -> bool {
+        to.iter().all(|(place, end)| {
+            from.get(place) == Some(end) || self.seen_up_to.get(place) >= Some(end)
+        })
     }
 
     /// A record was seen. Returns the room to give back where an order has ended with it.

@@ -4,6 +4,7 @@ mod backlog;
 mod bad_records;
 mod books;
 pub(crate) mod catalogue;
+mod counts;
 mod drive;
 mod generator;
 pub(crate) mod holdings;

@@ -60,16 +60,7 @@ impl Run<'_> {
         loop {
             let records = self.shared.ledger().counts.records;
             until_quiet(self.backlog, &mut ends).await?;
-            loop {
-                let ledger = self.shared.ledger();
-                let mut ends = ends.iter();
-                let is_seen = ends.all(|(place, end)| {
-                    start.get(place) == Some(end) || ledger.seen_up_to.get(place) >= Some(end)
-                });
-                drop(ledger);
-                if is_seen {
-                    break;
-                }
+            while !self.shared.ledger().has_seen(&start, &ends) {
                 tokio::time::sleep(LOOK).await;
             }
             if self.shared.ledger().counts.records == records {

@@ -8,6 +8,7 @@ mod consumer;
 mod counts;
 mod dead_letter;
 mod delivery;
+mod error;
 mod event;
 mod offsets;
 mod partition;
@@ -26,6 +27,7 @@ use crate::template::Mapping;
 use consumer::{MappingConsumer, Partition};
 pub use counts::{MappingCounts, MappingCountsSnapshot};
 use dead_letter::DeadLetters;
+pub use error::MappingError;
 use offsets::Offsets;
 use retry::RetryPolicy;
 
@@ -54,18 +56,6 @@ struct Shared {
     invocations: Semaphore,
     paused: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
-}
-
-/// Why a mapping does not start.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the mapping {mapping} cannot read {topic}: see whether the topic is there and the broker is up"
-)]
-pub struct MappingError {
-    mapping: String,
-    topic: String,
-    #[source]
-    source: KafkaError,
 }
 
 impl EventSourceMapping {

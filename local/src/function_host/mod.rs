@@ -1,4 +1,4 @@
-//! What runs the functions as Lambda does, each invocation in a process of its own kind?
+//! What runs the functions as Lambda does?
 //!
 //! The processes are the unchanged binaries: they fetch events from the Runtime API served here.
 //! Callers use the Invoke API on the same port. A process handles one event at a time.
@@ -10,6 +10,7 @@ mod pool;
 mod process;
 mod runtime_api;
 mod slot;
+mod start;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::failure::Failure;
 use super::pool::{Invocation, Pool};
 use super::process::{Assignment, Message, Process};
+use super::start::{self, StartFailure};
 
-/// Longest that a process may take until it asks for its first event.
-const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The pause before a process is started again that ended while it started; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -24,30 +23,6 @@ pub(super) struct Slot {
     address: mpsc::UnboundedSender<Invocation>,
     process: Option<Process>,
     failed_starts: u32,
-}
-
-/// Why there is no process to hand an event to.
-enum StartFailure {
-    /// It told the Runtime API why.
-    Told(Bytes),
-    /// It ended, in these words.
-    Ended(String),
-}
-
-impl StartFailure {
-    fn message(&self) -> String {
-        match self {
-            Self::Told(body) => String::from_utf8_lossy(body).into_owned(),
-            Self::Ended(how) => how.clone(),
-        }
-    }
-
-    fn into_failure(self, request_id: &str) -> Failure {
-        match self {
-            Self::Told(body) => Failure(body),
-            Self::Ended(how) => Failure::exited(request_id, &how),
-        }
-    }
 }
 
 impl Slot {
@@ -142,7 +117,7 @@ impl Slot {
             let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(10));
             sleep(doubled.min(LONGEST_PAUSE)).await;
         }
-        match self.start_process().await {
+        match start::process(&self.pool).await {
             Ok(process) => {
                 self.failed_starts = 0;
                 self.process = Some(process);
@@ -153,34 +128,6 @@ impl Slot {
                 Err(failure)
             }
         }
-    }
-
-    async fn start_process(&self) -> Result<Process, StartFailure> {
-        let pool = &self.pool;
-        let mut process = pool.start_process().map_err(|error| {
-            let executable = pool.function.executable.display();
-            StartFailure::Ended(format!("{executable} cannot be run: {error}"))
-        })?;
-        let ready = timeout(READY_WITHIN, first_message(&mut process)).await;
-        let failure = match ready {
-            Ok(Ok(())) => return Ok(process),
-            Ok(Err(failure)) => failure,
-            Err(_) => StartFailure::Ended(format!(
-                "it asked for no event within {} s",
-                READY_WITHIN.as_secs()
-            )),
-        };
-        if let Some(session) = pool.session(process.number) {
-            session.kill().await;
-        }
-        pool.forget_process(process.number);
-        Err(match failure {
-            StartFailure::Ended(how) => {
-                let words = pool.log.last_words();
-                StartFailure::Ended(format!("{how}\n{words}").trim_end().to_owned())
-            }
-            told @ StartFailure::Told(_) => told,
-        })
     }
 
     async fn kill_process(&mut self) {
@@ -195,23 +142,6 @@ impl Slot {
     fn drop_process(&mut self) {
         if let Some(process) = self.process.take() {
             self.pool.forget_process(process.number);
-        }
-    }
-}
-
-/// Waits until the process asks for an event, or tells or shows that it never will.
-async fn first_message(process: &mut Process) -> Result<(), StartFailure> {
-    let exited = process.exited();
-    tokio::pin!(exited);
-    loop {
-        tokio::select! {
-            biased;
-            Some(message) = process.messages.recv() => match message {
-                Message::Ready => return Ok(()),
-                Message::InitFailed { body } => return Err(StartFailure::Told(body)),
-                Message::Returned { .. } | Message::Failed { .. } => {}
-            },
-            how = &mut exited => return Err(StartFailure::Ended(how)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Parts start in the order of who needs whom and stop in the reverse, so that an invocation under
 //! way can still publish, store and be marked done.
 
+mod environment;
 mod error;
 mod options;
 
@@ -18,7 +19,7 @@ use crate::event_source_mapping::EventSourceMapping;
 use crate::function_host::{FunctionHost, HostedFunction};
 use crate::http_api::{HttpApi, HttpApiPort};
 use crate::invoke::InvokeClient;
-use crate::template::{Function, Setting, Template};
+use crate::template::Template;
 pub use error::StartError;
 pub use options::StackOptions;
 
@@ -144,40 +145,6 @@ impl Stack {
     #[must_use]
     pub fn table(&self, logical_id: &str) -> String {
         self.database.table_name(logical_id)
-    }
-
-    /// Everything that a function run elsewhere, or a client of the stack, needs to know.
-    ///
-    /// Where functions give one variable different values, the first function's is taken.
-    #[must_use]
-    pub fn environment(&self) -> BTreeMap<String, String> {
-        let mut environment = BTreeMap::new();
-        for function in self.template.functions.iter().rev() {
-            environment.extend(self.function_environment(function));
-        }
-        if let Some(url) = self.api_url() {
-            environment.insert("ORDER_API_URL".to_owned(), url);
-        }
-        let servers = self.broker.bootstrap_servers().to_owned();
-        environment.insert("KAFKA_BOOTSTRAP_SERVERS".to_owned(), servers);
-        environment
-    }
-
-    /// What the template and this stack tell a function.
-    fn function_environment(&self, function: &Function) -> BTreeMap<String, String> {
-        let settings = function.environment.iter().map(|(name, setting)| {
-            let value = match setting {
-                Setting::Text(text) => text.clone(),
-                Setting::BootstrapServers => self.broker.bootstrap_servers().to_owned(),
-                Setting::TableName(logical_id) => self.table(logical_id),
-            };
-            (name.clone(), value)
-        });
-        let mut environment: BTreeMap<_, _> = settings.collect();
-        environment.extend(self.aws.environment());
-        let endpoint = self.database.endpoint().to_owned();
-        environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), endpoint);
-        environment
     }
 
     /// Takes no more requests, lets what is under way come to its end, and stops all parts.

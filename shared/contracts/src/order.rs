@@ -121,13 +121,13 @@ mod tests {
 
     use super::*;
 
-    fn payload(value: Value) -> JsonObject {
+    fn payload(value: &Value) -> JsonObject {
         value.as_object().expect("an object").clone()
     }
 
     #[test]
     fn every_fault_of_every_line_is_named() {
-        let order = payload(json!({ "items": [
+        let order = payload(&json!({ "items": [
             { "sku": "A", "quantity": 1 },
             { "sku": 7, "quantity": 0 },
             "B",
@@ -146,8 +146,8 @@ mod tests {
                 "items[4].quantity must be a whole number from 1 to 1000000000",
             ]
         );
-        assert_eq!(items(&payload(json!({}))).unwrap_err(), ["missing items"]);
-        assert!(items(&payload(json!({ "items": [] }))).is_err());
+        assert_eq!(items(&payload(&json!({}))).unwrap_err(), ["missing items"]);
+        assert!(items(&payload(&json!({ "items": [] }))).is_err());
     }
 
     #[test]
