@@ -139,6 +139,10 @@ impl InvokeClient {
         match (status, failed) {
             (_, true) => Ok(Answer::Failed(function_error(&body))),
             (status, false) if status.is_success() => Ok(Answer::Returned(body)),
+            // cargo-lambda marks a function's error by the status alone.
+            (StatusCode::INTERNAL_SERVER_ERROR, false) if is_function_error(&body) => {
+                Ok(Answer::Failed(function_error(&body)))
+            }
             (StatusCode::NOT_FOUND, false) => Err(InvokeError::NoSuchFunction {
                 url: self.url.clone(),
                 function: function.to_owned(),
@@ -156,6 +160,10 @@ impl InvokeClient {
     }
 }
 
+fn is_function_error(body: &[u8]) -> bool {
+    serde_json::from_slice::<FunctionError>(body).is_ok_and(|error| !error.error_type.is_empty())
+}
+
 fn function_error(body: &[u8]) -> FunctionError {
     serde_json::from_slice(body).unwrap_or_else(|_| FunctionError {
         error_message: String::from_utf8_lossy(body).into_owned(),
@@ -171,6 +179,13 @@ mod tests {
     fn an_error_that_is_no_json_is_kept_as_its_message() {
         let error = function_error(b"segmentation fault");
         assert_eq!(error.error_message, "segmentation fault");
+    }
+
+    #[test]
+    fn trouble_of_the_service_is_no_error_of_the_function() {
+        assert!(is_function_error(br#"{"errorType":"Io","errorMessage":"no disk"}"#));
+        assert!(!is_function_error(br#"{"title":"Server error"}"#));
+        assert!(!is_function_error(b"internal error"));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 
 use super::Shared;
-use super::answer::{Verdict, verdict};
+use super::answer::Verdict;
+use super::attempt::{Attempt, attempt};
 use super::dead_letter::{Condition, GivenUp};
 use super::event::EventFrame;
 use super::record::Record;
-use super::retry::{Chunk, Step};
-use crate::invoke::{Answer, InvokeError};
+use super::retry::Chunk;
 
 /// Pauses between attempts: AWS waits longer, but on one machine somebody is watching.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -25,94 +25,83 @@ pub(super) struct Delivery<'a> {
     pub(super) partition: i32,
 }
 
-/// What came of handing a chunk over.
-enum Attempt {
-    /// The function was asked, or the event is larger than it may be asked with.
-    Made { verdict: Verdict, function_failed: bool },
-    /// The function was not reached, which counts as no attempt.
-    NotMade,
+/// A batch on its way.
+struct Batch<'a> {
+    records: &'a [Record],
+    /// What is left to hand over, in order.
+    chunks: VecDeque<Chunk>,
+    /// Records before this index have been handed over at least once.
+    attempted: usize,
+    /// Pauses since the last record was done with.
+    pauses: u32,
+}
+
+impl Batch<'_> {
+    fn put_back(&mut self, chunks: Vec<Chunk>) {
+        for chunk in chunks.into_iter().rev() {
+            self.chunks.push_front(chunk);
+        }
+    }
 }
 
 impl Delivery<'_> {
     /// Brings a batch to its end; `false` when the mapping stops before that.
     pub(super) async fn deliver(&self, records: &[Record], permit: SemaphorePermit<'_>) -> bool {
         let mut permit = Some(permit);
-        let mut chunks = VecDeque::from([Chunk { range: 0..records.len(), failures: 0 }]);
-        let mut pauses: u32 = 0;
-        let mut attempted = 0;
-        while let Some(chunk) = chunks.pop_front() {
+        let whole = Chunk { range: 0..records.len(), failures: 0 };
+        let mut batch = Batch { records, chunks: [whole].into(), attempted: 0, pauses: 0 };
+        while let Some(chunk) = batch.chunks.pop_front() {
             let Some(chunk) = self.without_expired(records, chunk).await else { continue };
             let leave = match permit.take() {
-                Some(permit) => permit,
-                None => match self.leave().await {
-                    Some(permit) => permit,
-                    None => return false,
-                },
+                Some(permit) => Some(permit),
+                None => self.leave().await,
             };
-            let batch = records.get(chunk.range.clone()).unwrap_or_default();
-            if chunk.range.start < attempted {
-                self.shared.counts.redelivered(batch.len());
+            let Some(leave) = leave else { return false };
+            let handed_over = records.get(chunk.range.clone()).unwrap_or_default();
+            if chunk.range.start < batch.attempted {
+                self.shared.counts.redelivered(handed_over.len());
             }
-            let attempt = self.attempt(batch).await;
+            let attempt = attempt(self.shared, self.frame, handed_over).await;
+            // Whoever pauses leaves the function to other partitions.
             drop(leave);
-            let Attempt::Made { verdict, function_failed } = attempt else {
-                chunks.push_front(chunk);
-                pauses = pauses.saturating_add(1);
-                if !self.pause(pauses).await {
-                    return false;
-                }
-                continue;
-            };
-            attempted = attempted.max(chunk.range.end);
-            let step = self.shared.policy.after(&chunk, absolute(verdict, chunk.range.start));
-            self.finish(records, &step.finished);
-            self.give_up(records, &step, &chunk, verdict, function_failed).await;
-            let progressed = !step.finished.is_empty() || !step.given_up.is_empty();
-            pauses = if progressed { 0 } else { pauses };
-            for again in step.again.into_iter().rev() {
-                chunks.push_front(again);
-            }
-            if step.pauses {
-                pauses = pauses.saturating_add(1);
-                if !self.pause(pauses).await {
-                    return false;
-                }
+            let pauses = self.settle(&mut batch, chunk, attempt).await;
+            if pauses && !self.pause(&mut batch).await {
+                return false;
             }
         }
         true
     }
 
-    /// Hands over a chunk once.
-    async fn attempt(&self, batch: &[Record]) -> Attempt {
-        let mapping = &self.shared.mapping;
-        self.shared.counts.invoked();
-        match self.shared.invoke.invoke(&mapping.function, self.frame.event(batch)).await {
-            Ok(Answer::Returned(body)) if mapping.reports_item_failures => Attempt::Made {
-                verdict: verdict(&body, &self.frame.partition_key, batch),
-                function_failed: false,
+    /// Draws the consequences of an attempt; tells whether to pause before the next.
+    async fn settle(&self, batch: &mut Batch<'_>, chunk: Chunk, attempt: Attempt) -> bool {
+        let (verdict, function_failed) = match attempt {
+            Attempt::Made { verdict, function_failed } => (verdict, function_failed),
+            Attempt::NotMade(error) => {
+                if batch.pauses == 0 {
+                    let mapping = &self.shared.mapping.logical_id;
+                    tracing::warn!(mapping, %error, "tried again until it is answered");
+                }
+                batch.put_back(vec![chunk]);
+                return true;
+            }
+        };
+        batch.attempted = batch.attempted.max(chunk.range.end);
+        let step = self.shared.policy.after(&chunk, absolute(verdict, chunk.range.start));
+        self.finish(batch.records, &step.finished);
+        let given_up = GivenUp {
+            condition: match verdict {
+                Verdict::TooLarge => Condition::MaximumPayloadSizeExceeded,
+                _ => Condition::RetriesExhausted,
             },
-            // Without ReportBatchItemFailures a list of failures is not read: it means success.
-            Ok(Answer::Returned(_)) => {
-                Attempt::Made { verdict: Verdict::Done, function_failed: false }
-            }
-            Ok(Answer::Failed(error)) => {
-                tracing::warn!(
-                    mapping = mapping.logical_id,
-                    partition = self.frame.partition_key,
-                    records = batch.len(),
-                    error = error.error_message,
-                    "the function failed"
-                );
-                Attempt::Made { verdict: Verdict::Failed, function_failed: true }
-            }
-            Err(InvokeError::TooLarge { .. }) => {
-                Attempt::Made { verdict: Verdict::TooLarge, function_failed: false }
-            }
-            Err(error) => {
-                tracing::warn!(mapping = mapping.logical_id, error = %error, "tried again");
-                Attempt::NotMade
-            }
+            invocations: chunk.failures.saturating_add(1),
+            function_failed,
+        };
+        self.dead_letter(batch.records, &step.given_up, &given_up).await;
+        if !step.finished.is_empty() || !step.given_up.is_empty() {
+            batch.pauses = 0;
         }
+        batch.put_back(step.again);
+        step.pauses
     }
 
     /// Gives up what is too old at the front of a chunk; the rest, if any, is left.
@@ -132,23 +121,6 @@ impl Delivery<'_> {
         };
         self.dead_letter(records, &(start..first_kept), &given_up).await;
         (first_kept < end).then_some(Chunk { range: first_kept..end, failures: 0 })
-    }
-
-    async fn give_up(
-        &self,
-        records: &[Record],
-        step: &Step,
-        chunk: &Chunk,
-        verdict: Verdict,
-        function_failed: bool,
-    ) {
-        let condition = match verdict {
-            Verdict::TooLarge => Condition::MaximumPayloadSizeExceeded,
-            Verdict::Done | Verdict::FailedFrom(_) | Verdict::Failed => Condition::RetriesExhausted,
-        };
-        let invocations = chunk.failures.saturating_add(1);
-        let given_up = GivenUp { condition, invocations, function_failed };
-        self.dead_letter(records, &step.given_up, &given_up).await;
     }
 
     /// Writes records to the on-failure topic, where there is one, and marks them done.
@@ -185,9 +157,10 @@ impl Delivery<'_> {
     }
 
     /// Waits before the next attempt; `false` when the mapping stops meanwhile.
-    async fn pause(&self, pauses: u32) -> bool {
-        let doublings = pauses.saturating_sub(1).min(10);
-        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+    async fn pause(&self, batch: &mut Batch<'_>) -> bool {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << batch.pauses.min(10));
+        let pause = doubled.min(LONGEST_PAUSE);
+        batch.pauses = batch.pauses.saturating_add(1);
         let mut stopping = self.shared.stopping.clone();
         tokio::select! {
             biased;

@@ -38,8 +38,7 @@ impl EventFrame {
 
     /// The event of these records.
     pub(super) fn event(&self, records: &[Record]) -> Bytes {
-        let records_size: usize =
-            records.iter().map(|record| record.json.len().saturating_add(1)).sum();
+        let records_size: usize = records.iter().map(Record::size).sum();
         let mut event = String::with_capacity(self.empty_size().saturating_add(records_size));
         event.push_str(&self.head);
         for (index, record) in records.iter().enumerate() {

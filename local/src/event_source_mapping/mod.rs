@@ -4,6 +4,7 @@
 //! an offset moves only past such records. Everything a mapping does is declared in the template.
 
 mod answer;
+mod attempt;
 mod consumer;
 mod counts;
 mod dead_letter;

@@ -1,5 +1,6 @@
 //! How is one partition worked through? Batch after batch, the next only when the last is done.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ pub(super) async fn work_through(shared: Arc<Shared>, partition: Partition) {
     let Partition { number, queue, first } = partition;
     let servers = &shared.bootstrap_servers;
     let frame = EventFrame::new(servers, &shared.mapping.topic, number);
-    let mut reader = Reader { shared: &shared, queue, number, held: first.into() };
+    let held_bytes = first.iter().map(Record::size).sum();
+    let mut reader = Reader { shared: &shared, queue, number, held: first.into(), held_bytes };
     let delivery = Delivery { shared: &shared, frame: &frame, partition: number };
     let mut stopping = shared.stopping.clone();
     loop {
@@ -43,62 +45,61 @@ struct Reader<'a> {
     queue: PartitionQueue,
     number: i32,
     /// Read, and not yet part of a batch.
-    held: std::collections::VecDeque<Record>,
+    held: VecDeque<Record>,
+    /// Bytes of what is held.
+    held_bytes: usize,
 }
 
 impl<'a> Reader<'a> {
     /// The next batch, with leave to hand it over; `None` when the mapping ends.
+    ///
+    /// Cancelling loses nothing: what was read is held for the next batch.
     async fn batch(&mut self, frame: &EventFrame) -> Option<(Vec<Record>, SemaphorePermit<'a>)> {
-        let mapping = &self.shared.mapping;
+        let window = self.shared.mapping.window;
         if self.held.is_empty() {
             let first = self.read().await;
-            self.held.push_back(first);
+            self.hold(first);
         }
-        let window_end = Instant::now() + mapping.window;
-        self.wait_for_window(window_end, frame).await;
+        let window_end = Instant::now() + window;
+        while window > Duration::ZERO && self.has_room(frame) {
+            match timeout_at(window_end, self.read()).await {
+                Ok(record) => self.hold(record),
+                Err(_) => break,
+            }
+        }
         // What arrives while another batch has the leave goes into this one.
         let permit = self.shared.permit().await?;
-        while self.held.len() < mapping.batch_size && self.held_size(frame) < EVENT_LIMIT {
-            match self.read().now_or_never() {
-                Some(record) => self.held.push_back(record),
-                None => break,
-            }
+        while self.has_room(frame)
+            && let Some(record) = self.read().now_or_never()
+        {
+            self.hold(record);
         }
         Some((self.take_batch(frame), permit))
     }
 
-    async fn wait_for_window(&mut self, end: Instant, frame: &EventFrame) {
-        let mapping = &self.shared.mapping;
-        if mapping.window == Duration::ZERO {
-            return;
-        }
-        while self.held.len() < mapping.batch_size && self.held_size(frame) < EVENT_LIMIT {
-            match timeout_at(end, self.read()).await {
-                Ok(record) => self.held.push_back(record),
-                Err(_) => return,
-            }
-        }
+    fn hold(&mut self, record: Record) {
+        self.held_bytes = self.held_bytes.saturating_add(record.size());
+        self.held.push_back(record);
     }
 
-    fn held_size(&self, frame: &EventFrame) -> usize {
-        self.held
-            .iter()
-            .map(|record| record.json.len().saturating_add(1))
-            .fold(frame.empty_size(), usize::saturating_add)
+    fn has_room(&self, frame: &EventFrame) -> bool {
+        self.held.len() < self.shared.mapping.batch_size
+            && frame.empty_size().saturating_add(self.held_bytes) < EVENT_LIMIT
     }
 
     /// Takes what fits into one event; a record that is too large alone is taken alone.
     fn take_batch(&mut self, frame: &EventFrame) -> Vec<Record> {
-        let mut size = frame.empty_size();
+        let mut room = EVENT_LIMIT.saturating_sub(frame.empty_size());
         let mut batch = Vec::new();
         while batch.len() < self.shared.mapping.batch_size
             && let Some(record) = self.held.pop_front()
         {
-            size = size.saturating_add(record.json.len().saturating_add(1));
-            if size > EVENT_LIMIT && !batch.is_empty() {
+            if record.size() > room && !batch.is_empty() {
                 self.held.push_front(record);
                 break;
             }
+            room = room.saturating_sub(record.size());
+            self.held_bytes = self.held_bytes.saturating_sub(record.size());
             batch.push(record);
         }
         batch

@@ -48,6 +48,11 @@ impl Serialize for EventHeader<'_> {
 }
 
 impl Record {
+    /// Bytes it takes in an event, the comma before the next included.
+    pub(super) fn size(&self) -> usize {
+        self.json.len().saturating_add(1)
+    }
+
     pub(super) fn of(message: &impl Message) -> Self {
         let (timestamp_type, timestamp_ms) = match message.timestamp() {
             Timestamp::NotAvailable => ("NO_TIMESTAMP_TYPE", -1),

@@ -31,19 +31,11 @@ pub(super) fn mapping(
     let on_failure_topic = on_failure
         .map(|on_failure| resource.on_failure_topic(topic, &on_failure.destination))
         .transpose()?;
-    let number = |value: &Option<Value>, default, name| resource.number(value, default, name);
-    let batch_size = number(&properties.batch_size, DEFAULT_BATCH_SIZE, "BatchSize")?;
-    let window = number(
-        &properties.maximum_batching_window_in_seconds,
-        WITHOUT_END,
-        "MaximumBatchingWindowInSeconds",
-    )?;
-    let retries = number(&properties.maximum_retry_attempts, WITHOUT_END, "MaximumRetryAttempts")?;
-    let age = number(
-        &properties.maximum_record_age_in_seconds,
-        WITHOUT_END,
-        "MaximumRecordAgeInSeconds",
-    )?;
+    let batch_size = resource.number(&properties.batch_size, DEFAULT_BATCH_SIZE, "BatchSize")?;
+    let retries =
+        resource.number(&properties.maximum_retry_attempts, WITHOUT_END, "MaximumRetryAttempts")?;
+    let window = &properties.maximum_batching_window_in_seconds;
+    let age = &properties.maximum_record_age_in_seconds;
     Ok(Mapping {
         logical_id: logical_id.to_owned(),
         function: resource.function(&properties.function_name)?,
@@ -58,7 +50,9 @@ pub(super) fn mapping(
             .ok()
             .filter(|size| (1..=10_000).contains(size))
             .ok_or_else(|| resource.fault("BatchSize must be from 1 to 10000"))?,
-        window: u64::try_from(window).map_or(DEFAULT_WINDOW, Duration::from_secs),
+        window: resource
+            .seconds(window, "MaximumBatchingWindowInSeconds")?
+            .unwrap_or(DEFAULT_WINDOW),
         reports_item_failures: properties
             .function_response_types
             .iter()
@@ -67,7 +61,7 @@ pub(super) fn mapping(
         maximum_retries: u32::try_from(retries)
             .ok()
             .or_else(|| on_failure_topic.as_ref().map(|_| RETRIES_BEFORE_DESTINATION)),
-        maximum_record_age: u64::try_from(age).ok().map(Duration::from_secs),
+        maximum_record_age: resource.seconds(age, "MaximumRecordAgeInSeconds")?,
         on_failure_topic,
     })
 }
@@ -95,6 +89,16 @@ impl Declaration<'_> {
             .number(value)
             .filter(|number| *number >= WITHOUT_END)
             .ok_or_else(|| self.fault(format!("{name} must be a whole number")))
+    }
+
+    /// A time; `None` where nothing is said or it has no end.
+    fn seconds(
+        &self,
+        value: &Option<Value>,
+        name: &str,
+    ) -> Result<Option<Duration>, TemplateError> {
+        let seconds = self.number(value, WITHOUT_END, name)?;
+        Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
     }
 
     fn function(&self, reference: &str) -> Result<super::FunctionName, TemplateError> {
