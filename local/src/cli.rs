@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use local::aws_settings::AwsSettings;
 use local::stack::StackOptions;
 
+use crate::demo::grouped;
+
 /// The seed of a run that names none: any fixed number makes two runs alike.
 const DEFAULT_SEED: u64 = 20_260_206;
 
@@ -97,7 +99,7 @@ pub(crate) enum Reading {
 
 /// Why the command line cannot be followed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}: see cargo run -- --help")]
+#[error("{0}; cargo run -- --help names all options")]
 pub(crate) struct UsageError(String);
 
 /// Reads the command line, the program's name first.
@@ -176,7 +178,7 @@ fn processes(text: &str) -> Result<usize, String> {
 
 fn whole_number(text: &str, most: u64) -> Result<u64, String> {
     let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("give a whole number from 1 to {most}"))
+    number.ok_or_else(|| format!("give a whole number from 1 to {}", grouped(most)))
 }
 
 fn filled(text: &str) -> Result<String, String> {

@@ -47,7 +47,7 @@ impl Fault {
 }
 
 /// The error and its sources in one line; a source that is only repeated is left out.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -33,7 +33,7 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
         tracing::debug!(%error, "target/stack.env was not there");
     }
     result?;
-    terminal.say("Stopped; target/stack.env is gone, and so is all that the embedded parts kept.");
+    terminal.say("Stopped. target/stack.env is gone, and with it what embedded parts had kept.");
     Ok(())
 }
 
@@ -125,9 +125,9 @@ fn what_to_try(api: &str, catalogue: &Catalogue) -> Vec<String> {
     vec![
         "Post an order; the same Idempotency-Key gives the same order again:".to_owned(),
         String::new(),
-        format!("  curl -i {api}/orders -H 'Idempotency-Key: my-first-order' \\"),
+        format!("  curl -i {api}/orders -H 'Idempotency-Key: my-first-order' -d '"),
         format!(
-            "    -d '{{\"customerId\":\"{customer_id}\",\"items\":[{{\"sku\":\"{sku}\",\
+            "    {{\"customerId\":\"{customer_id}\",\"items\":[{{\"sku\":\"{sku}\",\
              \"quantity\":2}}],\"totalAmount\":{total}}}'"
         ),
         String::new(),
@@ -196,6 +196,6 @@ mod tests {
             lines.contains("\"sku\":\"TEA\",\"quantity\":2}],\"totalAmount\":9.00}"),
             "{lines}"
         );
-        assert!(lines.lines().all(|line| line.chars().count() <= 120), "{lines}");
+        assert!(lines.lines().all(|line| line.chars().count() <= 100), "{lines}");
     }
 }

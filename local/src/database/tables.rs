@@ -2,9 +2,12 @@
 //!
 //! A table that is there already is kept as it is, rows and all.
 
+use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection,
     TableStatus, TimeToLiveSpecification,
@@ -38,7 +41,7 @@ impl Database {
             Err(error) => Err(DatabaseError::Table {
                 table: name,
                 endpoint: self.endpoint.clone(),
-                message: DisplayErrorContext(&error).to_string(),
+                message: told(&error),
             }),
         }
     }
@@ -79,6 +82,15 @@ impl Database {
                 "expiry of rows stays as it is");
         }
     }
+}
+
+/// What the database said or, where it could not be asked, why.
+fn told(error: &CreateTableError) -> String {
+    let why = || {
+        let causes = successors(error.source(), |&cause| cause.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    };
+    error.message().map_or_else(why, ToOwned::to_owned)
 }
 
 fn attributes(table: &Table) -> Result<Vec<AttributeDefinition>, BuildError> {

@@ -80,8 +80,8 @@ impl Driver<'_> {
         stream::iter((0..plan.count()).map(Ok))
             .try_for_each_concurrent(CONCURRENT, async |number| {
                 let Some(order) = plan.order(number) else { return Ok(()) };
-                if plan.is_followed_by_junk(number) {
-                    self.put_junk(number).await?;
+                if let Some(junk) = plan.junk_along_with(number) {
+                    self.put_junk(junk).await?;
                 }
                 self.send(number, &order).await
             })
@@ -90,8 +90,7 @@ impl Driver<'_> {
 
     async fn put_junk(&self, number: u64) -> Result<(), DriveError> {
         let key = format!("junk-{}-{number}", self.run_id);
-        // Varies from one bad record to the next, whatever lies between them.
-        let (value, code) = spoilt::junk(number / 8, &key);
+        let (value, code) = spoilt::junk(number, &key);
         self.shared.ledger().bad_records.junk.insert(key.clone(), Junk { code, lies_at: None });
         self.put(&Put { key: key.into_bytes(), value }).await
     }

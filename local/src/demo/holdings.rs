@@ -1,13 +1,15 @@
 //! What is in stock and on the accounts? Loaded before the orders, read back for the books.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::Money;
 use futures::future::try_join_all;
 use local::stack::Stack;
+
+use crate::fault::chain;
 
 /// Logical ids of the tables in the template.
 const STOCK_TABLE: &str = "StockTable";
@@ -98,7 +100,7 @@ async fn put(
         Err(error) => Err(HoldingsError::Write {
             table: stack.table(table),
             key: key.to_owned(),
-            message: DisplayErrorContext(&error).to_string(),
+            message: told(&error),
         }),
     }
 }
@@ -106,10 +108,16 @@ async fn put(
 async fn scan(stack: &Stack, table: &str) -> Result<Vec<Item>, HoldingsError> {
     let request = stack.database.client().scan().table_name(stack.table(table));
     let pages = request.consistent_read(true).into_paginator().items().send();
-    pages.try_collect().await.map_err(|error| HoldingsError::Read {
-        table: stack.table(table),
-        message: DisplayErrorContext(&error).to_string(),
-    })
+    pages
+        .try_collect()
+        .await
+        .map_err(|error| HoldingsError::Read { table: stack.table(table), message: told(&error) })
+}
+
+/// What the database said, or why it could not be asked.
+fn told<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> String {
+    let said = error.as_service_error().and_then(ProvideErrorMetadata::message);
+    said.map_or_else(|| chain(error), ToOwned::to_owned)
 }
 
 fn text(item: &Item, table: &str, attribute: &'static str) -> Result<String, HoldingsError> {

@@ -93,6 +93,13 @@ impl Ledger {
         }
     }
 
+    /// The orders that were accepted and have not ended.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &str> {
+        let orders = self.orders.iter();
+        let unfinished = orders.filter(|(_, seen)| seen.accepted.is_some() && seen.end.is_none());
+        unfinished.map(|(order_id, _)| order_id.as_str())
+    }
+
     /// Whether everything between these ends of the topics has been seen.
     pub(crate) fn has_seen(&self, from: &Ends, to: &Ends) -> bool {
         to.iter().all(|(place, end)| {

@@ -17,7 +17,7 @@ use super::report::grouped;
 
 /// Among so many orders, one record that is no order is put on `order.created`.
 const ORDERS_PER_JUNK: u64 = 40;
-/// The first order that such a record follows.
+/// The first order that such a record goes along with.
 const FIRST_JUNK: u64 = 5;
 
 /// The orders of a run.
@@ -39,17 +39,21 @@ pub(crate) enum OrdersFileError {
         source: io::Error,
     },
     #[error(
-        "{path}, line {line}: an order must be one JSON object on one line",
+        "{path}, line {line}, column {column}: give one JSON object a line: {fault}",
         path = path.display()
     )]
-    Line {
-        path: PathBuf,
-        line: usize,
-        #[source]
-        source: serde_json::Error,
-    },
+    Line { path: PathBuf, line: usize, column: usize, fault: String },
     #[error("{path} has no orders: give one OrderCreated payload a line", path = path.display())]
     Empty { path: PathBuf },
+}
+
+impl OrdersFileError {
+    fn line(path: &Path, line: usize, error: &serde_json::Error) -> Self {
+        // The reader saw one line only, so its own number would mislead.
+        let text = error.to_string();
+        let fault = text.split(" at line ").next().unwrap_or_default().to_owned();
+        Self::Line { path: path.to_owned(), line, column: error.column(), fault }
+    }
 }
 
 impl Plan {
@@ -61,9 +65,8 @@ impl Plan {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let orders: Vec<_> = lines
             .map(|(index, line)| {
-                let payload: JsonObject = serde_json::from_str(line).map_err(|source| {
-                    OrdersFileError::Line { path: path.clone(), line: index + 1, source }
-                })?;
+                let payload: JsonObject = serde_json::from_str(line)
+                    .map_err(|error| OrdersFileError::line(&path, index + 1, &error))?;
                 Ok(Order::new(Kind::Listed, Repeat::Nothing, &payload))
             })
             .collect::<Result<_, _>>()?;
@@ -93,9 +96,11 @@ impl Plan {
         }
     }
 
-    /// Whether a record that is no order follows the order of this number.
-    pub(crate) fn is_followed_by_junk(&self, number: u64) -> bool {
-        matches!(self, Self::Made { .. }) && number % ORDERS_PER_JUNK == FIRST_JUNK
+    /// The number of the record that is no order and goes along with the order of this number, if
+    /// there is one.
+    pub(crate) fn junk_along_with(&self, number: u64) -> Option<u64> {
+        let is_due = matches!(self, Self::Made { .. }) && number % ORDERS_PER_JUNK == FIRST_JUNK;
+        is_due.then_some(number / ORDERS_PER_JUNK)
     }
 
     fn orders(&self) -> impl Iterator<Item = Order> {
@@ -148,14 +153,12 @@ impl Plan {
         lines.extend(kinds.iter().map(|(kind, count)| {
             format!("  {:>9}  {:<30}  {}", grouped(*count), kind.name(), due(*kind))
         }));
+        let junk = (0..self.count()).filter_map(|number| self.junk_along_with(number));
         lines.push(format!(
-            "{} of them are posted twice, {} are put on order.created twice; \
-             besides, {} records\nthat are no orders lie on order.created and have to be reported.",
+            "Posted twice: {}. Put on order.created twice: {}. Records there that are no order: {}.",
             grouped(requests),
             grouped(records),
-            grouped(
-                (0..self.count()).map(|number| u64::from(self.is_followed_by_junk(number))).sum()
-            ),
+            junk.count(),
         ));
         lines
     }
@@ -203,7 +206,7 @@ mod tests {
         for wrong in ["{\"customerId\":", "[]", "7"] {
             let file = file(&format!("{good}\n\n{wrong}\n{good}\n"));
             let error = Plan::read(file.path()).unwrap_err();
-            assert!(error.to_string().contains(", line 3:"), "{error}");
+            assert!(error.to_string().contains(", line 3, column "), "{error}");
         }
         assert!(Plan::read(file("\n\n").path()).unwrap_err().to_string().contains("no orders"));
         assert_eq!(Plan::read(file(&format!("{good}\n{good}")).path()).unwrap().count(), 2);

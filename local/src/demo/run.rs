@@ -95,28 +95,37 @@ impl Run<'_> {
                 (last, since) = (now, Instant::now());
             }
         }
-        let counts = self.shared.ledger().counts;
+        let ledger = self.shared.ledger();
+        let example = ledger.unfinished().next();
         Fault::Run(format!(
-            "nothing has happened for {} s and {} of {} accepted orders have not ended: see the \
-             functions' logs in target/local-logs",
+            "nothing has happened for {} s and {} of {} accepted orders have not ended{}: look for \
+             them in the functions' logs in target/local-logs",
             STANDSTILL.as_secs(),
-            grouped(counts.unfinished()),
-            grouped(counts.accepted),
+            grouped(ledger.counts.unfinished()),
+            grouped(ledger.counts.accepted),
+            example.map(|order_id| format!(", {order_id} for one")).unwrap_or_default(),
         ))
     }
 }
 
 /// Waits until the functions have worked through everything, and learns where the topics end.
 pub(super) async fn until_quiet(backlog: &Backlog, ends: &mut Ends) -> Result<(), Fault> {
-    loop {
+    let (mut last, mut since) = (i64::MAX, Instant::now());
+    while since.elapsed() < STANDSTILL {
         match backlog.look().await {
             Ok((0, found)) => {
                 *ends = found;
                 return Ok(());
             }
+            Ok((left, _)) if left != last => (last, since) = (left, Instant::now()),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the broker is asked again"),
         }
         tokio::time::sleep(LOOK).await;
     }
+    Err(Fault::Run(format!(
+        "the functions have left records on their topics for {} s: see their logs in \
+         target/local-logs",
+        STANDSTILL.as_secs(),
+    )))
 }

@@ -74,3 +74,16 @@ pub(crate) fn junk(number: u64, key: &str) -> (Option<Vec<u8>>, FailureCode) {
     };
     (Some(value.into_bytes()), code)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn bad_records_one_after_the_other_are_bad_in_different_ways() {
+        let ways: BTreeSet<_> = (0..5).map(|number| junk(number, "junk-1")).collect();
+        assert_eq!(ways.len(), 5);
+    }
+}
