@@ -6,7 +6,7 @@ use aws_lambda_events::{apigw::ApiGatewayV2httpRequest, http::header};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
     Envelope, EventType, JsonObject, OrderId, OutgoingEvent, StageName,
-    envelope::{MAX_NESTING, nesting},
+    nesting::{MAX_NESTING, nesting},
 };
 use serde_json::{Value, json};
 use stage::{Content, Digest, Publication, Put, Retry, Row, retry::retry_until};
@@ -140,14 +140,12 @@ fn payload(request: &ApiGatewayV2httpRequest) -> Result<JsonObject, Answer> {
 }
 
 fn accepted(event: &OutgoingEvent) -> Answer {
-    let correlation_id =
-        Envelope::decode(event.body.as_bytes()).map(|it| it.correlation_id).unwrap_or_default();
     Answer {
         status: 202,
         headers: Vec::new(),
         body: json!({
             "orderId": event.order_id.as_str(),
-            "correlationId": correlation_id,
+            "correlationId": event.correlation_id,
             "status": "PENDING",
         }),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{Envelope, StageName, failure::failure_code};
+use contracts::{OutgoingEvent, StageName};
 use serde_json::{Value, json};
 use stage::{Content, Row, retry::retry_until};
 use tokio::time::Instant;
@@ -30,16 +30,14 @@ impl OrderApi {
 
 /// The status of an order, from its rows; `None` where no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
-    let mut events: Vec<(StageName, Envelope)> = rows
+    let mut events: Vec<(StageName, &OutgoingEvent)> = rows
         .iter()
         .filter_map(|row| match &row.content {
-            Content::Event(event) => {
-                Some((row.stage, Envelope::decode(event.body.as_bytes()).ok()?))
-            }
+            Content::Event(event) => Some((row.stage, event)),
             Content::Result(_) => None,
         })
         // The report of a bad record is kept in the same table, but is about no order.
-        .filter(|(_, event)| !failure_code(&event.payload).is_some_and(|code| code.is_poison()))
+        .filter(|(_, event)| !event.reports_bad_record)
         .collect();
     events.sort_by_key(|(stage, _)| *stage);
     let (_, first) = events.first()?;
@@ -71,9 +69,7 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use contracts::failure::failure_payload;
-    use contracts::{
-        EventType, FailureCode, FailureReason, JsonObject, OrderId, OutgoingEvent, Source,
-    };
+    use contracts::{Envelope, EventType, FailureCode, FailureReason, JsonObject, OrderId, Source};
     use stage::Digest;
 
     use super::*;

@@ -7,16 +7,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{EventType, FailureCode, FailureReason, JsonObject, OrderId};
-
-/// The deepest nesting of an event that is taken.
-///
-/// The JSON reader stops at 128 levels, and a failure event wraps the payload once more: an event
-/// at the reader's limit could be taken in but its failure could not be read.
-pub const MAX_NESTING: usize = 100;
-
-/// What a failure event may nest deeper than the event it reports.
-const FAILURE_WRAPPING: usize = 2;
+use crate::{
+    EventType, FailureCode, FailureReason, JsonObject, OrderId,
+    nesting::{MAX_NESTING, max_nesting, nesting},
+};
 
 /// An event: five known fields, and whatever else was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,8 +140,7 @@ impl Known {
                 format!("{name:?} is no event of this workflow"),
             )
         })?;
-        let allowed = MAX_NESTING + if event_type.is_failure() { FAILURE_WRAPPING } else { 0 };
-        if nesting(payload) > allowed {
+        if nesting(payload) > max_nesting(event_type) {
             return Err(malformed(&format!("payload must nest at most {MAX_NESTING} levels")));
         }
         Ok(Self {
@@ -173,16 +166,6 @@ impl Serialize for Envelope {
             }
         }
         map.end()
-    }
-}
-
-/// How many lists and objects lie inside each other, the value itself included.
-#[must_use]
-pub fn nesting(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(nesting).max().unwrap_or_default(),
-        Value::Object(object) => 1 + object.values().map(nesting).max().unwrap_or_default(),
-        _ => 0,
     }
 }
 

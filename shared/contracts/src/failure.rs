@@ -150,6 +150,12 @@ pub fn failure_code(payload: &JsonObject) -> Option<FailureCode> {
     FailureCode::of_reason(payload.get("failureReason")?.as_str()?)
 }
 
+/// Whether an event with this payload reports a record that was no event, and so is about no order.
+#[must_use]
+pub fn reports_bad_record(payload: &JsonObject) -> bool {
+    failure_code(payload).is_some_and(FailureCode::is_poison)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod event_type;
 pub mod failure;
 pub mod money;
+pub mod nesting;
 pub mod order;
 pub mod order_id;
 pub mod outgoing;

@@ -1,7 +1,8 @@
 //! An event ready to be published: its exact bytes, its key and its headers.
 
 use crate::{
-    Envelope, EventType, MalformedEvent, OrderId, failure::failure_code, stage_name::StageName,
+    Envelope, EventType, MalformedEvent, OrderId, failure::reports_bad_record,
+    stage_name::StageName,
 };
 
 /// An event as it goes onto its topic. Made once, stored, and published again unchanged.
@@ -15,8 +16,12 @@ pub struct OutgoingEvent {
     pub body: String,
     /// The same for every publishing of the event.
     pub id: String,
+    /// What ties the events of one request together.
+    pub correlation_id: String,
     /// When it happened, in RFC 3339.
     pub timestamp: String,
+    /// Whether it reports a record that was no event, and so is about no order.
+    pub reports_bad_record: bool,
 }
 
 impl OutgoingEvent {
@@ -43,7 +48,9 @@ impl OutgoingEvent {
             event_type: envelope.event_type,
             order_id: envelope.order_id.clone(),
             id: event_id(envelope),
+            correlation_id: envelope.correlation_id.clone(),
             timestamp: envelope.timestamp.clone(),
+            reports_bad_record: reports_bad_record(&envelope.payload),
             body,
         }
     }
@@ -72,8 +79,8 @@ impl OutgoingEvent {
 /// One id for one event: an order has each event once, a report of a bad record is one for each
 /// place on the broker.
 fn event_id(envelope: &Envelope) -> String {
-    let poison = failure_code(&envelope.payload).is_some_and(|code| code.is_poison());
-    match envelope.payload.get("source").filter(|_| poison) {
+    let source = envelope.payload.get("source");
+    match source.filter(|_| reports_bad_record(&envelope.payload)) {
         Some(source) => format!(
             "{}-{}-{}/{}",
             source["topic"].as_str().unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use contracts::{
     Envelope, FailureCode, FailureReason, MalformedEvent, OrderId, Source, Topic,
-    failure::failure_code,
+    failure::reports_bad_record,
 };
 
 use crate::{
@@ -138,6 +138,5 @@ fn of_topic(envelope: Envelope, topic: Topic) -> Result<Envelope, Box<MalformedE
 /// Whether the stage decides about the event. The report of a bad record is about no order, so no
 /// stage decides about it.
 fn is_for(stage: &dyn AnyStage, envelope: &Envelope) -> bool {
-    stage.consumes().contains(&envelope.event_type)
-        && !failure_code(&envelope.payload).is_some_and(FailureCode::is_poison)
+    stage.consumes().contains(&envelope.event_type) && !reports_bad_record(&envelope.payload)
 }

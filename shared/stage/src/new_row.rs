@@ -1,8 +1,9 @@
 //! Makes the row to put: of a stage's decision about an order, or of a record that is no event.
 
 use contracts::{
-    Envelope, FailureCode, FailureReason, OutgoingEvent, Source, StageName,
+    Envelope, EventType, FailureCode, FailureReason, OutgoingEvent, Source,
     failure::failure_payload,
+    nesting::{MAX_NESTING, nesting},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -35,7 +36,7 @@ pub(crate) fn decided(
     decision: Decision,
     stamp: Stamp,
 ) -> Result<Decided, Retry> {
-    let (stage, source) = (incoming.stage, &incoming.source);
+    let stage = incoming.stage;
     let digest = Digest::of_payload(&event.payload);
     let row = |content| Row {
         key: event.order_id.to_string(),
@@ -43,6 +44,10 @@ pub(crate) fn decided(
         content,
         digest,
         expires_at: stamp.expires_at,
+    };
+    let reject = |rejected, reason: &FailureReason| {
+        let (row, code) = rejection(incoming, event, rejected, reason, stamp.now, row)?;
+        Ok(Decided { row, effects: Vec::new(), outcome: Outcome::Rejected(code) })
     };
     match (stage.publishes(), decision) {
         (Publishes::Nothing, Decision::Accept(Accept { fields, effects })) => {
@@ -61,41 +66,32 @@ pub(crate) fn decided(
             if row.size_bytes() <= MAX_ROW_BYTES {
                 return Ok(Decided { row, effects, outcome: Outcome::Accepted });
             }
-            reject(stage.name(), event, source, rejected, &too_large(), stamp)
+            reject(rejected, &too_large())
         }
-        (Publishes::Either { rejected, .. }, Decision::Reject(reason)) => {
-            reject(stage.name(), event, source, rejected, &reason, stamp)
-        }
+        (Publishes::Either { rejected, .. }, Decision::Reject(reason)) => reject(rejected, &reason),
     }
 }
 
-/// The row of a rejection; one that would not fit says so and leaves the payload out.
-fn reject(
-    stage: StageName,
+/// The row of a rejection and its code; one that would not fit says so and leaves the payload out.
+fn rejection(
+    incoming: &Incoming<'_>,
     event: &Envelope,
-    source: &Source,
-    rejected: contracts::EventType,
+    rejected: EventType,
     reason: &FailureReason,
-    stamp: Stamp,
-) -> Result<Decided, Retry> {
-    let original = Value::from(event.payload.clone());
+    now: Timestamp,
+    row: impl Fn(Content) -> Row,
+) -> Result<(Row, FailureCode), Retry> {
     let with = |reason: &FailureReason, original: Option<&Value>| {
-        let payload = failure_payload(reason, stage, source, original);
-        Ok::<Row, Retry>(Row {
-            key: event.order_id.to_string(),
-            stage,
-            content: write(&event.next(rejected, stamp.now, payload))?,
-            digest: Digest::of_payload(&event.payload),
-            expires_at: stamp.expires_at,
-        })
+        let payload = failure_payload(reason, incoming.stage.name(), &incoming.source, original);
+        write(&event.next(rejected, now, payload)).map(&row)
     };
-    let mut code = reason.code;
-    let mut row = with(reason, Some(&original).filter(|_| code != FailureCode::EventTooLarge))?;
-    if row.size_bytes() > MAX_ROW_BYTES {
-        code = FailureCode::EventTooLarge;
-        row = with(&too_large(), None)?;
+    if reason.code != FailureCode::EventTooLarge {
+        let row = with(reason, Some(&event.payload.clone().into()))?;
+        if row.size_bytes() <= MAX_ROW_BYTES {
+            return Ok((row, reason.code));
+        }
     }
-    Ok(Decided { row, effects: Vec::new(), outcome: Outcome::Rejected(code) })
+    Ok((with(&too_large(), None)?, FailureCode::EventTooLarge))
 }
 
 /// The row of a record that is no event: keyed by where it lies, so that it takes no order's slot.
@@ -126,8 +122,7 @@ pub(crate) fn reported(
             expires_at: stamp.expires_at,
         })
     };
-    let readable =
-        |value: &&Value| contracts::envelope::nesting(value) <= contracts::envelope::MAX_NESTING;
+    let readable = |value: &&Value| nesting(value) <= MAX_NESTING;
     let mut new = row(malformed.payload.as_ref().filter(readable))?;
     if new.size_bytes() > MAX_ROW_BYTES {
         new = row(None)?;

@@ -1,5 +1,7 @@
 //! The row that holds a stage's decision about an order.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use contracts::{JsonObject, OutgoingEvent, StageName};
 use sha2::{Digest as _, Sha256};
@@ -57,7 +59,8 @@ impl Digest {
     /// The digest of a payload; white space does not count.
     #[must_use]
     pub fn of_payload(payload: &JsonObject) -> Self {
-        Self::of_bytes(serde_json::Value::from(payload.clone()).to_string().as_bytes())
+        // Writing a JSON object into memory cannot fail.
+        Self::of_bytes(&serde_json::to_vec(payload).unwrap_or_default())
     }
 
     /// The digest of any bytes.
@@ -88,17 +91,12 @@ impl Row {
     /// The row as an item of the orders table.
     #[must_use]
     pub fn to_item(&self) -> Item {
-        let (name, content) = match &self.content {
-            Content::Event(event) => (attribute::EVENT, event.body.clone()),
-            Content::Result(result) => {
-                (attribute::RESULT, serde_json::Value::from(result.clone()).to_string())
-            }
-        };
+        let (name, content) = self.content_attribute();
         let stage = self.stage.name().to_owned();
         Item::from([
             (attribute::ORDER_ID.to_owned(), AttributeValue::S(self.key.clone())),
             (attribute::STAGE.to_owned(), AttributeValue::S(stage)),
-            (name.to_owned(), AttributeValue::S(content)),
+            (name.to_owned(), AttributeValue::S(content.into_owned())),
             (attribute::DIGEST.to_owned(), AttributeValue::B(Blob::new(self.digest.0))),
             (attribute::EXPIRES_AT.to_owned(), AttributeValue::N(self.expires_at.to_string())),
         ])
@@ -145,18 +143,27 @@ impl Row {
     /// What DynamoDB counts for the row: the bytes of all names and values.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let values = self.to_item();
-        values.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+        let (name, content) = self.content_attribute();
+        let names =
+            [attribute::ORDER_ID, attribute::STAGE, name, attribute::DIGEST, attribute::EXPIRES_AT];
+        names.iter().map(|name| name.len()).sum::<usize>()
+            + self.key.len()
+            + self.stage.name().len()
+            + content.len()
+            + self.digest.0.len()
+            // A number takes a byte for two digits and one more; its text is longer than that.
+            + self.expires_at.to_string().len()
     }
-}
 
-fn value_bytes(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::B(blob) => blob.as_ref().len(),
-        // A number takes a byte for two digits and one more; its text is longer than that.
-        AttributeValue::N(number) => number.len(),
-        _ => 0,
+    /// The attribute that holds the content, and its text.
+    fn content_attribute(&self) -> (&'static str, Cow<'_, str>) {
+        match &self.content {
+            Content::Event(event) => (attribute::EVENT, Cow::Borrowed(&event.body)),
+            Content::Result(result) => {
+                let result = serde_json::Value::from(result.clone()).to_string();
+                (attribute::RESULT, Cow::Owned(result))
+            }
+        }
     }
 }
 
@@ -206,6 +213,18 @@ mod tests {
         let result = json!({ "status": "COMPLETED" }).as_object().unwrap().clone();
         let row = Row { content: Content::Result(result), ..row };
         assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
+    }
+
+    #[test]
+    fn the_size_is_that_of_all_names_and_values() {
+        let item = usual_row().to_item();
+        let value = |value: &AttributeValue| match value {
+            AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+            AttributeValue::B(blob) => blob.as_ref().len(),
+            other => panic!("a row has no {other:?}"),
+        };
+        let size: usize = item.iter().map(|(name, it)| name.len() + value(it)).sum();
+        assert_eq!(usual_row().size_bytes(), size);
     }
 
     #[test]
