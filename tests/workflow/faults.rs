@@ -6,7 +6,7 @@ use contracts::{EventType, Topic};
 use serde_json::json;
 use workflow_tests::world::World;
 
-use crate::{JOURNEY, distinct, order, world};
+use crate::{JOURNEY, distinct, journey, order, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_record_between_two_orders_stops_neither() {
@@ -44,7 +44,7 @@ async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
     }
     let order_id = world.accepted(&order()).await;
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
-    let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, &order_id, 1).await;
     assert_eq!(distinct(&events), JOURNEY);
     assert_eq!(world.database.faults_left(), 0);
     assert_eq!(world.available_and_reserved("SKU-1").await, ("98".to_owned(), "2".to_owned()));
@@ -72,7 +72,7 @@ async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_l
     assert_eq!(status, 202, "{body}");
     let order_id = body["orderId"].as_str().unwrap();
     assert_eq!(world.ended(order_id).await["status"], "COMPLETED");
-    let events = world.until_event(order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, order_id, 1).await;
     let mut types: Vec<EventType> = events.into_iter().map(|(event_type, _)| event_type).collect();
     types.dedup();
     assert_eq!(types, JOURNEY);

@@ -3,7 +3,7 @@
 use contracts::{EventType, Topic};
 use serde_json::{Value, json};
 
-use crate::{JOURNEY, distinct, order, world};
+use crate::{JOURNEY, distinct, journey, order, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_goes_through_all_five_stages() {
@@ -26,7 +26,7 @@ async fn an_order_goes_through_all_five_stages() {
         .collect();
     assert_eq!(stages, ["order-api", "validator", "inventory", "payment", "notification"]);
 
-    let events = world.until_event(order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, order_id, 1).await;
     assert_eq!(distinct(&events), JOURNEY);
     for (event_type, body) in &events {
         let schema: Value = serde_json::from_str(event_type.schema()).unwrap();
@@ -143,14 +143,14 @@ async fn a_failed_payment_gives_the_stock_back_once() {
 async fn every_stage_fed_twice_changes_nothing() {
     let mut world = world().await;
     let order_id = world.accepted(&order()).await;
-    let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, &order_id, 1).await;
     let ended = world.ended(&order_id).await;
     for (event_type, body) in &events {
         world.write(event_type.topic(), None, &order_id, body.as_bytes()).await;
     }
     // Each repeat is carried to the end by the stages behind it: with the first one the last event
     // comes five times from its stage, and once by hand.
-    let events = world.until_event(&order_id, EventType::OrderCompleted, 6).await;
+    let events = journey(&mut world, &order_id, 6).await;
     assert_eq!(distinct(&events), JOURNEY);
     assert_eq!(world.status(&order_id).await.unwrap(), ended);
     assert_eq!(world.available_and_reserved("SKU-1").await, ("98".to_owned(), "2".to_owned()));
@@ -162,7 +162,7 @@ async fn every_stage_fed_twice_changes_nothing() {
 async fn an_event_that_comes_late_changes_nothing() {
     let mut world = world().await;
     let order_id = world.accepted(&order()).await;
-    let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, &order_id, 1).await;
     let ended = world.ended(&order_id).await;
     // The events of the order once more, last one first, and a failure that comes after its end.
     for (event_type, body) in events.iter().rev() {
@@ -174,7 +174,7 @@ async fn an_event_that_comes_late_changes_nothing() {
         "payload": { "failureReason": "NOTIFICATION_FAILED: it comes late" },
     });
     world.write(Topic::OrderFailed, None, &order_id, late.to_string().as_bytes()).await;
-    let events = world.until_event(&order_id, EventType::OrderCompleted, 6).await;
+    let events = journey(&mut world, &order_id, 6).await;
     let completed: Vec<_> =
         events.into_iter().filter(|(event_type, _)| JOURNEY.contains(event_type)).collect();
     assert_eq!(distinct(&completed), JOURNEY);

@@ -3,9 +3,7 @@
 //! The moment is made by the database's answer: it is held back once the row is stored, the process
 //! is killed with SIGKILL, and only then is the answer let go, to nobody.
 
-use contracts::EventType;
-
-use crate::{JOURNEY, distinct, order, world};
+use crate::{JOURNEY, distinct, journey, order, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
@@ -18,7 +16,7 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
         assert!(world.stack.functions.as_ref().unwrap().kill(function).await > 0);
 
         assert_eq!(world.ended(&order_id).await["status"], "COMPLETED", "{function}");
-        let events = world.until_event(&order_id, EventType::OrderCompleted, 1).await;
+        let events = journey(&mut world, &order_id, 1).await;
         assert_eq!(distinct(&events), JOURNEY, "{function}");
     }
     assert_eq!(world.available_and_reserved("SKU-1").await, ("92".to_owned(), "8".to_owned()));
@@ -45,7 +43,7 @@ async fn a_kill_at_intake_leaves_one_order_for_the_same_key() {
     assert_eq!(status, 202);
     let order_id = body["orderId"].as_str().unwrap();
     assert_eq!(world.ended(order_id).await["status"], "COMPLETED");
-    let events = world.until_event(order_id, EventType::OrderCompleted, 1).await;
+    let events = journey(&mut world, order_id, 1).await;
     assert_eq!(distinct(&events), JOURNEY);
     assert_eq!(world.balance("cust-1").await, "987.5");
     world.stop().await;

@@ -36,6 +36,17 @@ fn order() -> Value {
     })
 }
 
+/// The events of an order that has come to a good end, once its last one was seen this often.
+///
+/// Waits for each event by itself: topics are read independently of one another, so the last event
+/// may be seen before the ones that led to it.
+async fn journey(world: &mut World, order_id: &str, completed: usize) -> Vec<(EventType, String)> {
+    for event_type in JOURNEY {
+        world.until_event(order_id, event_type, 1).await;
+    }
+    world.until_event(order_id, EventType::OrderCompleted, completed).await
+}
+
 /// The types of events, each once, with a check that repeats of one type are the same bytes.
 fn distinct(events: &[(EventType, String)]) -> Vec<EventType> {
     let mut events = events.to_vec();
