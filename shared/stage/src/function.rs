@@ -14,6 +14,12 @@ use crate::{
     record::KafkaEvent,
 };
 
+/// The longest time-out that Lambda lets a function have.
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
+
+/// Enough for a batch, and short enough for somebody who waits at a terminal.
+const ASSUMED_TIME_LEFT: Duration = Duration::from_secs(30);
+
 /// Tells the time; `main` says how, so that nothing below it reads a clock.
 pub type Clock = fn() -> Timestamp;
 
@@ -102,8 +108,21 @@ pub async fn handle_batch(
     event: &LambdaEvent<Box<RawValue>>,
 ) -> Result<BatchResponse, Error> {
     let batch: KafkaEvent = serde_json::from_str(event.payload.get())?;
-    let left = event.context.deadline().duration_since(now()).unwrap_or_default();
+    let left = time_left(event.context.deadline(), now());
     Ok(engine.handle(&batch, Instant::now() + left).await?)
+}
+
+/// How long an invocation may still take.
+///
+/// Lambda states its deadline as a time. `cargo lambda watch` states a number of milliseconds, which
+/// reads as a time in 1970: a deadline further back than any invocation can last says nothing, so
+/// a time is assumed for it.
+fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
+    match now.duration_since(deadline) {
+        Ok(past) if past > LONGEST_INVOCATION => ASSUMED_TIME_LEFT,
+        Ok(_) => Duration::ZERO,
+        Err(_) => deadline.duration_since(now).unwrap_or_default(),
+    }
 }
 
 #[expect(
@@ -112,4 +131,24 @@ pub async fn handle_batch(
 )]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_no_time_of_ours_leaves_time_to_work() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let of_cargo_lambda = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
+        assert_eq!(time_left(of_cargo_lambda, now), ASSUMED_TIME_LEFT);
+    }
+
+    #[test]
+    fn a_deadline_of_lambda_is_kept_and_one_just_missed_leaves_nothing() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(time_left(now + second, now), second);
+        assert_eq!(time_left(now - second, now), Duration::ZERO);
+    }
 }
