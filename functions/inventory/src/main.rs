@@ -6,9 +6,10 @@ mod stock;
 
 use std::env;
 
+use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::{Clients, Engine, Environment, Settings, function};
+use stage::Engine;
 
 use crate::{release::Release, reserve::Reserve, stock::StockTable};
 
@@ -20,9 +21,8 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(&mut environment);
     let stock = StockTable(environment.text("STOCK_TABLE", "StockTable"));
     environment.check(())?;
-    let clients = Clients::connect(&settings, Timestamp::now).await?;
-    let engine = Engine::new(&clients)
-        .with(Reserve { stock: stock.clone() })
-        .with(Release { stock, orders: clients.store.clone() });
+    let clients = function::connect(&settings, Timestamp::now).await?;
+    let release = Release { stock: stock.clone(), orders: clients.store.clone() };
+    let engine = Engine::new(clients).with(Reserve { stock }).with(release);
     function::run(engine).await
 }

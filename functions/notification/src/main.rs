@@ -4,9 +4,10 @@ mod notify;
 
 use std::env;
 
+use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::{Clients, Engine, Environment, Settings, function};
+use stage::Engine;
 
 use crate::notify::Notify;
 
@@ -17,6 +18,6 @@ async fn main() -> Result<(), Error> {
     let mut environment = Environment::new(env::vars());
     let settings = Settings::read(&mut environment);
     environment.check(())?;
-    let clients = Clients::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(&clients).with(Notify)).await
+    let clients = function::connect(&settings, Timestamp::now).await?;
+    function::run(Engine::new(clients).with(Notify)).await
 }

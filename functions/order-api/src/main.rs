@@ -9,10 +9,11 @@ mod status;
 
 use std::env;
 
+use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
-use stage::{Clients, Engine, Environment, Settings, function};
+use stage::Engine;
 use uuid::Uuid;
 
 use crate::{accept::PUBLISH_TIMEOUT, close::Close, routes::OrderApi};
@@ -27,9 +28,8 @@ async fn main() -> Result<(), Error> {
     let mut environment = Environment::new(env::vars());
     let settings = Settings::read(&mut environment);
     environment.check(())?;
-    let clients =
-        Clients::with_delivery_timeout(&settings, Timestamp::now, PUBLISH_TIMEOUT).await?;
-    let engine = &Engine::new(&clients).with(Close);
+    let clients = function::connect_with(&settings, Timestamp::now, PUBLISH_TIMEOUT).await?;
+    let engine = &Engine::new(clients.clone()).with(Close);
     let api = &OrderApi { clients, new_id: Uuid::now_v7 };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         let answer = match routes::http_request(&event.payload) {

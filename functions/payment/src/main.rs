@@ -5,9 +5,10 @@ mod wallet;
 
 use std::env;
 
+use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::{Clients, Engine, Environment, Settings, function};
+use stage::Engine;
 
 use crate::{charge::Charge, wallet::Wallet};
 
@@ -19,6 +20,6 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(&mut environment);
     let wallet = Wallet { accounts_table: environment.text("ACCOUNTS_TABLE", "AccountsTable") };
     environment.check(())?;
-    let clients = Clients::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(&clients).with(Charge { wallet })).await
+    let clients = function::connect(&settings, Timestamp::now).await?;
+    function::run(Engine::new(clients).with(Charge { wallet })).await
 }

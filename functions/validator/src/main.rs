@@ -4,9 +4,10 @@ mod validate;
 
 use std::env;
 
+use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::{Clients, Engine, Environment, Settings, function};
+use stage::Engine;
 
 use crate::validate::Validate;
 
@@ -18,6 +19,6 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(&mut environment);
     let currency_decimals = environment.whole_number("CURRENCY_DECIMALS", "2", 0..=4);
     environment.check(())?;
-    let clients = Clients::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(&clients).with(Validate { currency_decimals })).await
+    let clients = function::connect(&settings, Timestamp::now).await?;
+    function::run(Engine::new(clients).with(Validate { currency_decimals })).await
 }

@@ -6,18 +6,16 @@
 use std::time::Duration;
 
 use contracts::Envelope;
-use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::{
-    Clients, Clock, Decision, Publication, Publisher, Put, Retry, Stage, Store,
-    batch::BatchResponse,
+    Clients, Decision, Publication, Put, Retry, Stage,
     decision::AnyStage,
     incoming::{self, Content, Incoming, UnknownTopic},
+    mapping::{BatchResponse, KafkaEvent},
     new_row::{self, Decided, Stamp},
     outcome::{self, Outcome},
     publisher::DELIVERY_TIMEOUT,
-    record::KafkaEvent,
     retry::retry_until,
     row, schedule,
 };
@@ -28,11 +26,7 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// Runs the stages of one function.
 pub struct Engine {
     stages: Vec<Box<dyn AnyStage>>,
-    store: Store,
-    publisher: Publisher,
-    clock: Clock,
-    row_ttl: SignedDuration,
-    reports_batch_item_failures: bool,
+    clients: Clients,
 }
 
 /// A batch that the mapping has to deliver again as a whole.
@@ -55,15 +49,8 @@ type Handled = Result<Option<Publication>, Retry>;
 impl Engine {
     /// An engine without stages.
     #[must_use]
-    pub fn new(clients: &Clients) -> Self {
-        Self {
-            stages: Vec::new(),
-            store: clients.store.clone(),
-            publisher: clients.publisher.clone(),
-            clock: clients.clock,
-            row_ttl: clients.row_ttl,
-            reports_batch_item_failures: clients.reports_batch_item_failures,
-        }
+    pub fn new(clients: Clients) -> Self {
+        Self { stages: Vec::new(), clients }
     }
 
     /// The engine with one more stage.
@@ -97,7 +84,7 @@ impl Engine {
             answer.push((incoming.identifier.clone(), result.is_err()));
         }
         let response = BatchResponse::from_results(answer);
-        if !response.is_success() && !self.reports_batch_item_failures {
+        if !response.is_success() && !self.clients.reports_batch_item_failures {
             return Err(BatchError::NotReportable(response.batch_item_failures.len()));
         }
         Ok(response)
@@ -132,12 +119,12 @@ impl Engine {
         decided: Decided,
     ) -> Handled {
         let mut decided = decided;
-        let mut put = self.store.put_once(&decided.row, &decided.effects).await?;
+        let mut put = self.clients.store.put_once(&decided.row, &decided.effects).await?;
         if let (Put::Refused(reasons), Some(event)) = (&put, event) {
             let reason = contracts::FailureReason::merge(reasons.iter().cloned())
                 .ok_or_else(|| Retry::out_of_time("learning what was refused"))?;
             decided = new_row::decided(incoming, event, Decision::Reject(reason), self.stamp())?;
-            put = self.store.put_once(&decided.row, &decided.effects).await?;
+            put = self.clients.store.put_once(&decided.row, &decided.effects).await?;
         }
         let (row, came_to) = match put {
             Put::Stored => (decided.row, decided.outcome),
@@ -173,7 +160,7 @@ impl Engine {
                 Err(trouble) => results.push(Err(trouble)),
             }
         }
-        let published = self.publisher.publish(&publications).await;
+        let published = self.clients.publisher.publish(&publications).await;
         for (place, result) in places.into_iter().zip(published) {
             if let Some(slot) = results.get_mut(place) {
                 *slot = result;
@@ -183,8 +170,8 @@ impl Engine {
     }
 
     fn stamp(&self) -> Stamp {
-        let now = (self.clock)();
-        let expires_at = now.as_second().saturating_add(self.row_ttl.as_secs());
+        let now = (self.clients.clock)();
+        let expires_at = now.as_second().saturating_add(self.clients.row_ttl.as_secs());
         Stamp { now, expires_at }
     }
 }

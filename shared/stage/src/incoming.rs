@@ -6,9 +6,8 @@ use contracts::{
 };
 
 use crate::{
-    batch::ItemIdentifier,
     decision::AnyStage,
-    record::{KafkaEvent, KafkaRecord},
+    mapping::{ItemIdentifier, KafkaEvent, KafkaRecord},
     row::Digest,
 };
 

@@ -18,28 +18,25 @@
 //! which the order id serves. Proved by `a_kill_between_write_and_publish_loses_and_doubles_nothing`.
 //!
 //! Reading order: [`decision`] (what a stage says), [`engine`] (one batch, start to end),
-//! [`record`], [`row`], [`store`], [`publisher`], [`batch`], [`settings`], [`function`].
+//! [`mapping`] (what comes in and what is answered), [`row`], [`store`], [`publisher`].
 
-pub mod batch;
+mod clients;
 pub mod decision;
 pub mod engine;
-pub mod function;
 mod incoming;
+pub mod mapping;
 mod new_row;
 mod outcome;
 pub mod publisher;
-pub mod record;
 pub mod retry;
 pub mod row;
 mod schedule;
-pub mod settings;
 pub mod store;
 
+pub use clients::{Clients, Clock};
 pub use decision::{Accept, Decision, Effect, Publishes, Stage};
 pub use engine::Engine;
-pub use function::{Clients, Clock};
 pub use publisher::{Publication, Publisher};
 pub use retry::Retry;
 pub use row::{Content, Digest, Row};
-pub use settings::{Environment, Settings, SettingsError};
 pub use store::{Put, Store};

@@ -18,10 +18,9 @@ use rdkafka::{
 use serde_json::{Value, json};
 use stage::{
     Accept, Clients, Content, Decision, Effect, Engine, Publisher, Publishes, Retry, Stage, Store,
-    batch::BatchResponse,
     decision::{Item, Refusal},
     engine::BatchError,
-    record::KafkaEvent,
+    mapping::{BatchResponse, KafkaEvent},
 };
 
 /// Takes its items out of the stock table; nothing else.
@@ -114,7 +113,7 @@ impl Bench {
     }
 
     fn engine(clients: &Clients, database: &Database) -> Engine {
-        Engine::new(clients).with(Toy { table: database.table_name("StockTable") })
+        Engine::new(clients.clone()).with(Toy { table: database.table_name("StockTable") })
     }
 
     /// Delivers one batch from one partition.

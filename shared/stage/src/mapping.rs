@@ -1,13 +1,15 @@
-//! The Lambda event of a Kafka event-source mapping, read record by record.
+//! What an event-source mapping for Kafka hands to a function, and what it reads of the answer.
 //!
 //! A record is never allowed to make its neighbours unreadable: only what says where a record lies
-//! (partition and offset) is demanded, everything else may be missing or odd.
+//! (partition and offset) is demanded, everything else may be missing or odd. In the answer a
+//! partition is reported from its first failure on: that is right whether the mapping takes the list
+//! as records to deliver again or as the offset to go on from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::Source;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 /// What the mapping hands to the function: records by `topic-partition`.
@@ -98,6 +100,60 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     }
 }
 
+/// The names of a record for the mapping: `topic-partition`, as it came, and offset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ItemIdentifier {
+    /// The key under which the record was listed.
+    pub partition: String,
+    /// The record's offset.
+    pub offset: i64,
+}
+
+/// The answer with partial responses: empty where everything succeeded.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// What is to be delivered again.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// One record to deliver again.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Which one.
+    pub item_identifier: ItemIdentifier,
+}
+
+impl BatchResponse {
+    /// Reports every partition from its first failure on.
+    ///
+    /// `records` are all records of the batch, each with whether it has failed.
+    #[must_use]
+    pub fn from_results(records: Vec<(ItemIdentifier, bool)>) -> Self {
+        let mut first_failure: HashMap<String, i64> = HashMap::new();
+        for (record, _) in records.iter().filter(|(_, failed)| *failed) {
+            let first = first_failure.entry(record.partition.clone()).or_insert(record.offset);
+            *first = record.offset.min(*first);
+        }
+        let again = |record: &ItemIdentifier| {
+            first_failure.get(&record.partition).is_some_and(|first| record.offset >= *first)
+        };
+        let batch_item_failures = records
+            .into_iter()
+            .filter(|(record, _)| again(record))
+            .map(|(item_identifier, _)| BatchItemFailure { item_identifier })
+            .collect();
+        Self { batch_item_failures }
+    }
+
+    /// Whether nothing is to be delivered again.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.batch_item_failures.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -148,5 +204,35 @@ mod tests {
             assert_eq!(record.header("name").as_deref(), Some("é"));
             assert_eq!(record.header("odd"), None);
         }
+    }
+
+    fn result(partition: &str, offset: i64, failed: bool) -> (ItemIdentifier, bool) {
+        (ItemIdentifier { partition: partition.to_owned(), offset }, failed)
+    }
+
+    #[test]
+    fn a_partition_is_reported_from_its_first_failure_on() {
+        let response = BatchResponse::from_results(vec![
+            result("a-0", 1, false),
+            result("a-0", 2, true),
+            result("a-0", 3, false),
+            result("a-1", 7, false),
+            result("a-2", 8, true),
+        ]);
+        assert_eq!(
+            serde_json::to_value(&response).unwrap(),
+            json!({ "batchItemFailures": [
+                { "itemIdentifier": { "partition": "a-0", "offset": 2 } },
+                { "itemIdentifier": { "partition": "a-0", "offset": 3 } },
+                { "itemIdentifier": { "partition": "a-2", "offset": 8 } },
+            ]})
+        );
+    }
+
+    #[test]
+    fn success_is_an_empty_list() {
+        let response = BatchResponse::from_results(vec![result("a-0", 1, false)]);
+        assert!(response.is_success());
+        assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[]}"#);
     }
 }

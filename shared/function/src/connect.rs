@@ -1,0 +1,48 @@
+//! Setting up the clients of a function.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use lambda_runtime::Error;
+use stage::{Clients, Clock, Publisher, Store, publisher::DELIVERY_TIMEOUT};
+
+use crate::Settings;
+
+/// Sets up the clients of a function; they connect when they are first used.
+///
+/// # Errors
+/// When the Kafka client cannot be set up.
+pub async fn connect(settings: &Settings, clock: Clock) -> Result<Clients, Error> {
+    connect_with(settings, clock, DELIVERY_TIMEOUT).await
+}
+
+/// The same with another time limit for publishing.
+///
+/// # Errors
+/// When the Kafka client cannot be set up.
+pub async fn connect_with(
+    settings: &Settings,
+    clock: Clock,
+    delivery_timeout: Duration,
+) -> Result<Clients, Error> {
+    let time_limits = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .build();
+    let aws = aws_config::defaults(BehaviorVersion::latest())
+        // The engine tries again by itself: it knows how much time is left, and it also tries
+        // again after a conflict between transactions, which the SDK does not.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(time_limits)
+        .load()
+        .await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    Ok(Clients {
+        store: Store::new(dynamodb.clone(), settings.orders_table.clone()),
+        dynamodb,
+        publisher: Publisher::new(&settings.kafka_bootstrap_servers, delivery_timeout)?,
+        clock,
+        row_ttl: settings.row_ttl,
+        reports_batch_item_failures: settings.reports_batch_item_failures,
+    })
+}
