@@ -1,7 +1,7 @@
-//! Stands between the functions and their database, and gets in the way of single requests.
+//! Stands between the functions and their database: counts requests, and gets in the way of writes.
 //!
-//! A request that a fault is about is told by texts that its body holds, such as an order's id and
-//! the name of a stage.
+//! A write that a fault is about is told by texts that its body holds, such as an order's id and the
+//! name of a stage.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use axum::{
 };
 use tokio::sync::oneshot;
 
-/// What happens to the next request that holds certain texts.
+/// What happens to the next write that holds certain texts.
 enum Fault {
     /// It is carried out, but its answer is held back until the sender is let go.
     HoldAnswer { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },
@@ -26,11 +26,23 @@ enum Fault {
 
 type Faults = Arc<Mutex<Vec<(Vec<String>, Fault)>>>;
 
+/// A request that came by.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The operation, such as `PutItem`.
+    pub operation: String,
+    /// What was asked, in JSON.
+    pub body: String,
+}
+
+type Requests = Arc<Mutex<Vec<Request>>>;
+
 /// A proxy before a `DynamoDB` endpoint.
 pub struct DatabaseProxy {
     /// Where the proxy listens.
     pub url: String,
     faults: Faults,
+    requests: Requests,
 }
 
 /// A request whose answer is held back; let go when this is dropped.
@@ -51,25 +63,27 @@ struct Upstream {
     url: String,
     client: reqwest::Client,
     faults: Faults,
+    requests: Requests,
 }
 
 impl DatabaseProxy {
     /// Starts a proxy before this endpoint.
     pub async fn start(endpoint: &str) -> Self {
-        let faults = Faults::default();
+        let (faults, requests) = (Faults::default(), Requests::default());
         let upstream = Upstream {
             url: endpoint.to_owned(),
             client: reqwest::Client::new(),
             faults: Arc::clone(&faults),
+            requests: Arc::clone(&requests),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let app = Router::new().fallback(pass_on).with_state(upstream);
         tokio::spawn(async move { axum::serve(listener, app).await.expect("the proxy serves") });
-        Self { url, faults }
+        Self { url, faults, requests }
     }
 
-    /// Holds back the answer to the next request that holds all these texts.
+    /// Holds back the answer to the next write that holds all these texts.
     #[must_use]
     pub fn hold_answer(&self, texts: &[&str]) -> HeldAnswer {
         let (reached_sender, reached) = oneshot::channel();
@@ -78,12 +92,12 @@ impl DatabaseProxy {
         HeldAnswer { reached, _release: release_sender }
     }
 
-    /// Loses the answer to the next request that holds all these texts.
+    /// Loses the answer to the next write that holds all these texts.
     pub fn lose_answer(&self, texts: &[&str]) {
         self.add(texts, Fault::LoseAnswer);
     }
 
-    /// Refuses the next request that holds all these texts as one too many.
+    /// Refuses the next write that holds all these texts as one too many.
     pub fn throttle(&self, texts: &[&str]) {
         self.add(texts, Fault::Throttle);
     }
@@ -94,6 +108,13 @@ impl DatabaseProxy {
         self.faults.lock().unwrap().len()
     }
 
+    /// The requests so far that hold this text.
+    #[must_use]
+    pub fn requests(&self, text: &str) -> Vec<Request> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|request| request.body.contains(text)).cloned().collect()
+    }
+
     fn add(&self, texts: &[&str], fault: Fault) {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         self.faults.lock().unwrap().push((texts, fault));
@@ -101,12 +122,19 @@ impl DatabaseProxy {
 }
 
 async fn pass_on(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
-    let fault = {
-        let text = String::from_utf8_lossy(&body);
-        let mut faults = upstream.faults.lock().unwrap();
-        let hit = faults.iter().position(|(texts, _)| texts.iter().all(|it| text.contains(it)));
-        hit.map(|index| faults.remove(index).1)
+    let request = Request {
+        operation: operation(&headers),
+        body: String::from_utf8_lossy(&body).into_owned(),
     };
+    let fault = if matches!(request.operation.as_str(), "PutItem" | "TransactWriteItems") {
+        let mut faults = upstream.faults.lock().unwrap();
+        let hit = |texts: &[String]| texts.iter().all(|it| request.body.contains(it));
+        let hit = faults.iter().position(|(texts, _)| hit(texts));
+        hit.map(|index| faults.remove(index).1)
+    } else {
+        None
+    };
+    upstream.requests.lock().unwrap().push(request);
     if let Some(Fault::Throttle) = fault {
         let kind = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
         return (StatusCode::BAD_REQUEST, [("content-type", "application/x-amz-json-1.0")], kind)
@@ -125,4 +153,10 @@ async fn pass_on(State(upstream): State<Upstream>, headers: HeaderMap, body: Byt
         _ => {}
     }
     (status, headers, body).into_response()
+}
+
+/// The operation, from a header such as `DynamoDB_20120810.PutItem`.
+fn operation(headers: &HeaderMap) -> String {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned()
 }

@@ -77,5 +77,6 @@ async fn missing_settings_are_all_named_before_anything_starts() {
         for variable in ["KAFKA_BOOTSTRAP_SERVERS", "ORDERS_TABLE", "ROW_TTL_DAYS"] {
             assert!(said.contains(&format!("for example {variable}=")), "{name}: {said}");
         }
+        assert!(said.contains("KAFKA_SIGN_IN is not set"), "{name}: {said}");
     }
 }

@@ -9,6 +9,7 @@ mod status;
 
 use std::env;
 
+use contracts::Topic;
 use function::{Environment, Settings};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -29,7 +30,8 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(&mut environment);
     environment.check(())?;
     let clients = function::connect_with(&settings, Timestamp::now, PUBLISH_TIMEOUT).await?;
-    let engine = &Engine::new(clients.clone()).with(Close);
+    clients.warm_up(&[Topic::OrderCreated]).await;
+    let engine = &Engine::new(clients.clone()).with(Close { orders: clients.store.clone() });
     let api = &OrderApi { clients, new_id: Uuid::now_v7 };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         let answer = match routes::http_request(&event.payload) {

@@ -85,6 +85,13 @@ pub(super) struct FunctionEvent {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+pub(super) struct IntegrationProperties {
+    /// `!GetAtt Function.Arn`.
+    pub(super) integration_uri: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(super) struct MappingProperties {
     pub(super) function_name: String,
     #[serde(default)]

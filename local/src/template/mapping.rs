@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::document::MappingProperties;
-use super::names::Names;
+use super::names::{Names, filled_in};
+use super::resolve::undeclared_function;
 use super::{Mapping, StartingPosition, Template, TemplateError};
 
 /// What AWS applies where a Kafka mapping says nothing.
@@ -45,7 +46,7 @@ pub(super) fn mapping(
             .amazon_managed_kafka_event_source_config
             .consumer_group_id
             .or(properties.self_managed_kafka_event_source_config.consumer_group_id)
-            .unwrap_or_else(|| logical_id.to_owned()),
+            .map_or_else(|| logical_id.to_owned(), |group| filled_in(&group)),
         batch_size: usize::try_from(batch_size)
             .ok()
             .filter(|size| (1..=10_000).contains(size))
@@ -109,7 +110,7 @@ impl Declaration<'_> {
             .iter()
             .find(|function| function.name.logical_id == logical_id)
             .map(|function| function.name.clone())
-            .ok_or_else(|| self.fault(format!("the template declares no function {logical_id}")))
+            .ok_or_else(|| undeclared_function(self.logical_id, logical_id))
     }
 
     fn topic(&self, name: &str) -> Result<String, TemplateError> {

@@ -15,6 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use error::{TemplateError, YamlError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Everything the local run starts.
 #[derive(Debug, Clone)]
@@ -156,14 +158,17 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] names the first place that has to change.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TemplateError::Unreadable { path: path.to_owned(), source })?;
-        let document = serde_saphyr::from_str(&text).map_err(|error| TemplateError::Malformed {
-            path: path.to_owned(),
-            line: error.location().map_or(1, |location| location.line()),
-            source: Box::new(YamlError(one_line(&error))),
-        })?;
-        resolve::template(document)
+        resolve::template(parse(path)?)
+    }
+
+    /// The whole file as it is spelled, for what a [`Template`] leaves out.
+    ///
+    /// Short-form intrinsics have lost their tag: `!Ref Orders` is the text `Orders`.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is no YAML.
+    pub fn as_spelled(path: &Path) -> Result<Value, TemplateError> {
+        parse(path)
     }
 
     /// The function that the HTTP API invokes, if there is one.
@@ -171,6 +176,16 @@ impl Template {
     pub fn http_function(&self) -> Option<&Function> {
         self.functions.iter().find(|function| function.serves_http)
     }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, TemplateError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| TemplateError::Unreadable { path: path.to_owned(), source })?;
+    serde_saphyr::from_str(&text).map_err(|error| TemplateError::Malformed {
+        path: path.to_owned(),
+        line: error.location().map_or(1, |location| location.line()),
+        source: Box::new(YamlError(one_line(&error))),
+    })
 }
 
 /// The parser's message without the excerpt that it draws over several lines.
@@ -184,7 +199,6 @@ mod tests {
 
     const TEMPLATE: &str = r#"
 Parameters:
-  BootstrapServers: { Type: String }
   Partitions: { Type: Number, Default: 4 }
   Currency: { Type: String, Default: EUR }
 Globals:
@@ -192,7 +206,7 @@ Globals:
     Timeout: 60
     Environment:
       Variables:
-        KAFKA_BOOTSTRAP_SERVERS: !Ref BootstrapServers
+        KAFKA_BOOTSTRAP_SERVERS: !GetAtt KafkaCluster.BootstrapServers
         ROW_TTL_DAYS: "30"
         LOUD: true
 Resources:
@@ -297,6 +311,18 @@ Resources:
     }
 
     #[test]
+    fn a_function_serves_http_as_an_event_says_or_an_integration() {
+        let integration = "Resources:\n  Http:\n    Type: AWS::ApiGatewayV2::Integration\n    Properties: { IntegrationUri: !GetAtt AcceptFunction.Arn }\n";
+        let silent = TEMPLATE.replacen("Http: { Type: HttpApi }", "{}", 1);
+        assert!(read(&silent).unwrap().http_function().is_none());
+        let integrated = silent.replacen("Resources:\n", integration, 1);
+        assert_eq!(read(&integrated).unwrap().http_function().unwrap().name.binary, "accept");
+        let message = read(&integrated.replacen("AcceptFunction.Arn", "Nobody.Arn", 1));
+        let message = message.unwrap_err().to_string();
+        assert!(message.contains("Http: the template declares no function Nobody"), "{message}");
+    }
+
+    #[test]
     fn topics_and_tables_are_read_with_their_parameters() {
         let template = read(TEMPLATE).unwrap();
         let topic = Topic { name: "orders".to_owned(), partitions: 4, replication_factor: 3 };
@@ -360,6 +386,7 @@ Resources:
         for mapping in &template.mappings {
             assert!(mapping.reports_item_failures, "{}", mapping.logical_id);
             assert_eq!(mapping.on_failure_topic.as_deref(), Some("order.dead-letter"));
+            assert!(!mapping.consumer_group.contains('$'), "{}", mapping.consumer_group);
         }
         assert!(template.topics.iter().all(|topic| topic.partitions == 12));
     }

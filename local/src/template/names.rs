@@ -1,6 +1,7 @@
 //! What does a reference in the template stand for?
 //!
-//! `!Ref X` arrives as the text `X`, so a text is a reference when something has that name.
+//! `!Ref X` arrives as the text `X` and `!GetAtt X.Y` as `X.Y`, so a text is a reference when
+//! something has that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,14 @@ use serde_json::Value;
 use super::Setting;
 use super::document::Parameter;
 
-/// The parameter that stands for the addresses of the brokers, which only a running stack knows.
-const BOOTSTRAP_SERVERS: &str = "BootstrapServers";
+/// The attribute that tells where the brokers are, which only a running stack knows.
+const BOOTSTRAP_SERVERS: &str = ".BootstrapServers";
+
+/// How the template calls its stack, whose name only a deployment knows.
+const STACK_NAME: &str = "${AWS::StackName}";
+
+/// What the local run puts there.
+const LOCAL_STACK_NAME: &str = "order-workflow";
 
 /// The names that a reference can mean.
 pub(super) struct Names<'a> {
@@ -21,7 +28,7 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     /// What a text in the environment stands for; `None` for a parameter without a value.
     pub(super) fn setting(&self, text: &str) -> Option<Setting> {
-        if text == BOOTSTRAP_SERVERS {
+        if text.ends_with(BOOTSTRAP_SERVERS) {
             return Some(Setting::BootstrapServers);
         }
         if self.tables.contains(text) {
@@ -44,4 +51,9 @@ impl Names<'_> {
             other => other.as_i64(),
         }
     }
+}
+
+/// A text of `!Sub` with the stack's name in its place.
+pub(super) fn filled_in(text: &str) -> String {
+    text.replace(STACK_NAME, LOCAL_STACK_NAME)
 }

@@ -3,11 +3,14 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{Document, MappingProperties, Resource, TopicProperties};
+use super::document::{
+    Document, IntegrationProperties, MappingProperties, Resource, TopicProperties,
+};
 use super::names::Names;
-use super::{Template, TemplateError, Topic, function, mapping, table};
+use super::{Function, Template, TemplateError, Topic, function, mapping, table};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
+const INTEGRATION: &str = "AWS::ApiGatewayV2::Integration";
 const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
 const TOPIC: &str = "AWS::MSK::Topic";
 const TABLE: &str = "AWS::DynamoDB::Table";
@@ -25,20 +28,26 @@ pub(super) fn template(document: Document) -> Result<Template, TemplateError> {
     };
     let mut template =
         Template { functions: vec![], mappings: vec![], topics: vec![], tables: vec![] };
-    let mut mappings = Vec::new();
+    let (mut integrations, mut mappings) = (Vec::new(), Vec::new());
     for (id, resource) in resources {
         match resource.kind.as_str() {
             FUNCTION => {
                 let globals = &document.globals.function;
                 template.functions.push(function::function(&id, resource, globals, &names)?);
             }
+            INTEGRATION => integrations.push((id, resource.properties)),
             MAPPING => mappings.push((id, resource.properties)),
             TOPIC => template.topics.push(topic(&id, resource.properties, &names)?),
             TABLE => template.tables.push(table::table(&id, resource.properties)?),
             _ => {}
         }
     }
-    // Mappings come last, because they name functions and topics from anywhere in the file.
+    // What names functions and topics from anywhere in the file comes last.
+    for (id, properties) in integrations {
+        let properties: IntegrationProperties = typed(&id, properties)?;
+        function_named(&id, &properties.integration_uri, &mut template.functions)?.serves_http =
+            true;
+    }
     for (id, properties) in mappings {
         let properties: MappingProperties = typed(&id, properties)?;
         if properties.enabled != Some(false) {
@@ -56,6 +65,23 @@ pub(super) fn typed<T: DeserializeOwned>(
 ) -> Result<T, TemplateError> {
     serde_json::from_value(value)
         .map_err(|error| TemplateError::resource(logical_id, error.to_string()))
+}
+
+/// The function that `!Ref Function` or `!GetAtt Function.Arn` means.
+fn function_named<'a>(
+    logical_id: &str,
+    reference: &str,
+    functions: &'a mut [Function],
+) -> Result<&'a mut Function, TemplateError> {
+    let name = reference.split('.').next().unwrap_or_default();
+    functions
+        .iter_mut()
+        .find(|function| function.name.logical_id == name)
+        .ok_or_else(|| undeclared_function(logical_id, name))
+}
+
+pub(super) fn undeclared_function(logical_id: &str, function: &str) -> TemplateError {
+    TemplateError::resource(logical_id, format!("the template declares no function {function}"))
 }
 
 fn topic(logical_id: &str, properties: Value, names: &Names<'_>) -> Result<Topic, TemplateError> {

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use kafka_client::{Brokers, MskIam, SignIn, SignInError};
 use lambda_runtime::Error;
 use stage::{Clients, Clock, Publisher, Store, publisher::DELIVERY_TIMEOUT};
 
-use crate::Settings;
+use crate::{KafkaSignIn, Settings};
 
 /// Sets up the clients of a function; they connect when they are first used.
 ///
 /// # Errors
-/// When the Kafka client cannot be set up.
+/// When nobody can sign in at the brokers, or the Kafka client cannot be set up.
 pub async fn connect(settings: &Settings, clock: Clock) -> Result<Clients, Error> {
     connect_with(settings, clock, DELIVERY_TIMEOUT).await
 }
@@ -19,7 +21,7 @@ pub async fn connect(settings: &Settings, clock: Clock) -> Result<Clients, Error
 /// The same with another time limit for publishing.
 ///
 /// # Errors
-/// When the Kafka client cannot be set up.
+/// When nobody can sign in at the brokers, or the Kafka client cannot be set up.
 pub async fn connect_with(
     settings: &Settings,
     clock: Clock,
@@ -37,12 +39,31 @@ pub async fn connect_with(
         .load()
         .await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let brokers = brokers(settings, &aws, clock).await?;
     Ok(Clients {
         store: Store::new(dynamodb.clone(), settings.orders_table.clone()),
         dynamodb,
-        publisher: Publisher::new(&settings.kafka_bootstrap_servers, delivery_timeout)?,
+        publisher: Publisher::new(&brokers, delivery_timeout)?,
         clock,
         row_ttl: settings.row_ttl,
         reports_batch_item_failures: settings.reports_batch_item_failures,
     })
+}
+
+async fn brokers(
+    settings: &Settings,
+    aws: &SdkConfig,
+    clock: Clock,
+) -> Result<Brokers, SignInError> {
+    let sign_in = match settings.kafka_sign_in {
+        KafkaSignIn::None => SignIn::None,
+        KafkaSignIn::MskIam => {
+            let certificates = settings.kafka_ca_file.clone();
+            let region = aws.region().cloned();
+            SignIn::MskIam(
+                MskIam::new(region, aws.credentials_provider(), certificates, clock).await?,
+            )
+        }
+    };
+    Ok(Brokers { bootstrap_servers: settings.kafka_bootstrap_servers.clone(), sign_in })
 }

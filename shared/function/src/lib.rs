@@ -9,4 +9,4 @@ mod settings;
 
 pub use connect::{connect, connect_with};
 pub use run::{handle_batch, log_as_json, run};
-pub use settings::{Environment, Settings, SettingsError};
+pub use settings::{Environment, KafkaSignIn, Settings, SettingsError};

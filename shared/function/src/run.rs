@@ -33,6 +33,7 @@ pub fn log_as_json() {
 /// # Errors
 /// When the Lambda runtime cannot be reached.
 pub async fn run(engine: Engine) -> Result<(), Error> {
+    engine.warm_up().await;
     let engine = &engine;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         handle_batch(engine, &event).await

@@ -9,6 +9,10 @@ use jiff::SignedDuration;
 pub struct Settings {
     /// Where the brokers are: host:port, with commas between several.
     pub kafka_bootstrap_servers: String,
+    /// How to sign in there.
+    pub kafka_sign_in: KafkaSignIn,
+    /// A file of certificates to trust for that, instead of the system's.
+    pub kafka_ca_file: Option<String>,
     /// The table of the stages' rows.
     pub orders_table: String,
     /// How long a row is kept; longer than the topics keep their records.
@@ -17,12 +21,27 @@ pub struct Settings {
     pub reports_batch_item_failures: bool,
 }
 
+/// How to sign in at the brokers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KafkaSignIn {
+    /// With the function's role, over TLS: Amazon MSK.
+    #[default]
+    MskIam,
+    /// Not at all, and in plaintext: brokers on this machine.
+    None,
+}
+
 impl Settings {
     /// Reads what every function needs.
     pub fn read(environment: &mut Environment) -> Self {
         let days = environment.whole_number("ROW_TTL_DAYS", "30", 1..=3_650);
         Self {
             kafka_bootstrap_servers: environment.text("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+            kafka_sign_in: environment.choice(
+                "KAFKA_SIGN_IN",
+                &[("MSK_IAM", KafkaSignIn::MskIam), ("NONE", KafkaSignIn::None)],
+            ),
+            kafka_ca_file: environment.optional_text("KAFKA_CA_FILE"),
             orders_table: environment.text("ORDERS_TABLE", "OrdersTable"),
             row_ttl: SignedDuration::from_hours(24 * i64::from(days)),
             reports_batch_item_failures: environment
@@ -92,6 +111,27 @@ impl Environment {
         *range.start()
     }
 
+    /// What one of these words means, which must be there; the default where it is not.
+    pub fn choice<T: Copy + Default>(&mut self, name: &str, choices: &[(&str, T)]) -> T {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let words = words.join(" or ");
+        let text = self.variables.get(name).map(|value| value.trim()).unwrap_or_default();
+        if let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) {
+            return *meaning;
+        }
+        self.faults.push(match text {
+            "" => format!("{name} is not set; it must be {words}"),
+            text => format!("{name} is {text:?}, but must be {words}"),
+        });
+        T::default()
+    }
+
+    /// A text that may be left out.
+    pub fn optional_text(&mut self, name: &str) -> Option<String> {
+        let value = self.variables.get(name).map(|value| value.trim());
+        value.filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
     /// Whether a variable that may be left out says this one word.
     pub fn optional(&mut self, name: &str, word: &str) -> bool {
         match self.variables.get(name).map(|value| value.trim()) {
@@ -141,6 +181,7 @@ mod tests {
             "the settings are not complete:\n  \
              ROW_TTL_DAYS is \"a month\", but must be a whole number from 1 to 3650; for example ROW_TTL_DAYS=30\n  \
              KAFKA_BOOTSTRAP_SERVERS is not set; for example KAFKA_BOOTSTRAP_SERVERS=localhost:9092\n  \
+             KAFKA_SIGN_IN is not set; it must be MSK_IAM or NONE\n  \
              ORDERS_TABLE is not set; for example ORDERS_TABLE=OrdersTable\n  \
              FUNCTION_RESPONSE_TYPES is \"true\", but may only be ReportBatchItemFailures or left out"
         );
@@ -150,6 +191,7 @@ mod tests {
     fn complete_settings_are_read() {
         let mut environment = environment(&[
             ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+            ("KAFKA_SIGN_IN", "NONE"),
             ("ORDERS_TABLE", "orders"),
             ("ROW_TTL_DAYS", "30"),
         ]);
@@ -157,5 +199,7 @@ mod tests {
         let settings = environment.check(settings).unwrap();
         assert_eq!(settings.row_ttl, SignedDuration::from_hours(720));
         assert!(!settings.reports_batch_item_failures);
+        assert_eq!(settings.kafka_sign_in, KafkaSignIn::None);
+        assert_eq!(settings.kafka_ca_file, None);
     }
 }

@@ -1,8 +1,13 @@
 //! What the stages of one process share.
 
+use std::time::Duration;
+
+use contracts::Topic;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Publisher, Store};
+use tokio::time::timeout;
+
+use crate::{Publisher, Retry, Store};
 
 /// Tells the time; `main` says how, so that nothing below it reads a clock.
 pub type Clock = fn() -> Timestamp;
@@ -22,4 +27,25 @@ pub struct Clients {
     pub row_ttl: SignedDuration,
     /// Whether the mapping reads partial responses.
     pub reports_batch_item_failures: bool,
+}
+
+/// How long connecting may take while a function starts: Lambda gives it 10 seconds.
+const WARM_UP_WITHIN: Duration = Duration::from_secs(4);
+
+impl Clients {
+    /// Connects to the database and to the brokers of these topics, so that the first batch does not
+    /// wait for it. Trouble is logged and left to the first batch.
+    pub async fn warm_up(&self, topics: &[Topic]) {
+        let connected =
+            async { tokio::join!(self.store.connect(), self.publisher.connect(topics)) };
+        let trouble = match timeout(WARM_UP_WITHIN, connected).await {
+            Ok((database, brokers)) => [database.err(), brokers.err()],
+            Err(_elapsed) => {
+                [Some(Retry::out_of_time("connecting within the time to start")), None]
+            }
+        };
+        for trouble in trouble.into_iter().flatten() {
+            tracing::warn!(error = trouble.chain(), "not connected yet");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use contracts::{Envelope, EventType, FailureReason, JsonObject, StageName, Topic};
 use futures::future::BoxFuture;
 
-use crate::Retry;
+use crate::{Retry, Row};
 
 /// One stage of the workflow: constants, and one decision.
 pub trait Stage: Send + Sync + 'static {
@@ -25,6 +25,10 @@ pub trait Stage: Send + Sync + 'static {
     /// # Errors
     /// Trouble that passes. A business "no" is a [`Decision`].
     fn decide(&self, event: &Envelope) -> impl Future<Output = Result<Decision, Retry>> + Send;
+
+    /// Told of a decision that was stored just now, for what is to be counted once; a process that
+    /// stops before leaves it uncounted.
+    fn stored(&self, _event: &Envelope, _row: &Row) {}
 }
 
 /// What a stage publishes.
@@ -39,6 +43,17 @@ pub enum Publishes {
     },
     /// Nothing; what it accepts is kept in its row.
     Nothing,
+}
+
+impl Publishes {
+    /// The topics that the events go to.
+    pub(crate) fn topics(self) -> impl Iterator<Item = Topic> {
+        let events = match self {
+            Self::Either { accepted, rejected } => vec![accepted, rejected],
+            Self::Nothing => Vec::new(),
+        };
+        events.into_iter().map(EventType::topic)
+    }
 }
 
 /// What a stage says about an order.
@@ -125,6 +140,7 @@ pub(crate) trait AnyStage: Send + Sync {
     fn publishes(&self) -> Publishes;
     fn consumes(&self) -> &'static [EventType];
     fn decide<'a>(&'a self, event: &'a Envelope) -> BoxFuture<'a, Result<Decision, Retry>>;
+    fn stored(&self, event: &Envelope, row: &Row);
 
     /// Whether a topic fires the stage.
     fn is_fired_by(&self, topic: Topic) -> bool {
@@ -147,5 +163,9 @@ impl<S: Stage> AnyStage for S {
 
     fn decide<'a>(&'a self, event: &'a Envelope) -> BoxFuture<'a, Result<Decision, Retry>> {
         Box::pin(Stage::decide(self, event))
+    }
+
+    fn stored(&self, event: &Envelope, row: &Row) {
+        Stage::stored(self, event, row);
     }
 }

@@ -60,6 +60,12 @@ impl Engine {
         self
     }
 
+    /// Connects to whatever the stages need, so that the first batch does not wait for it.
+    pub async fn warm_up(&self) {
+        let topics = self.stages.iter().flat_map(|stage| stage.publishes().topics());
+        self.clients.warm_up(&topics.collect::<Vec<_>>()).await;
+    }
+
     /// Works through a batch and says which of its records are to be delivered again.
     ///
     /// `deadline` is when the process may be stopped.
@@ -79,7 +85,7 @@ impl Engine {
         let mut answer = Vec::with_capacity(batch.len());
         for (incoming, result) in batch.iter().zip(results) {
             if let Err(trouble) = &result {
-                outcome::log_trouble(incoming, trouble);
+                outcome::log_trouble(incoming, trouble, (self.clients.clock)());
             }
             answer.push((incoming.identifier.clone(), result.is_err()));
         }
@@ -93,13 +99,13 @@ impl Engine {
     async fn decide(&self, incoming: &Incoming<'_>) -> Handled {
         match &incoming.content {
             Content::PassedBy => {
-                outcome::log(incoming, None, Outcome::Ignored);
+                self.log(incoming, None, Outcome::Ignored);
                 Ok(None)
             }
             Content::Poison(poison) => match new_row::reported(incoming, poison, self.stamp())? {
                 Some(report) => self.store_once(incoming, None, report).await,
                 None => {
-                    outcome::log(incoming, None, Outcome::Poison(poison.malformed.reason.code));
+                    self.log(incoming, None, Outcome::Poison(poison.malformed.reason.code));
                     Ok(None)
                 }
             },
@@ -127,7 +133,12 @@ impl Engine {
             put = self.clients.store.put_once(&decided.row, &decided.effects).await?;
         }
         let (row, came_to) = match put {
-            Put::Stored => (decided.row, decided.outcome),
+            Put::Stored => {
+                if let Some(event) = event {
+                    incoming.stage.stored(event, &decided.row);
+                }
+                (decided.row, decided.outcome)
+            }
             Put::AlreadyStored(stored) if stored.digest == decided.row.digest => {
                 (*stored, Outcome::Redelivered)
             }
@@ -136,7 +147,7 @@ impl Engine {
                 return Err(Retry::out_of_time("storing a row that nothing can refuse"));
             }
         };
-        outcome::log(incoming, event, came_to);
+        self.log(incoming, event, came_to);
         Ok(match row.content {
             row::Content::Event(event) => {
                 Some(Publication { event, traceparent: incoming.traceparent.clone() })
@@ -167,6 +178,10 @@ impl Engine {
             }
         }
         results
+    }
+
+    fn log(&self, incoming: &Incoming<'_>, event: Option<&Envelope>, outcome: Outcome) {
+        outcome::log(incoming, event, outcome, (self.clients.clock)());
     }
 
     fn stamp(&self) -> Stamp {

@@ -2,6 +2,8 @@
 
 use contracts::{Envelope, FailureCode};
 
+use jiff::Timestamp;
+
 use crate::{Retry, incoming::Incoming};
 
 /// What came of a record.
@@ -36,7 +38,12 @@ impl Outcome {
 }
 
 /// One line for one record. Neither payload nor customer is ever logged.
-pub(crate) fn log(incoming: &Incoming<'_>, event: Option<&Envelope>, outcome: Outcome) {
+pub(crate) fn log(
+    incoming: &Incoming<'_>,
+    event: Option<&Envelope>,
+    outcome: Outcome,
+    now: Timestamp,
+) {
     tracing::info!(
         orderId = incoming.order_key(),
         correlationId = event.map(|event| event.correlation_id.as_str()),
@@ -45,6 +52,7 @@ pub(crate) fn log(incoming: &Incoming<'_>, event: Option<&Envelope>, outcome: Ou
         partition = incoming.source.partition,
         offset = incoming.source.offset,
         writtenAtMs = incoming.timestamp_ms,
+        ageMs = age_ms(incoming, now),
         outcome = outcome.name(),
         code = outcome.code().map(FailureCode::name),
         "decided"
@@ -52,15 +60,21 @@ pub(crate) fn log(incoming: &Incoming<'_>, event: Option<&Envelope>, outcome: Ou
 }
 
 /// One line for a record that is to be delivered again.
-pub(crate) fn log_trouble(incoming: &Incoming<'_>, trouble: &Retry) {
+pub(crate) fn log_trouble(incoming: &Incoming<'_>, trouble: &Retry, now: Timestamp) {
     tracing::warn!(
         orderId = incoming.order_key(),
         stage = incoming.stage.name().name(),
         topic = incoming.source.topic,
         partition = incoming.source.partition,
         offset = incoming.source.offset,
+        ageMs = age_ms(incoming, now),
         outcome = "retried",
         error = trouble.chain(),
         "to be delivered again"
     );
+}
+
+/// How long ago the record was written; `None` where nobody said.
+fn age_ms(incoming: &Incoming<'_>, now: Timestamp) -> Option<i64> {
+    Some(now.as_millisecond().saturating_sub(incoming.timestamp_ms?))
 }

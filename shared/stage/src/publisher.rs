@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use contracts::OutgoingEvent;
+use contracts::{OutgoingEvent, Topic};
+use kafka_client::{Brokers, Context};
 use rdkafka::{
-    ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer},
 };
 
 use crate::Retry;
@@ -19,6 +19,9 @@ use crate::Retry;
 ///
 /// Longer than a broker's failover takes, and with room beside it in a function's 60 seconds.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the brokers may take to tell where a topic is.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// An event to publish, and the trace it belongs to.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ pub struct Publication {
 /// A client of the brokers; one for a process.
 #[derive(Clone)]
 pub struct Publisher {
-    producer: FutureProducer,
+    producer: FutureProducer<Context>,
+    context: Context,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -46,9 +50,10 @@ impl Publisher {
     ///
     /// # Errors
     /// When the client cannot be set up.
-    pub fn new(bootstrap_servers: &str, delivery_timeout: Duration) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
+    pub fn new(brokers: &Brokers, delivery_timeout: Duration) -> Result<Self, KafkaError> {
+        let context = brokers.context();
+        let producer = brokers
+            .client_config()
             // An event counts as published when every in-sync replica has it, once and in order.
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -57,19 +62,26 @@ impl Publisher {
             // A batch is in the queue within microseconds; waiting longer would only add delay.
             .set("linger.ms", "1")
             .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
-            // A frozen process does not notice that its connections died: find out soon, drop what
-            // idled longer than brokers keep it, and come back quickly but not in a storm.
-            .set("socket.timeout.ms", "10000")
-            .set("socket.connection.setup.timeout.ms", "5000")
-            .set("socket.keepalive.enable", "true")
-            .set("connections.max.idle.ms", "180000")
-            .set("reconnect.backoff.ms", "100")
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("log.connection.close", "false")
-            // Client metrics would be sent to the brokers, and nobody reads them there.
-            .set("enable.metrics.push", "false")
-            .create()?;
-        Ok(Self { producer })
+            .create_with_context(context.clone())?;
+        Ok(Self { producer, context })
+    }
+
+    /// Connects to the brokers that lead these topics.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub async fn connect(&self, topics: &[Topic]) -> Result<(), Retry> {
+        let (producer, topics) = (self.producer.clone(), topics.to_vec());
+        let connected = tokio::task::spawn_blocking(move || {
+            topics.into_iter().try_for_each(|topic| {
+                let metadata = producer.client().fetch_metadata(Some(topic.name()), CONNECT_WITHIN);
+                metadata.map(drop)
+            })
+        });
+        connected
+            .await
+            .map_err(|cut_off| Retry::new("connecting to the brokers", cut_off))?
+            .map_err(|error| Retry::new("connecting to the brokers", error))
     }
 
     /// Publishes all of them; the results stand in the same order.
@@ -78,9 +90,17 @@ impl Publisher {
         futures::future::join_all(enqueued.into_iter().map(|delivery| async {
             let delivered =
                 delivery?.await.map_err(|cancelled| Retry::new("publishing", cancelled))?;
-            delivered.map(drop).map_err(|(error, _)| Retry::new("publishing", error))
+            delivered.map(drop).map_err(|(error, _)| self.not_delivered(error))
         }))
         .await
+    }
+
+    /// The trouble, with what the brokers said last: the client itself only says that time is up.
+    fn not_delivered(&self, error: KafkaError) -> Retry {
+        match self.context.take_trouble() {
+            Some(said) => Retry::new(format!("publishing ({said})"), error),
+            None => Retry::new("publishing", error),
+        }
     }
 
     fn enqueue(&self, publication: &Publication) -> Result<DeliveryFuture, Retry> {

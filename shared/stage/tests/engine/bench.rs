@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{Envelope, EventType, FailureCode, FailureReason, StageName, Topic, order::items};
 use jiff::{SignedDuration, Timestamp};
+use kafka_client::Brokers;
 use local::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
@@ -93,10 +94,11 @@ impl Bench {
         let settings = AwsSettings::from_environment(|_| None);
         let database = Database::embedded(&settings, "").await.expect("the database starts");
         database.create_tables(&template.tables).await.expect("the tables are created");
+        let brokers = Brokers::plaintext(broker.bootstrap_servers());
         let clients = Clients {
             dynamodb: database.client().clone(),
             store: Store::new(database.client().clone(), database.table_name("OrdersTable")),
-            publisher: Publisher::new(broker.bootstrap_servers(), Duration::from_secs(2)).unwrap(),
+            publisher: Publisher::new(&brokers, Duration::from_secs(2)).unwrap(),
             // No two decisions are stamped alike, so that a second one could not go unnoticed.
             clock: Timestamp::now,
             row_ttl: SignedDuration::from_hours(24),

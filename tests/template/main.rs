@@ -1,8 +1,14 @@
 //! Holds `template.yaml` and the code together.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test stops at the first thing that is not as it should be"
 )]
+
+mod agreement;
+mod code;
+mod limits;
+mod spelled;
 
 use std::{collections::BTreeSet, fs};
 

@@ -1,0 +1,126 @@
+//! What does the template say beside what the local run reads: roles, policies, alarms?
+
+use std::collections::BTreeSet;
+
+use local::template::{Function, Mapping, Template};
+use serde_json::Value;
+use workflow_tests::world::root;
+
+/// The template as it is spelled.
+pub(crate) struct Spelled(Value);
+
+/// An action and the resource on which it is allowed.
+pub(crate) type Permission = (String, String);
+
+impl Spelled {
+    pub(crate) fn read() -> Self {
+        let path = root().join("template.yaml");
+        Self(Template::as_spelled(&path).expect("the template is readable"))
+    }
+
+    /// The resources of one type: logical id and properties.
+    pub(crate) fn resources<'a>(
+        &'a self,
+        kind: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let resources = self.0["Resources"].as_object().expect("there are resources");
+        let of_kind = resources.iter().filter(move |(_, it)| it["Type"] == kind);
+        of_kind.map(|(logical_id, it)| (logical_id.as_str(), &it["Properties"]))
+    }
+
+    fn properties(&self, logical_id: &str) -> &Value {
+        &self.0["Resources"][logical_id]["Properties"]
+    }
+
+    /// The logical id of a topic.
+    pub(crate) fn topic(&self, name: &str) -> &str {
+        let mut topics = self.resources("AWS::MSK::Topic");
+        topics.find(|(_, it)| it["TopicName"] == name).expect("the topic is declared").0
+    }
+
+    /// The consumer group of a mapping.
+    pub(crate) fn consumer_group(&self, mapping: &Mapping) -> &str {
+        let config = &self.properties(&mapping.logical_id)["AmazonManagedKafkaEventSourceConfig"];
+        config["ConsumerGroupId"].as_str().expect("the mapping names its consumer group")
+    }
+
+    /// For how many milliseconds each topic keeps its records, by name.
+    pub(crate) fn retentions(&self) -> Vec<(&str, u64)> {
+        let topics = self.resources("AWS::MSK::Topic").map(|(logical_id, topic)| {
+            let configs = topic["Configs"].to_string();
+            let retention = configs.split("retention.ms=").nth(1).expect(logical_id);
+            let digits = retention.split(|letter: char| !letter.is_ascii_digit()).next();
+            let name = topic["TopicName"].as_str().expect(logical_id);
+            (name, digits.unwrap_or_default().parse().expect(logical_id))
+        });
+        topics.collect()
+    }
+
+    /// The logical id of a function's log group.
+    pub(crate) fn log_group(&self, function: &Function) -> &str {
+        let function = self.properties(&function.name.logical_id);
+        function["LoggingConfig"]["LogGroup"].as_str().expect("the function names its log group")
+    }
+
+    /// What a function's own role allows, beside the policies it shares with the others.
+    pub(crate) fn own_permissions(&self, function: &Function) -> BTreeSet<Permission> {
+        let policies = self.role(function)["Policies"].as_array().expect("the role has policies");
+        policies.iter().flat_map(|policy| permissions(&policy["PolicyDocument"])).collect()
+    }
+
+    /// What the policies allow that a function shares with the others.
+    pub(crate) fn shared_permissions(&self, function: &Function) -> BTreeSet<Permission> {
+        let policies = texts(&self.role(function)["ManagedPolicyArns"]);
+        let documents = policies.iter().map(|it| &self.properties(it)["PolicyDocument"]);
+        documents.flat_map(permissions).collect()
+    }
+
+    fn role(&self, function: &Function) -> &Value {
+        let arn = self.properties(&function.name.logical_id)["Role"].as_str();
+        self.properties(arn.expect("the function has a role").trim_end_matches(".Arn"))
+    }
+
+    /// The mappings or stages whose metric of this name some alarm watches.
+    pub(crate) fn watched(&self, metric: &str, dimension: &str) -> BTreeSet<String> {
+        let mut watched = BTreeSet::new();
+        for (_, alarm) in self.resources("AWS::CloudWatch::Alarm") {
+            let several = alarm["Metrics"].as_array().into_iter().flatten();
+            let metrics = several.map(|it| &it["MetricStat"]["Metric"]).chain([alarm]);
+            for of_metric in metrics.filter(|it| it["MetricName"] == metric) {
+                let dimensions = of_metric["Dimensions"].as_array().into_iter().flatten();
+                let named = dimensions.filter(|it| it["Name"] == dimension);
+                watched.extend(named.flat_map(|it| texts(&it["Value"])));
+            }
+        }
+        watched
+    }
+
+    /// The fields of log lines that metric filters read.
+    pub(crate) fn measured_fields(&self) -> BTreeSet<String> {
+        let filters = self.resources("AWS::Logs::MetricFilter").map(|(_, it)| it.to_string());
+        let texts: Vec<_> = filters.collect();
+        let fields = texts.iter().flat_map(|text| text.split("$.").skip(1));
+        let names = fields.filter_map(|text| text.split(|it: char| !it.is_alphanumeric()).next());
+        names.map(str::to_owned).collect()
+    }
+}
+
+fn permissions(document: &Value) -> Vec<Permission> {
+    let mut permissions = Vec::new();
+    for statement in document["Statement"].as_array().expect("a policy has statements") {
+        assert_eq!(statement["Effect"], "Allow");
+        for action in texts(&statement["Action"]) {
+            let resources = texts(&statement["Resource"]).into_iter();
+            permissions.extend(resources.map(|resource| (action.clone(), resource)));
+        }
+    }
+    permissions
+}
+
+/// One text, or several.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        value => value.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
