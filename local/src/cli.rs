@@ -4,11 +4,13 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use local::aws_settings::AwsSettings;
 use local::stack::StackOptions;
 
 use crate::demo::grouped;
+use crate::redrive::RedriveOptions;
 
 /// The seed of a run that names none: any fixed number makes two runs alike.
 const DEFAULT_SEED: u64 = 20_260_206;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// Keep the workflow running, to send it orders by hand
     Up(UpOptions),
+    /// See the records that were given up, and put them back on their topics
+    Redrive(RedriveOptions),
 }
 
 /// Options of `demo`.
@@ -114,8 +118,14 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Reading,
 /// What is wrong, without the usage that would follow.
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).trim_end_matches(':').to_owned()
+    let mut lines = text.lines();
+    let line = lines.next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line).trim_end_matches(':').to_owned();
+    match (error.kind(), lines.next()) {
+        // The next line names the commands that there are.
+        (ErrorKind::MissingSubcommand, Some(commands)) => format!("{line} {}", commands.trim()),
+        _ => line,
+    }
 }
 
 impl DemoOptions {
@@ -181,7 +191,8 @@ fn whole_number(text: &str, most: u64) -> Result<u64, String> {
     number.ok_or_else(|| format!("give a whole number from 1 to {}", grouped(most)))
 }
 
-fn filled(text: &str) -> Result<String, String> {
+/// A list of brokers, refused where it is blank.
+pub(crate) fn filled(text: &str) -> Result<String, String> {
     let filled = !text.trim().is_empty();
     filled.then(|| text.to_owned()).ok_or_else(|| "give host:port, such as localhost:9092".into())
 }
@@ -238,6 +249,12 @@ mod tests {
             assert!(!message.contains('\n') && !message.starts_with("error"), "{message}");
             assert!(wrong.iter().any(|word| message.contains(word)), "{message}");
         }
+    }
+
+    #[test]
+    fn a_command_that_is_missing_is_offered() {
+        let message = read(&["redrive"]).unwrap_err().to_string();
+        assert!(message.contains("list, put-back") && !message.contains('\n'), "{message}");
     }
 
     #[test]

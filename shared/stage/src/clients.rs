@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::Topic;
+use contracts::{StageName, Topic};
 use jiff::{SignedDuration, Timestamp};
 
 use tokio::time::timeout;
@@ -36,8 +36,9 @@ impl Clients {
     /// Connects to the database and to the brokers of these topics, so that the first batch does not
     /// wait for it. Trouble is logged and left to the first batch.
     pub async fn warm_up(&self, topics: &[Topic]) {
-        let connected =
-            async { tokio::join!(self.store.connect(), self.publisher.connect(topics)) };
+        // Reading any row connects, also one that is not there.
+        let row = self.store.row("warm-up", StageName::OrderApi);
+        let connected = async { tokio::join!(row, self.publisher.connect(topics)) };
         let trouble = match timeout(WARM_UP_WITHIN, connected).await {
             Ok((database, brokers)) => [database.err(), brokers.err()],
             Err(_elapsed) => {

@@ -129,14 +129,6 @@ impl Store {
         answer.item.as_ref().map(read).transpose()
     }
 
-    /// Connects to the database, by reading a row that is not there.
-    ///
-    /// # Errors
-    /// When DynamoDB gives no answer.
-    pub async fn connect(&self) -> Result<(), Retry> {
-        self.row("warm-up", StageName::OrderApi).await.map(drop)
-    }
-
     /// Every row about an order.
     ///
     /// # Errors

@@ -1,0 +1,435 @@
+//! Are records that were given up listed, and put back as they were, once?
+//!
+//! The program runs as a person runs it, against an embedded broker.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at a fault")]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use local::broker::Broker;
+use local::event_source_mapping::EventSourceMapping;
+use local::invoke::InvokeClient;
+use local::tap::{Tap, TapRecord};
+use local::template::{FunctionName, Mapping, StartingPosition, Topic};
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const CREATED: &str = "order.created";
+const DEAD_LETTERS: &str = "order.dead-letter";
+const TOPICS: [&str; 4] = [CREATED, "order.failed", "somebody.elses", DEAD_LETTERS];
+const PARTITIONS: i32 = 3;
+
+/// A broker with the topics, somebody who watches them, and a client.
+struct Rig {
+    broker: Broker,
+    tap: Tap,
+    producer: FutureProducer,
+}
+
+/// What the program printed, and its exit status.
+#[derive(Debug)]
+struct Ended {
+    status: i32,
+    printed: String,
+    complained: String,
+}
+
+impl Ended {
+    /// The line of the table that starts with this.
+    fn line(&self, start: &str) -> &str {
+        let mut lines = self.printed.lines().map(str::trim);
+        lines.find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {self:?}"))
+    }
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let broker = Broker::embedded().unwrap();
+        let topics = TOPICS.map(|name| Topic {
+            name: name.to_owned(),
+            partitions: PARTITIONS,
+            replication_factor: 1,
+        });
+        broker.create_topics(&topics).await.unwrap();
+        let tap = Tap::start(&broker, &TOPICS).await.unwrap();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", broker.bootstrap_servers())
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            .create()
+            .unwrap();
+        Self { broker, tap, producer }
+    }
+
+    /// Runs `redrive` to its end.
+    async fn redrive(&self, arguments: &[&str]) -> Ended {
+        let run = Command::new(env!("CARGO_BIN_EXE_local"))
+            .arg("redrive")
+            .args(arguments)
+            .env_remove("KAFKA_SIGN_IN")
+            .env("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap_servers())
+            .output();
+        let output = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+        Ended {
+            status: output.status.code().unwrap(),
+            printed: String::from_utf8(output.stdout).unwrap(),
+            complained: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    async fn send(&self, record: FutureRecord<'_, [u8], [u8]>) {
+        self.producer.send(record, Timeout::Never).await.unwrap();
+    }
+
+    /// Writes a dead letter, onto a partition so that its position is known.
+    async fn dead_letter(&self, partition: i32, value: &[u8]) {
+        let letter = FutureRecord::to(DEAD_LETTERS).partition(partition);
+        self.send(letter.key(&b"key"[..]).payload(value)).await;
+    }
+
+    /// The next record that anybody writes.
+    async fn next(&mut self) -> TapRecord {
+        tokio::time::timeout(Duration::from_secs(20), self.tap.next()).await.unwrap().unwrap()
+    }
+
+    /// Every record that was written before this is called.
+    async fn written(&mut self) -> Vec<TapRecord> {
+        // Whoever has read the last record of each partition has read those before it.
+        for topic in TOPICS {
+            for partition in 0..PARTITIONS {
+                let mark = FutureRecord::to(topic).partition(partition).payload(&b"mark"[..]);
+                self.send(mark).await;
+            }
+        }
+        let mut marks = 0;
+        let mut records = Vec::new();
+        while marks < TOPICS.len() * usize::try_from(PARTITIONS).unwrap() {
+            let record = self.next().await;
+            match record.payload.as_deref() {
+                Some(b"mark") => marks += 1,
+                _ => records.push(record),
+            }
+        }
+        records
+    }
+}
+
+/// The value of a dead letter with these records, as Lambda writes it.
+fn letter(records: &[Value]) -> Value {
+    let mut partitions = serde_json::Map::new();
+    for record in records {
+        let name = format!("{}-{}", record["topic"].as_str().unwrap(), record["partition"]);
+        let list = partitions.entry(name).or_insert_with(|| json!([]));
+        list.as_array_mut().unwrap().push(record.clone());
+    }
+    json!({
+        "requestContext": {
+            "requestId": "316aa6d0-8154-xmpl-9af7-85d5f4a6bc81",
+            "functionArn": "arn:aws:lambda:eu-west-1:123456789012:function:validator",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 1001,
+        },
+        "responseContext": {
+            "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled",
+        },
+        "version": "1.0",
+        "timestamp": "2026-02-06T12:00:00.000Z",
+        "KafkaBatchInfo": { "batchSize": records.len() },
+        "payload": { "eventSource": "aws:kafka", "records": partitions },
+    })
+}
+
+fn record(topic: &str, partition: i32, offset: i64, key: &str, value: &str) -> Value {
+    json!({
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "timestamp": jiff::Timestamp::now().as_millisecond(),
+        "timestampType": "CREATE_TIME",
+        "key": BASE64_STANDARD.encode(key),
+        "value": BASE64_STANDARD.encode(value),
+        "headers": [],
+    })
+}
+
+fn bytes(text: &Value) -> Vec<u8> {
+    text.to_string().into_bytes()
+}
+
+/// The values on a topic, in the order they were written in.
+fn values(records: &[TapRecord], topic: &str) -> Vec<String> {
+    let records = records.iter().filter(|record| record.topic == topic);
+    let values = records.map(|record| record.payload.clone().unwrap_or_default());
+    values.map(|value| String::from_utf8(value).unwrap()).collect()
+}
+
+/// Lets a mapping give up everything on [`CREATED`], by a function that always fails.
+async fn give_up(rig: &mut Rig, letters: usize) {
+    let failed = || async { ([("x-amz-function-error", "Unhandled")], r#"{"errorType":"Asked"}"#) };
+    let router = Router::new().route("/2015-03-31/functions/{function}/invocations", post(failed));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let invoke = InvokeClient::new(&format!("http://{}", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let mapping = Mapping {
+        logical_id: "ValidatorMapping".to_owned(),
+        function: FunctionName {
+            binary: "validator".to_owned(),
+            logical_id: "ValidatorFunction".to_owned(),
+        },
+        topic: CREATED.to_owned(),
+        consumer_group: "group".to_owned(),
+        starting_position: StartingPosition::TrimHorizon,
+        batch_size: 10,
+        window: Duration::ZERO,
+        reports_item_failures: true,
+        bisects_on_error: true,
+        maximum_retries: Some(1),
+        maximum_record_age: None,
+        on_failure_topic: Some(DEAD_LETTERS.to_owned()),
+    };
+    let servers = rig.broker.bootstrap_servers();
+    let mapping = EventSourceMapping::start(mapping, servers, invoke, 1).await.unwrap();
+    let mut seen = 0;
+    while seen < letters {
+        seen += usize::from(rig.next().await.topic == DEAD_LETTERS);
+    }
+    mapping.stop().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_record_that_its_mapping_gave_up_is_listed_with_why_and_from_where() {
+    let mut rig = Rig::start().await;
+    let sent = FutureRecord::to(CREATED).partition(2).key(&b"ord-1"[..]).payload(&b"{}"[..]);
+    rig.send(sent).await;
+    give_up(&mut rig, 1).await;
+    let listed = rig.redrive(&["list"]).await;
+    assert_eq!(listed.status, 0, "{listed:?}");
+    listed.line("Given up by validator: RetriesExhausted, Unhandled");
+    let words: Vec<_> = listed.line("order.created/2/0").split("  ").map(str::trim).collect();
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let ["order.created/2/0", "ord-1", written, given_up, "waits"] = words[..] else {
+        panic!("{listed:?}")
+    };
+    assert!(written.ends_with(" s ago") && given_up.ends_with(" s ago"), "{listed:?}");
+}
+
+#[tokio::test]
+async fn a_record_that_its_mapping_gave_up_goes_back_byte_for_byte_and_once() {
+    let mut rig = Rig::start().await;
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "ce_type", value: Some(&[79_u8, 0, 127, 128, 255][..]) })
+        .insert(Header { key: "again", value: Some("second comes first") })
+        .insert(Header { key: "null", value: None::<&[u8]> })
+        .insert(Header { key: "again", value: Some("and again") })
+        .insert(Header { key: "empty", value: Some("") });
+    let (key, value) = (&[0xff_u8, 0][..], &[0_u8, 159, 146, 150][..]);
+    rig.send(FutureRecord::to(CREATED).key(key).payload(value).headers(headers)).await;
+    let original = rig.next().await;
+    give_up(&mut rig, 1).await;
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let again = rig.redrive(&["put-back", "--all"]).await;
+    assert!(again.line("order.created").contains("left: was put back"), "{again:?}");
+    let mut written = rig.written().await;
+    written.sort_by(|one, other| one.topic.cmp(&other.topic));
+    let [copy, receipt] = &written[..] else { panic!("{written:?}") };
+    assert_eq!(copy.headers, original.headers);
+    assert_eq!(
+        (&copy.topic, copy.partition, &copy.key, &copy.payload),
+        (&original.topic, original.partition, &original.key, &original.payload)
+    );
+    assert_eq!(receipt.topic, DEAD_LETTERS);
+}
+
+#[tokio::test]
+async fn putting_back_twice_changes_nothing_the_second_time() {
+    let mut rig = Rig::start().await;
+    let records = [3, 4].map(|offset| record(CREATED, 0, offset, "ord-1", "{}"));
+    rig.dead_letter(1, &bytes(&letter(&records))).await;
+    let position = format!("{CREATED}/0/3");
+    let first = rig.redrive(&["put-back", &position]).await;
+    assert_eq!(first.status, 0, "{first:?}");
+    assert!(first.line(&position).contains("put back as order.created/"), "{first:?}");
+    // One of the letter's records is back, the other still waits.
+    let listed = rig.redrive(&["list"]).await;
+    assert!(listed.line(&position).ends_with("s ago"), "{listed:?}");
+    assert!(listed.line("order.created/0/4").ends_with("waits"), "{listed:?}");
+    for _ in 0..2 {
+        let all = rig.redrive(&["put-back", "--all"]).await;
+        assert_eq!(all.status, 0, "{all:?}");
+    }
+    let third = rig.redrive(&["put-back", &position]).await;
+    assert_eq!(third.status, 0, "{third:?}");
+    assert!(third.printed.contains("1 record put back before and left as it is"), "{third:?}");
+    let written = rig.written().await;
+    assert_eq!(values(&written, CREATED), ["{}", "{}"]);
+    assert_eq!(values(&written, DEAD_LETTERS).len(), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_listed_and_stops_no_other() {
+    let mut rig = Rig::start().await;
+    rig.dead_letter(0, b"hello").await;
+    let mut spoilt = record(CREATED, 0, 7, "ord-7", "{}");
+    spoilt["value"] = json!("no base64!");
+    let records = [spoilt, record(CREATED, 0, 8, "ord-8", "good")];
+    rig.dead_letter(0, &bytes(&letter(&records))).await;
+    let without_record = json!({ "requestContext": { "condition": "RetriesExhausted" } });
+    rig.dead_letter(0, &bytes(&without_record)).await;
+    let listed = rig.redrive(&["list"]).await;
+    assert_eq!(listed.status, 0, "{listed:?}");
+    for told in [
+        "order.dead-letter/0/0 is unreadable: it is no JSON",
+        "order.created/0/7, in the dead letter order.dead-letter/0/1, is unreadable: its value is",
+        "order.dead-letter/0/2 is unreadable: it carries no record",
+    ] {
+        listed.line(told);
+    }
+    assert!(listed.line("order.created/0/8").ends_with("waits"));
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.printed.contains("1 record put back, 3 records not put back"), "{ended:?}");
+    assert_eq!(values(&rig.written().await, CREATED), ["good"]);
+}
+
+#[tokio::test]
+async fn the_records_of_a_partition_go_back_in_the_order_of_their_offsets() {
+    let mut rig = Rig::start().await;
+    let records = [
+        record(CREATED, 1, 12, "ord-1", "created 12"),
+        record("order.failed", 0, 5, "ord-2", "failed 5"),
+        record(CREATED, 1, 9, "ord-1", "created 9"),
+    ];
+    let mut as_text = letter(&records);
+    as_text["payload"] = as_text["payload"].to_string().into();
+    rig.dead_letter(2, &bytes(&as_text)).await;
+    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 1, 10, "ord-1", "created 10")]))).await;
+    let ended = rig.redrive(&["put-back", "--all", "--topic", CREATED]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let written = rig.written().await;
+    assert_eq!(values(&written, CREATED), ["created 9", "created 10", "created 12"]);
+    assert_eq!(values(&written, "order.failed"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_record_without_key_and_value_goes_back_to_its_partition_without_them() {
+    let mut rig = Rig::start().await;
+    let original = [2; 8];
+    for (offset, partition) in original.into_iter().enumerate() {
+        let mut bare = record(CREATED, partition, offset.try_into().unwrap(), "", "");
+        bare.as_object_mut().unwrap().remove("key");
+        bare["value"] = Value::Null;
+        rig.dead_letter(0, &bytes(&letter(&[bare]))).await;
+    }
+    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 1, "", "")]))).await;
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    let written = rig.written().await;
+    let copies: Vec<_> = written.iter().filter(|record| record.topic == CREATED).collect();
+    let (bare, empty): (Vec<&&TapRecord>, _) = copies.iter().partition(|copy| copy.key.is_none());
+    let partitions: Vec<_> = bare.iter().map(|copy| copy.partition).collect();
+    assert_eq!(partitions, original);
+    assert!(bare.iter().all(|copy| copy.payload.is_none()));
+    // Empty is not the same as none.
+    assert_eq!(
+        (empty[0].key.as_deref(), empty[0].payload.as_deref()),
+        (Some(&[][..]), Some(&[][..]))
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_topic_that_is_none_of_the_workflows() {
+    let mut rig = Rig::start().await;
+    let foreign = ["somebody.elses", DEAD_LETTERS].map(|topic| record(topic, 0, 0, "k", "v"));
+    rig.dead_letter(0, &bytes(&letter(&foreign))).await;
+    let listed = rig.redrive(&["list"]).await;
+    assert!(listed.line("somebody.elses/0/0").contains("foreign"), "{listed:?}");
+    let ended = rig.redrive(&["put-back", "somebody.elses/0/0"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert_eq!(rig.redrive(&["put-back", "--all"]).await.status, 1);
+    assert_eq!(rig.written().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_two_functions_gave_up_goes_back_once() {
+    let mut rig = Rig::start().await;
+    let given_up = bytes(&letter(&[record("order.failed", 0, 4, "ord-1", "failed")]));
+    rig.dead_letter(0, &given_up).await;
+    rig.dead_letter(1, &given_up).await;
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert_eq!(rig.redrive(&["put-back", "--all"]).await.status, 0);
+    assert_eq!(values(&rig.written().await, "order.failed"), ["failed"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let mut rig = Rig::start().await;
+    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 0, "ord-1", "{}")]))).await;
+    let ended = rig.redrive(&["put-back", "--all", "--dry-run"]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert!(ended.line("order.created/0/0").contains("would be put back"), "{ended:?}");
+    assert_eq!(rig.written().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_its_stage_has_forgotten_is_put_back_with_a_warning() {
+    let mut rig = Rig::start().await;
+    let mut old = record(CREATED, 0, 0, "ord-1", "{}");
+    let days_ago = |days: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(days * 24);
+    old["timestamp"] = days_ago(31).as_millisecond().into();
+    let mut young = record(CREATED, 0, 1, "ord-2", "{}");
+    young["timestamp"] = days_ago(29).as_millisecond().into();
+    rig.dead_letter(0, &bytes(&letter(&[old, young]))).await;
+    let listed = rig.redrive(&["list"]).await;
+    let warnings = listed.printed.matches("warning: ").count();
+    assert_eq!(warnings, 1, "{listed:?}");
+    assert!(listed.line("warning: order.created/0/0").contains("31 days ago"), "{listed:?}");
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 0, "{ended:?}");
+    assert!(ended.printed.contains("warning: order.created/0/0"), "{ended:?}");
+    assert_eq!(values(&rig.written().await, CREATED).len(), 2);
+}
+
+#[tokio::test]
+async fn a_slip_in_the_command_is_found_before_anything_is_written() {
+    let mut rig = Rig::start().await;
+    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 0, "ord-1", "{}")]))).await;
+    for wrong in [
+        &["put-back"][..],
+        &["put-back", "order.created/0/0", "order.created/0/99"],
+        &["put-back", "order.created"],
+        &["list", "--kafka", ""],
+        &["list", "--topic", "order.dead-letter"],
+        &[],
+    ] {
+        let ended = rig.redrive(wrong).await;
+        assert_eq!(ended.status, 2, "{ended:?}");
+        assert_eq!(ended.complained.lines().count(), 1, "{ended:?}");
+    }
+    assert_eq!(rig.written().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_the_broker_refuses_is_told_and_stops_no_other() {
+    let mut rig = Rig::start().await;
+    // The partition is none of the topic's any more, and without key there is no other.
+    let mut lost = record(CREATED, 77, 0, "", "lost");
+    lost.as_object_mut().unwrap().remove("key");
+    let records = [lost, record("order.failed", 0, 1, "ord-1", "found")];
+    rig.dead_letter(0, &bytes(&letter(&records))).await;
+    let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.line("order.created/77/0").contains("not put back: "), "{ended:?}");
+    assert!(ended.line("order.failed/0/1").contains("put back as order.failed/"), "{ended:?}");
+    assert_eq!(values(&rig.written().await, "order.failed"), ["found"]);
+}
