@@ -4,12 +4,11 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use local::aws_settings::AwsSettings;
 use local::stack::StackOptions;
 
-use crate::demo::grouped;
+use crate::readable::grouped;
 use crate::redrive::RedriveOptions;
 
 /// The seed of a run that names none: any fixed number makes two runs alike.
@@ -110,22 +109,17 @@ pub(crate) struct UsageError(String);
 pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Reading, UsageError> {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => Ok(Reading::Asked(cli.command.unwrap_or(Command::Demo(cli.demo)))),
-        Err(error) if error.use_stderr() => Err(UsageError(first_line(&error))),
+        Err(error) if error.use_stderr() => Err(UsageError(fault(&error))),
         Err(error) => Ok(Reading::Told(error.to_string().trim_end().to_owned())),
     }
 }
 
-/// What is wrong, without the usage that would follow.
-fn first_line(error: &clap::Error) -> String {
+/// What is wrong, without the usage that would follow after an empty line.
+fn fault(error: &clap::Error) -> String {
     let text = error.to_string();
-    let mut lines = text.lines();
-    let line = lines.next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line).trim_end_matches(':').to_owned();
-    match (error.kind(), lines.next()) {
-        // The next line names the commands that there are.
-        (ErrorKind::MissingSubcommand, Some(commands)) => format!("{line} {}", commands.trim()),
-        _ => line,
-    }
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).trim_end_matches(':').to_owned()
 }
 
 impl DemoOptions {

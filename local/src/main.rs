@@ -7,6 +7,7 @@
 mod cli;
 mod demo;
 mod fault;
+mod readable;
 mod redrive;
 mod terminal;
 mod up;

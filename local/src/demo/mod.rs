@@ -41,7 +41,6 @@ use plan::Plan;
 use producer::Producer;
 use progress::Progress;
 use report::Figures;
-pub(crate) use report::grouped;
 use run::Run;
 use schemas::Schemas;
 use shared::Shared;

@@ -13,7 +13,7 @@ use super::catalogue::{Catalogue, Supply};
 use super::generator::Generator;
 use super::holdings::Holdings;
 use super::orders::{Expected, Kind, Order, Repeat};
-use super::report::grouped;
+use crate::readable::grouped;
 
 /// Among so many orders, one record that is no order is put on `order.created`.
 const ORDERS_PER_JUNK: u64 = 40;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use contracts::{EventType, Topic};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::report::grouped;
 use super::shared::Shared;
+use crate::readable::grouped;
 use crate::terminal::Terminal;
 
 /// How often the bars move.

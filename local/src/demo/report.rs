@@ -3,23 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, Table};
 use contracts::Money;
 use hdrhistogram::{CreationError, Histogram};
 
 use super::ledger::Ledger;
 use super::{books, books::Taken};
+use crate::readable::{TABLE, grouped};
 
 /// How many imbalances are printed.
 const MOST_PRINTED: usize = 20;
 /// The longest latency that is told apart, in microseconds: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
-
-/// A line above, below, and under the header.
-const STYLE: TableStyle = TableStyle::new()
-    .top_border(LineStyle::none().fill('─').junction('─'))
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// What the report needs beside the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +52,7 @@ pub(crate) fn table(ledger: &Ledger) -> String {
         *rows.entry(row).or_default() += 1;
     }
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(["Outcome", "Event", "Reason", "Orders"]);
+    table.load_style(TABLE).set_header(["Outcome", "Event", "Reason", "Orders"]);
     for ((_, outcome, event, reason), count) in rows {
         table.add_row([outcome, event, reason, grouped(count)]);
     }
@@ -158,28 +153,9 @@ fn amount(money: Money) -> String {
     format!("{units}.{decimals:0<2}")
 }
 
-/// A number as people read it: 20,000.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_in_thousands() {
-        let grouped: Vec<_> = [0, 12, 999, 1_000, 20_000, 1_234_567].map(grouped).into();
-        assert_eq!(grouped, ["0", "12", "999", "1,000", "20,000", "1,234,567"]);
-    }
 
     #[test]
     fn amounts_have_their_cents() {

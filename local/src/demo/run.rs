@@ -10,9 +10,9 @@ use super::backlog::{Backlog, Ends};
 use super::drive::Driver;
 use super::plan::Plan;
 use super::producer::Producer;
-use super::report::grouped;
 use super::shared::Shared;
 use crate::fault::Fault;
+use crate::readable::grouped;
 
 /// How long nothing at all may happen before the run counts as stuck.
 const STANDSTILL: Duration = Duration::from_secs(60);

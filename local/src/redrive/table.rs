@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{LineStyle, Table, TableStyle};
+use comfy_table::Table;
 use jiff::{SignedDuration, Timestamp};
 
 use super::dead_letter::GivenUp;
@@ -10,18 +10,12 @@ use super::entry::{Entry, State};
 use super::put_back::Outcome;
 use super::topic::DEAD_LETTER_TOPIC;
 use super::words::{age, ago, cut, in_words, printable};
-use crate::demo::grouped;
+use crate::readable::{TABLE, grouped};
 
 /// How long the stages keep their rows: `ROW_TTL_DAYS` of `template.yaml`.
 ///
 /// A stage that has no row for an order any more decides about it once again, with all effects.
 const ROWS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// A line above, below, and under the header.
-const STYLE: TableStyle = TableStyle::new()
-    .top_border(LineStyle::none().fill('─').junction('─'))
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// What lies there, and what to do about it.
 pub(crate) fn list(entries: &[&Entry], now: Timestamp) -> Vec<String> {
@@ -61,7 +55,7 @@ pub(crate) fn list(entries: &[&Entry], now: Timestamp) -> Vec<String> {
 
 fn records_table(entries: &[&Entry], now: Timestamp) -> String {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(["Record", "Key", "Written", "Given up", "State"]);
+    table.load_style(TABLE).set_header(["Record", "Key", "Written", "Given up", "State"]);
     for entry in entries {
         table.add_row([
             printable(&entry.position().to_string()),
@@ -82,7 +76,7 @@ pub(crate) fn outcomes(entries: &[&Entry], outcomes: &[Outcome], now: Timestamp)
         )];
     }
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(["Record", "Key", "Outcome"]);
+    table.load_style(TABLE).set_header(["Record", "Key", "Outcome"]);
     for (entry, outcome) in entries.iter().zip(outcomes) {
         let position = printable(&entry.position().to_string());
         table.add_row([position, key(entry), outcome_text(outcome, now)]);
