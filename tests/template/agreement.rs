@@ -68,10 +68,8 @@ fn each_function_may_do_exactly_what_its_code_does() {
 
 #[test]
 fn producing_idempotently_is_allowed_to_the_functions_that_do_it() {
-    let idempotent = Code::of_folder("shared/stage/src")
-        .contains(".set(\"enable.idempotence\",\"true\")")
-        || Code::of_folder("shared/kafka-client/src")
-            .contains(".set(\"enable.idempotence\",\"true\")");
+    let idempotent = Code::of_folder("shared/kafka-client/src")
+        .contains(".set(\"enable.idempotence\",\"true\")");
     let permission = ("kafka-cluster:WriteDataIdempotently".to_owned(), "KafkaCluster".to_owned());
     for function in &template().functions {
         let allowed = Spelled::read().shared_permissions(function).contains(&permission);

@@ -125,5 +125,5 @@ async fn msk_iam(
     clock: fn() -> Timestamp,
 ) -> Result<MskIam, SignInError> {
     let aws = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
-    MskIam::new(aws.region().cloned(), aws.credentials_provider(), certificates, clock).await
+    MskIam::new(&aws, certificates, clock).await
 }

@@ -108,16 +108,11 @@ impl Producer {
     fn new(brokers: &Brokers) -> Result<Self, KafkaError> {
         let context = brokers.context();
         let client = brokers
-            .client_config()
+            // As the functions write, so that a key gives the partition that it gave before.
+            .producer_config(CONFIRMED_WITHIN)
             .set("client.id", "redrive")
-            // A record counts as put back when every in-sync replica has it, once and in order.
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // The functions' own, so that a key gives the partition that it gave before.
-            .set("partitioner", "murmur2_random")
             // One record at a time: there is nothing to gather.
             .set("linger.ms", "0")
-            .set("message.timeout.ms", CONFIRMED_WITHIN.as_millis().to_string())
             // It fitted its topic before; whether it still does is for the brokers to say.
             .set("message.max.bytes", "16000000")
             .create_with_context(context.clone())?;

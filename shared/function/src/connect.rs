@@ -59,10 +59,7 @@ async fn brokers(
         KafkaSignIn::None => SignIn::None,
         KafkaSignIn::MskIam => {
             let certificates = settings.kafka_ca_file.clone();
-            let region = aws.region().cloned();
-            SignIn::MskIam(
-                MskIam::new(region, aws.credentials_provider(), certificates, clock).await?,
-            )
+            SignIn::MskIam(MskIam::new(aws, certificates, clock).await?)
         }
     };
     Ok(Brokers { bootstrap_servers: settings.kafka_bootstrap_servers.clone(), sign_in })

@@ -7,6 +7,8 @@
 
 mod sign_in;
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 
 pub use sign_in::{Context, MskIam, SignInError, TOKEN_LIFE};
@@ -61,6 +63,23 @@ impl Brokers {
                 // The system's certificates, wherever this system keeps them.
                 .set("ssl.ca.location", iam.certificates().unwrap_or("probe")),
         };
+        config
+    }
+
+    /// What every producer is set to, so that whoever writes a key writes it to the same partition.
+    ///
+    /// `delivery_timeout` is how long the client tries to deliver a record before it says that it
+    /// could not.
+    #[must_use]
+    pub fn producer_config(&self, delivery_timeout: Duration) -> ClientConfig {
+        let mut config = self.client_config();
+        config
+            // A record counts as written when every in-sync replica has it, once and in order.
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            // Java clients choose partitions this way: whoever joins topics by key relies on it.
+            .set("partitioner", "murmur2_random")
+            .set("message.timeout.ms", delivery_timeout.as_millis().to_string());
         config
     }
 

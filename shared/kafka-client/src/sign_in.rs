@@ -9,7 +9,7 @@ use std::{
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_msk_iam_sasl_signer::generate_auth_token_from_credentials_provider;
-use aws_types::region::Region;
+use aws_types::{SdkConfig, region::Region};
 use jiff::{SignedDuration, Timestamp};
 use rdkafka::{
     client::{ClientContext, OAuthToken},
@@ -64,7 +64,7 @@ impl fmt::Debug for SignInError {
 }
 
 impl MskIam {
-    /// Signs in with what these credentials allow, in this region; sees first that there are any.
+    /// Signs in with the credentials and the region of the SDK; sees first that there are any.
     ///
     /// `certificates` is a file of certificates to trust instead of the system's. To be called
     /// within a Tokio runtime of several threads, which makes the tokens.
@@ -72,14 +72,13 @@ impl MskIam {
     /// # Errors
     /// [`SignInError`] where region or credentials are missing.
     pub async fn new(
-        region: Option<Region>,
-        credentials: Option<SharedCredentialsProvider>,
+        aws: &SdkConfig,
         certificates: Option<String>,
         clock: fn() -> Timestamp,
     ) -> Result<Self, SignInError> {
-        let region = region.ok_or(SignInError::NoRegion)?;
+        let region = aws.region().cloned().ok_or(SignInError::NoRegion)?;
         let none = || SignInError::NoCredentials("no way to get any is set up".into());
-        let credentials = credentials.ok_or_else(none)?;
+        let credentials = aws.credentials_provider().ok_or_else(none)?;
         timeout(TOKEN_WITHIN, credentials.provide_credentials())
             .await
             .map_err(|elapsed| SignInError::NoCredentials(elapsed.into()))?

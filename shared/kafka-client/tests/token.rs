@@ -17,7 +17,7 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
-use aws_types::region::Region;
+use aws_types::{SdkConfig, region::Region};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use kafka_client::{Brokers, MskIam, SignIn, TOKEN_LIFE};
@@ -55,9 +55,11 @@ async fn brokers(
     credentials: impl ProvideCredentials + 'static,
     clock: fn() -> Timestamp,
 ) -> Brokers {
-    let (region, credentials) =
-        (Region::new("eu-west-1"), SharedCredentialsProvider::new(credentials));
-    let iam = MskIam::new(Some(region), Some(credentials), None, clock).await.expect("credentials");
+    let aws = SdkConfig::builder()
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let iam = MskIam::new(&aws, None, clock).await.expect("credentials");
     Brokers { bootstrap_servers: "127.0.0.1:1".to_owned(), sign_in: SignIn::MskIam(iam) }
 }
 
@@ -102,7 +104,9 @@ async fn without_credentials_or_region_it_is_said_what_to_set() {
         (region(), None, "AWS_ACCESS_KEY_ID"),
         (None, nobody(), "AWS_REGION"),
     ] {
-        let refused = MskIam::new(region, credentials, None, Timestamp::now).await.unwrap_err();
+        let mut aws = SdkConfig::builder().region(region);
+        aws.set_credentials_provider(credentials);
+        let refused = MskIam::new(&aws.build(), None, Timestamp::now).await.unwrap_err();
         assert!(refused.to_string().contains(hint), "{refused}");
     }
 }

@@ -53,15 +53,9 @@ impl Publisher {
     pub fn new(brokers: &Brokers, delivery_timeout: Duration) -> Result<Self, KafkaError> {
         let context = brokers.context();
         let producer = brokers
-            .client_config()
-            // An event counts as published when every in-sync replica has it, once and in order.
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // Java clients choose partitions this way: whoever joins topics by key relies on it.
-            .set("partitioner", "murmur2_random")
+            .producer_config(delivery_timeout)
             // A batch is in the queue within microseconds; waiting longer would only add delay.
             .set("linger.ms", "1")
-            .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
             .create_with_context(context.clone())?;
         Ok(Self { producer, context })
     }
