@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use local::broker::Broker;
 use local::function_host::{FunctionHost, HostError, HostedFunction, PAYLOAD_LIMIT};
 use local::invoke::{Answer, FunctionError, InvokeClient, InvokeError};
 use local::template::FunctionName;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const NAME: &str = "greeter";
 
@@ -195,4 +198,23 @@ async fn no_process_outlives_the_host() {
     for process in processes {
         assert!(!Path::new(&format!("/proc/{process}")).exists());
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_embedded_broker_closes_is_not_kept_open_by_a_function() {
+    let broker = Broker::embedded().unwrap();
+    let mut connection = TcpStream::connect(broker.bootstrap_servers()).await.unwrap();
+    // ApiVersions, version 0: the answer shows that the broker has taken the connection.
+    let api_versions = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    connection.write_all(&api_versions).await.unwrap();
+    let size = connection.read_u32().await.unwrap();
+    let mut answer = vec![0; usize::try_from(size).unwrap()];
+    connection.read_exact(&mut answer).await.unwrap();
+
+    let hosted = host(1).await;
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    broker.mock().unwrap().broker_down(1).unwrap();
+    let rest = tokio::time::timeout(Duration::from_secs(5), connection.read(&mut answer)).await;
+    assert!(rest.is_ok(), "the connection is still open");
+    hosted.host.stop().await;
 }

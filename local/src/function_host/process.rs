@@ -90,6 +90,7 @@ impl Process {
         api: SocketAddr,
         log: &Arc<FunctionLog>,
     ) -> io::Result<(Self, Arc<Session>)> {
+        keep_connections_to_ourselves();
         let mut child = command(function, number, api).spawn()?;
         let process_id = child.id().unwrap_or_default();
         let mut readers = Vec::new();
@@ -161,6 +162,14 @@ fn in_words(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("signal: {signal}"),
         (None, None) => status.to_string(),
     }
+}
+
+/// Marks every open file so that a process that is started gets none of them but the standard three.
+///
+/// The embedded broker leaves the connections that it takes unmarked. In a function's process they
+/// would stay open when the broker closes them, and their clients would wait for answers in vain.
+fn keep_connections_to_ourselves() {
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
 }
 
 fn command(function: &HostedFunction, number: u64, api: SocketAddr) -> Command {

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at a fault")]
 
+mod faults;
 mod rig;
 
 use local::tap::TapRecord;

@@ -23,7 +23,7 @@ const PARTITIONS: i32 = 3;
 
 /// A broker with the topics, somebody who watches them, and a client.
 pub(crate) struct Rig {
-    broker: Broker,
+    pub(crate) broker: Broker,
     tap: Tap,
     producer: FutureProducer,
 }
@@ -63,14 +63,20 @@ impl Rig {
         Self { broker, tap, producer }
     }
 
-    /// Runs `redrive` to its end.
-    pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ended {
-        let run = Command::new(env!("CARGO_BIN_EXE_local"))
+    /// The program, about to run `redrive`.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command
             .arg("redrive")
             .args(arguments)
             .env_remove("KAFKA_SIGN_IN")
-            .env("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap_servers())
-            .output();
+            .env("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap_servers());
+        command
+    }
+
+    /// Runs `redrive` to its end.
+    pub(crate) async fn redrive(&self, arguments: &[&str]) -> Ended {
+        let run = self.command(arguments).output();
         let output = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
         Ended {
             status: output.status.code().unwrap(),
