@@ -246,6 +246,9 @@ async fn a_mapping_goes_on_where_the_last_one_stopped() {
     until(|| second.counts().snapshot().delivered == 1).await;
     assert_eq!(rig.function.texts(), ["a", "b", "c"]);
     second.stop().await;
+    let third = rig.map(mapping()).await;
+    assert_eq!(third.positions()[&0], 3);
+    third.stop().await;
 }
 
 #[tokio::test]
@@ -341,15 +344,39 @@ async fn a_list_of_failures_is_not_read_unless_the_mapping_says_so() {
 }
 
 #[tokio::test]
-async fn a_paused_mapping_invokes_nothing_until_it_is_resumed() {
+async fn a_paused_mapping_invokes_nothing_and_then_goes_on_where_it_stopped() {
     let rig = Rig::start(|_| success()).await;
     let mapping = rig.map(mapping()).await;
-    mapping.pause();
     rig.write(&in_one_partition(&["a"])).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    assert_eq!(rig.function.texts(), [""; 0]);
-    mapping.resume();
     until(|| mapping.counts().snapshot().delivered == 1).await;
+    mapping.pause();
+    assert!(mapping.is_paused());
+    rig.write(&in_one_partition(&["b", "c"])).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(rig.function.texts(), ["a"]);
+    assert_eq!(mapping.positions()[&0], 1);
+    assert_eq!(rig.committed().await, BTreeMap::from([(0, 1)]));
+    mapping.resume();
+    until(|| mapping.counts().snapshot().delivered == 3).await;
+    assert_eq!(rig.function.texts(), ["a", "b", "c"]);
+    assert_eq!(mapping.positions()[&0], 3);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_is_being_retried_until_it_succeeds() {
+    let works = Arc::new(Mutex::new(false));
+    let works_now = Arc::clone(&works);
+    let rig =
+        Rig::start(move |_| if *works_now.lock().unwrap() { success() } else { Reply::Throttled })
+            .await;
+    rig.write(&in_one_partition(&["a", "b"])).await;
+    let mapping = rig.map(mapping()).await;
+    until(|| mapping.counts().snapshot().retrying > 0).await;
+    assert_eq!(mapping.counts().snapshot().delivered, 0);
+    *works.lock().unwrap() = true;
+    until(|| mapping.counts().snapshot().delivered == 2).await;
+    until(|| mapping.counts().snapshot().retrying == 0).await;
     mapping.stop().await;
 }
 

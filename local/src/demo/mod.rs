@@ -23,7 +23,6 @@ mod spoilt;
 use std::time::Duration;
 
 use contracts::Topic;
-use local::event_source_mapping::EventSourceMapping;
 use local::stack::Stack;
 use local::tap::Tap;
 use local::template::Template;
@@ -126,8 +125,7 @@ fn conclude(
 }
 
 fn retried(stack: &Stack) -> u64 {
-    let counts = stack.mappings.values().map(EventSourceMapping::counts);
-    counts.map(|counts| counts.snapshot().redelivered).sum()
+    stack.mappings.values().map(|mapping| mapping.counts().snapshot().redelivered).sum()
 }
 
 /// The topics on which an order ends.

@@ -89,11 +89,13 @@ pub(super) fn create(
         .create_with_context(MappingContext { uncommitted })
 }
 
-/// Assigns all partitions at their committed offsets, and gives each its queue. Blocks.
+/// Assigns all partitions at their committed offsets; gives each with where it starts and its queue.
+///
+/// Blocks.
 pub(super) fn assign(
     consumer: &Arc<MappingConsumer>,
     mapping: &Mapping,
-) -> KafkaResult<Vec<(i32, PartitionQueue)>> {
+) -> KafkaResult<Vec<(i32, Offset, PartitionQueue)>> {
     let metadata = consumer.fetch_metadata(Some(&mapping.topic), ANSWER_WITHIN)?;
     let partitions: Vec<i32> = metadata
         .topics()
@@ -123,12 +125,13 @@ pub(super) fn assign(
         assignment.add_partition_offset(&mapping.topic, element.partition(), offset)?;
     }
     consumer.assign(&assignment)?;
-    partitions
+    assignment
+        .elements()
         .into_iter()
-        .map(|partition| {
-            let queue = consumer.split_partition_queue(&mapping.topic, partition);
+        .map(|element| {
+            let queue = consumer.split_partition_queue(&mapping.topic, element.partition());
             let unknown = KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownPartition);
-            queue.map(|queue| (partition, queue)).ok_or(unknown)
+            queue.map(|queue| (element.partition(), element.offset(), queue)).ok_or(unknown)
         })
         .collect()
 }

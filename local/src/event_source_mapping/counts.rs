@@ -1,4 +1,4 @@
-//! How many records has a mapping delivered, delivered again, and given up?
+//! How many records has a mapping delivered, delivered again, given up, and is it trying again?
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +9,7 @@ pub struct MappingCounts {
     delivered: AtomicU64,
     redelivered: AtomicU64,
     dead_lettered: AtomicU64,
+    retrying: AtomicU64,
 }
 
 /// The counts at one time.
@@ -22,6 +23,8 @@ pub struct MappingCountsSnapshot {
     pub redelivered: u64,
     /// Records given up.
     pub dead_lettered: u64,
+    /// Records that were handed over, are not done with, and will be handed over again.
+    pub retrying: u64,
 }
 
 impl MappingCounts {
@@ -33,6 +36,7 @@ impl MappingCounts {
             delivered: self.delivered.load(Ordering::Relaxed),
             redelivered: self.redelivered.load(Ordering::Relaxed),
             dead_lettered: self.dead_lettered.load(Ordering::Relaxed),
+            retrying: self.retrying.load(Ordering::Relaxed),
         }
     }
 
@@ -50,6 +54,32 @@ impl MappingCounts {
 
     pub(super) fn dead_lettered(&self, records: usize) {
         add(&self.dead_lettered, records);
+    }
+}
+
+/// What one batch adds to the records that are tried again, for as long as it is under way.
+pub(super) struct Retrying<'a> {
+    counts: &'a MappingCounts,
+    records: u64,
+}
+
+impl<'a> Retrying<'a> {
+    pub(super) fn none(counts: &'a MappingCounts) -> Self {
+        Self { counts, records: 0 }
+    }
+
+    /// So many records of the batch are tried again from now on.
+    pub(super) fn set(&mut self, records: usize) {
+        let records = u64::try_from(records).unwrap_or(u64::MAX);
+        self.counts.retrying.fetch_add(records, Ordering::Relaxed);
+        self.counts.retrying.fetch_sub(self.records, Ordering::Relaxed);
+        self.records = records;
+    }
+}
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::SemaphorePermit;
 use super::Shared;
 use super::answer::Verdict;
 use super::attempt::{Attempt, attempt};
+use super::counts::Retrying;
 use super::dead_letter::{Condition, GivenUp};
 use super::event::EventFrame;
 use super::record::Record;
@@ -50,6 +51,7 @@ impl Delivery<'_> {
         let mut permit = Some(permit);
         let whole = Chunk { range: 0..records.len(), failures: 0 };
         let mut batch = Batch { records, chunks: [whole].into(), attempted: 0, pauses: 0 };
+        let mut retrying = Retrying::none(&self.shared.counts);
         while let Some(chunk) = batch.chunks.pop_front() {
             let Some(chunk) = self.without_expired(records, chunk).await else { continue };
             let leave = match permit.take() {
@@ -65,6 +67,8 @@ impl Delivery<'_> {
             // Whoever pauses leaves the function to other partitions.
             drop(leave);
             let pauses = self.settle(&mut batch, chunk, attempt).await;
+            // The first attempt is at the whole batch, so what is left now is tried again.
+            retrying.set(batch.chunks.iter().map(|chunk| chunk.range.len()).sum());
             if pauses && !self.pause(&mut batch).await {
                 return false;
             }

@@ -11,14 +11,17 @@ mod dead_letter;
 mod delivery;
 mod error;
 mod event;
+mod handle;
 mod offsets;
 mod partition;
 mod record;
 mod retry;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::Offset;
 use rdkafka::error::KafkaError;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
@@ -29,16 +32,16 @@ use consumer::{MappingConsumer, Partition};
 pub use counts::{MappingCounts, MappingCountsSnapshot};
 use dead_letter::DeadLetters;
 pub use error::MappingError;
+pub use handle::MappingHandle;
 use offsets::Offsets;
 use retry::RetryPolicy;
 
 /// How long invocations that are under way may hold up the end of a mapping.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running event-source mapping.
+/// A running event-source mapping, which its owner stops; all else is done with its handle.
 pub struct EventSourceMapping {
-    shared: Arc<Shared>,
-    paused: watch::Sender<bool>,
+    handle: MappingHandle,
     stopping: watch::Sender<bool>,
     partitions: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
@@ -114,29 +117,8 @@ impl EventSourceMapping {
             async move { shared.offsets.keep_committed().await }
         });
         let server = tokio::spawn(consumer::serve(Arc::clone(&shared.consumer)));
-        Ok(Self { shared, paused, stopping, partitions, background: vec![committer, server] })
-    }
-
-    /// What the template declares.
-    #[must_use]
-    pub fn declaration(&self) -> &Mapping {
-        &self.shared.mapping
-    }
-
-    /// The running counts.
-    #[must_use]
-    pub fn counts(&self) -> &MappingCounts {
-        &self.shared.counts
-    }
-
-    /// Invokes no more until [`Self::resume`]; invocations under way go on.
-    pub fn pause(&self) {
-        self.paused.send_replace(true);
-    }
-
-    /// Goes on after [`Self::pause`].
-    pub fn resume(&self) {
-        self.paused.send_replace(false);
+        let handle = MappingHandle { shared, paused };
+        Ok(Self { handle, stopping, partitions, background: vec![committer, server] })
     }
 
     /// Lets the invocations under way come to their end, commits, and ends the mapping.
@@ -151,11 +133,19 @@ impl EventSourceMapping {
         for task in &self.background {
             task.abort();
         }
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(&self.handle.shared);
         let committed = tokio::task::spawn_blocking(move || shared.offsets.commit_and_wait());
         if let Err(error) = committed.await {
             tracing::debug!(%error, "the last commit was cut short");
         }
+    }
+}
+
+impl Deref for EventSourceMapping {
+    type Target = MappingHandle;
+
+    fn deref(&self) -> &MappingHandle {
+        &self.handle
     }
 }
 
@@ -174,10 +164,14 @@ impl Shared {
             consumer::assign(&shared.consumer, &shared.mapping)
         });
         let queues = assigned.await.unwrap_or(Err(KafkaError::Canceled))?;
+        self.offsets.start_at(queues.iter().filter_map(|(number, start, _)| match start {
+            Offset::Offset(start) => Some((*number, *start)),
+            _ => None,
+        }));
         let mut strays = consumer::strays(&self.consumer).await;
         Ok(queues
             .into_iter()
-            .map(|(number, queue)| {
+            .map(|(number, _, queue)| {
                 let first = strays.remove(&number).unwrap_or_default();
                 Partition { number, queue, first }
             })

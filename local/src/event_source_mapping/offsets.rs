@@ -21,6 +21,8 @@ const GATHERED_FOR: Duration = Duration::from_millis(50);
 pub(super) struct Offsets {
     consumer: Arc<MappingConsumer>,
     topic: String,
+    /// Where reading started, by partition; never committed, as nothing was done there yet.
+    start: Mutex<BTreeMap<i32, i64>>,
     /// The offset to go on from, by partition.
     next: Mutex<BTreeMap<i32, i64>>,
     uncommitted: Arc<Notify>,
@@ -32,7 +34,22 @@ impl Offsets {
         topic: &str,
         uncommitted: Arc<Notify>,
     ) -> Self {
-        Self { consumer, topic: topic.to_owned(), next: Mutex::default(), uncommitted }
+        let (start, next) = (Mutex::default(), Mutex::default());
+        Self { consumer, topic: topic.to_owned(), start, next, uncommitted }
+    }
+
+    /// Reading starts here.
+    pub(super) fn start_at(&self, positions: impl IntoIterator<Item = (i32, i64)>) {
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        start.extend(positions);
+    }
+
+    /// The offset before which each partition is done with, where that is known.
+    pub(super) fn positions(&self) -> BTreeMap<i32, i64> {
+        let mut positions = self.start.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        positions.extend(next.iter());
+        positions
     }
 
     /// Everything of the partition before this offset is done with.
