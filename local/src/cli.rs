@@ -34,7 +34,7 @@ struct Cli {
 pub(crate) enum Command {
     /// Send orders through the whole workflow and check the books (the default)
     Demo(DemoOptions),
-    /// Keep the workflow running, to send it orders by hand
+    /// Keep the workflow running, to send it orders by hand and watch them on a page
     Up(UpOptions),
     /// See the records that were given up, and put them back on their topics
     Redrive(RedriveOptions),
@@ -62,7 +62,7 @@ pub(crate) struct DemoOptions {
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub(crate) struct UpOptions {
-    /// Port of the HTTP API; 0 takes any that is free
+    /// Port of the page and the HTTP API; 0 takes any that is free
     #[arg(long, default_value_t = 3000)]
     port: u16,
     #[command(flatten)]

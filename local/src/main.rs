@@ -1,5 +1,6 @@
 //! The program behind `cargo run`: `demo` sends orders through the whole workflow and checks the
-//! books, `up` keeps the workflow running, `redrive` puts back what was given up.
+//! books, `up` keeps the workflow running and shows it on a page, `redrive` puts back what was given
+//! up.
 //!
 //! Exit status: 0 all is well, 1 the books do not balance, a record could not be put back or the
 //! run got stuck, 2 it could not start as asked.
@@ -7,6 +8,7 @@
 mod cli;
 mod demo;
 mod fault;
+mod page;
 mod readable;
 mod redrive;
 mod terminal;

@@ -39,9 +39,23 @@ pub struct TapRecord {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Which records a partition held at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionBounds {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset of its oldest record.
+    pub first: i64,
+    /// The offset after its newest record.
+    pub end: i64,
+}
+
 /// Reads along.
 pub struct Tap {
     records: mpsc::UnboundedReceiver<TapRecord>,
+    opened_at: Vec<PartitionBounds>,
     reader: JoinHandle<()>,
 }
 
@@ -64,7 +78,8 @@ impl Tap {
         let failed = |source| TapError { servers: broker.bootstrap_servers().to_owned(), source };
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let assigned = tokio::task::spawn_blocking(move || assign(&servers, &topics));
-        let consumer = assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
+        let (consumer, opened_at) =
+            assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
         let (sender, records) = mpsc::unbounded_channel();
         let reader = tokio::spawn(async move {
             loop {
@@ -78,7 +93,13 @@ impl Tap {
                 }
             }
         });
-        Ok(Self { records, reader })
+        Ok(Self { records, opened_at, reader })
+    }
+
+    /// What each partition held when the tap was opened.
+    #[must_use]
+    pub fn opened_at(&self) -> &[PartitionBounds] {
+        &self.opened_at
     }
 
     /// The next record, once there is one; records of one partition come in order.
@@ -101,7 +122,7 @@ impl Drop for Tap {
 }
 
 /// Assigns all partitions at their ends, so that nothing is missed from here on. Blocks.
-fn assign(servers: &str, topics: &[String]) -> KafkaResult<StreamConsumer> {
+fn assign(servers: &str, topics: &[String]) -> KafkaResult<(StreamConsumer, Vec<PartitionBounds>)> {
     let consumer: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         // A group id is asked for by the client; with commits off it leaves no trace.
@@ -115,17 +136,19 @@ fn assign(servers: &str, topics: &[String]) -> KafkaResult<StreamConsumer> {
         .set("socket.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Critical)
         .create()?;
-    let mut assignment = TopicPartitionList::new();
+    let (mut assignment, mut opened_at) = (TopicPartitionList::new(), Vec::new());
     for topic in topics {
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
         let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
         for partition in partitions {
-            let (_, end) = consumer.fetch_watermarks(topic, partition.id(), ANSWER_WITHIN)?;
-            assignment.add_partition_offset(topic, partition.id(), Offset::Offset(end))?;
+            let partition = partition.id();
+            let (first, end) = consumer.fetch_watermarks(topic, partition, ANSWER_WITHIN)?;
+            assignment.add_partition_offset(topic, partition, Offset::Offset(end))?;
+            opened_at.push(PartitionBounds { topic: topic.clone(), partition, first, end });
         }
     }
     consumer.assign(&assignment)?;
-    Ok(consumer)
+    Ok((consumer, opened_at))
 }
 
 fn record(message: &impl Message) -> TapRecord {

@@ -1,6 +1,7 @@
-//! Keeps the workflow running, so that a person or another program can send it orders.
+//! Keeps the workflow running, so that a person or another program can send it orders and watch.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use contracts::failure::failure_code;
 use contracts::{Envelope, EventType};
@@ -10,9 +11,9 @@ use local::template::Template;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{self, UpOptions};
-use crate::demo::ENDS;
 use crate::demo::catalogue::{CATALOGUE, Catalogue};
 use crate::fault::Fault;
+use crate::page::Page;
 use crate::terminal::Terminal;
 
 /// Runs until a signal ends it.
@@ -21,11 +22,14 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
     Template::read(&stack_options.template).map_err(Fault::start)?;
     let workspace = cli::workspace(&stack_options.template);
     let catalogue = Catalogue::read(&workspace).map_err(Fault::start)?;
-    let stack = start(stack_options, terminal).await?;
+    let page = Page::new(&catalogue);
+    let stack = start(stack_options, Some(&page), terminal).await?;
     let result = tokio::select! {
-        result = Box::pin(stay_up(&stack, &catalogue, &workspace, terminal)) => result,
+        result = Box::pin(stay_up(&stack, &page, &catalogue, &workspace, terminal)) => result,
         interrupted = interrupted() => interrupted,
     };
+    page.close();
+    drop(page);
     // Who reads it would look for a stack that is gone.
     let removed = std::fs::remove_file(environment_file(&workspace));
     stack.stop().await;
@@ -37,23 +41,38 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
     Ok(())
 }
 
-/// Starts the stack and says where everything is. A signal in between ends it.
-pub(crate) async fn start(options: StackOptions, terminal: &Terminal) -> Result<Stack, Fault> {
+/// Starts the stack, behind the page where there is one, and says where everything is.
+///
+/// A signal in between ends it.
+pub(crate) async fn start(
+    options: StackOptions,
+    page: Option<&Arc<Page>>,
+    terminal: &Terminal,
+) -> Result<Stack, Fault> {
     if options.lambda.is_none() && options.function_dir.is_none() {
         terminal.say("Building the functions that template.yaml names …");
     }
     let log_dir = options.log_dir.clone();
     let (kafka, dynamodb) = (kind(options.kafka.as_ref()), kind(options.dynamodb.as_ref()));
+    let front = |api| match page {
+        Some(page) => page.in_front_of(api),
+        None => api,
+    };
     let stack = tokio::select! {
-        stack = Box::pin(Stack::start(options)) => stack.map_err(Fault::start)?,
+        stack = Box::pin(Stack::start_behind(options, front)) => stack.map_err(Fault::start)?,
         interrupted = interrupted() => return Err(interrupted.err().unwrap_or(Fault::Interrupted)),
     };
     let logs = match stack.functions {
         Some(_) => format!("logs in {}", log_dir.display()),
         None => "hosted elsewhere".to_owned(),
     };
+    let api = stack.api_url().unwrap_or_default();
     terminal.say("");
-    terminal.say(&format!("Order API   {}", stack.api_url().unwrap_or_default()));
+    if page.is_some() {
+        terminal.say(&format!("Page        {api}/   open it in a browser"));
+        terminal.say("");
+    }
+    terminal.say(&format!("Order API   {api}"));
     terminal.say(&format!("Kafka       {}   {kafka}", stack.broker.bootstrap_servers()));
     terminal.say(&format!("DynamoDB    {}   {dynamodb}", stack.database.endpoint()));
     terminal.say(&format!("Functions   {}   {logs}", stack.invoke_url()));
@@ -78,13 +97,15 @@ pub(crate) async fn interrupted() -> Result<(), Fault> {
 
 async fn stay_up(
     stack: &Stack,
+    page: &Page,
     catalogue: &Catalogue,
     workspace: &Path,
     terminal: &Terminal,
 ) -> Result<(), Fault> {
     catalogue.holdings().load(stack).await.map_err(Fault::start)?;
-    let topics = ENDS.map(contracts::Topic::name);
+    let topics: Vec<&str> = stack.template.topics.iter().map(|topic| topic.name.as_str()).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.map_err(Fault::start)?;
+    page.open(stack, &tap).map_err(Fault::start)?;
     let path = environment_file(workspace);
     write_environment(stack, &path).map_err(Fault::start)?;
     terminal.say(&format!("Stock and accounts are loaded from {CATALOGUE}."));
@@ -94,6 +115,7 @@ async fn stay_up(
         terminal.say(&line);
     }
     while let Some(record) = tap.next().await {
+        page.see(&record);
         if let Some(line) = end(&record) {
             terminal.say(&line);
         }

@@ -11,7 +11,7 @@ pub(crate) mod holdings;
 mod ledger;
 mod orders;
 mod plan;
-mod producer;
+pub(crate) mod producer;
 mod progress;
 mod report;
 mod run;
@@ -22,7 +22,6 @@ mod spoilt;
 
 use std::time::Duration;
 
-use contracts::Topic;
 use local::stack::Stack;
 use local::tap::Tap;
 use local::template::Template;
@@ -42,6 +41,7 @@ use progress::Progress;
 use report::Figures;
 use run::Run;
 use schemas::Schemas;
+pub(crate) use seen::Put;
 use shared::Shared;
 
 /// Runs the demo.
@@ -57,7 +57,7 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<()
             Plan::Made { catalogue: catalogue.clone(), seed: options.seed, count: options.orders }
         }
     };
-    let stack = up::start(stack_options, terminal).await?;
+    let stack = up::start(stack_options, None, terminal).await?;
     for line in plan.description() {
         terminal.say(&line);
     }
@@ -127,6 +127,3 @@ fn conclude(
 fn retried(stack: &Stack) -> u64 {
     stack.mappings.values().map(|mapping| mapping.counts().snapshot().redelivered).sum()
 }
-
-/// The topics on which an order ends.
-pub(crate) const ENDS: [Topic; 2] = [Topic::OrderCompleted, Topic::OrderFailed];

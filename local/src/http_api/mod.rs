@@ -83,14 +83,17 @@ impl HttpApiPort {
         Ok(Self { listener, address })
     }
 
-    /// Serves requests by invoking this function.
+    /// Serves requests by invoking this function, behind whatever is put in `front` of it.
     #[must_use]
-    pub fn serve(self, invoke: InvokeClient, function: FunctionName) -> HttpApi {
+    pub fn serve(
+        self,
+        invoke: InvokeClient,
+        function: FunctionName,
+        front: impl FnOnce(Router) -> Router,
+    ) -> HttpApi {
         let Self { listener, address } = self;
-        let router = Router::new()
-            .fallback(handle)
-            .with_state(Arc::new(Target { invoke, function }))
-            .into_make_service_with_connect_info::<SocketAddr>();
+        let api = Router::new().fallback(handle).with_state(Arc::new(Target { invoke, function }));
+        let router = front(api).into_make_service_with_connect_info::<SocketAddr>();
         let (shutdown, stopped) = oneshot::channel::<()>();
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {

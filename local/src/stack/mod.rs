@@ -11,6 +11,8 @@ mod options;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use axum::Router;
+
 use crate::aws_settings::AwsSettings;
 use crate::binaries::{self, BinariesError};
 use crate::broker::Broker;
@@ -46,6 +48,17 @@ impl Stack {
     /// # Errors
     /// [`StartError`] names the first part that does not start, and what to do.
     pub async fn start(options: StackOptions) -> Result<Self, StartError> {
+        Box::pin(Self::start_behind(options, |api| api)).await
+    }
+
+    /// Starts everything, with whatever is put in `front` of the HTTP API at the same address.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_behind(
+        options: StackOptions,
+        front: impl FnOnce(Router) -> Router,
+    ) -> Result<Self, StartError> {
         let template = Template::read(&options.template)?;
         // What a person can get wrong comes first, before anything takes time.
         let port = HttpApiPort::take(options.port).await?;
@@ -82,7 +95,7 @@ impl Stack {
         stack.http_api = stack
             .template
             .http_function()
-            .map(|function| port.serve(stack.invoke.clone(), function.name.clone()));
+            .map(|function| port.serve(stack.invoke.clone(), function.name.clone(), front));
         stack.start_mappings(options.processes).await?;
         Ok(stack)
     }

@@ -1,0 +1,18 @@
+// Shows what has failed, the newest first.
+
+import { byId, copyOf, short, time } from "./words.js";
+
+/** Shows these failures, which are told the oldest first. */
+export function showFailures(failures) {
+  byId("no-failures").hidden = failures.length > 0;
+  byId("failures").replaceChildren(...failures.reverse().map((failure) => {
+    const item = copyOf("failure");
+    const [, code, reason] = /^([A-Z_]+): (.*)$/s.exec(failure.reason) ?? [null, "FAILED", failure.reason];
+    item.querySelector(".code").textContent = code;
+    item.querySelector(".failure-of").textContent = failure.isBadRecord
+      ? `a record that is no event, ${time.format(failure.at)}`
+      : `${failure.stage}, order ${short(failure.orderId)}, ${time.format(failure.at)}`;
+    item.querySelector(".reason").textContent = reason;
+    return item;
+  }));
+}

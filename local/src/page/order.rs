@@ -1,0 +1,182 @@
+//! What is shown of an order, and of a failure?
+
+use contracts::{Envelope, JsonObject, failure, order};
+use jiff::Timestamp;
+use local::tap::TapRecord;
+use serde::Serialize;
+
+use crate::demo::Put;
+
+/// The largest first record that is kept, in bytes, to be delivered again.
+const KEPT_RECORD_BYTES: usize = 16 * 1024;
+/// The longest text that is shown, in characters.
+const SHOWN_CHARACTERS: usize = 300;
+/// How many lines of an order are named.
+const SHOWN_ITEMS: usize = 3;
+
+/// An order and its time-line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Order {
+    /// Counts from the first order that was seen.
+    pub(super) number: u64,
+    pub(super) order_id: String,
+    customer_id: Option<String>,
+    items: Option<String>,
+    amount: Option<String>,
+    status: Status,
+    reason: Option<String>,
+    steps: Vec<Step>,
+    /// The first record, where it is small enough to be kept.
+    #[serde(skip)]
+    pub(super) created: Option<Put>,
+    /// That of all orders when this one changed last.
+    #[serde(skip)]
+    pub(super) version: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Status {
+    Pending,
+    Completed,
+    Failed,
+}
+
+/// An event of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Step {
+    event: &'static str,
+    stage: &'static str,
+    topic: &'static str,
+    /// Milliseconds since the epoch.
+    at: i64,
+    /// How often it was published.
+    times: u32,
+}
+
+/// An order that failed, or a record that was no event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Failure {
+    order_id: String,
+    reason: String,
+    stage: &'static str,
+    at: i64,
+    is_bad_record: bool,
+}
+
+impl Order {
+    /// An order whose first event was seen, without any step yet.
+    pub(super) fn new(number: u64, event: &Envelope, record: &TapRecord) -> Self {
+        let (key, value) = (record.key.clone(), record.payload.clone());
+        let size = value.as_ref().map_or(0, Vec::len);
+        let amount = event.payload.get("totalAmount").and_then(|amount| amount.as_number());
+        Self {
+            number,
+            order_id: event.order_id.to_string(),
+            customer_id: order::customer_id(&event.payload).ok().map(shortened),
+            items: items(&event.payload),
+            amount: amount.map(|amount| shortened(&amount.to_string())),
+            status: Status::Pending,
+            reason: None,
+            steps: Vec::new(),
+            created: key.filter(|_| size <= KEPT_RECORD_BYTES).map(|key| Put { key, value }),
+            version: 0,
+        }
+    }
+
+    /// An event of the order was seen; tells whether it had not been seen before.
+    pub(super) fn step(&mut self, event: &Envelope) -> bool {
+        let name = event.event_type.name();
+        if let Some(step) = self.steps.iter_mut().find(|step| step.event == name) {
+            step.times = step.times.saturating_add(1);
+            return false;
+        }
+        self.steps.push(Step {
+            event: name,
+            stage: event.event_type.published_by().name(),
+            topic: event.event_type.topic().name(),
+            at: at(event),
+            times: 1,
+        });
+        // Events of two topics may be read in another order than they happened.
+        self.steps.sort_by_key(|step| step.at);
+        if event.event_type.is_failure() {
+            self.status = Status::Failed;
+            self.reason = Some(reason(event));
+        } else if event.event_type.is_terminal() {
+            self.status = Status::Completed;
+        }
+        true
+    }
+}
+
+impl Failure {
+    /// What a failure event says.
+    pub(super) fn of(event: &Envelope) -> Self {
+        Self {
+            order_id: shortened(event.order_id.as_str()),
+            reason: reason(event),
+            stage: event.event_type.published_by().name(),
+            at: at(event),
+            is_bad_record: failure::reports_bad_record(&event.payload),
+        }
+    }
+}
+
+fn reason(event: &Envelope) -> String {
+    let reason = event.payload.get("failureReason").and_then(|reason| reason.as_str());
+    shortened(reason.unwrap_or("no reason given"))
+}
+
+/// When the event says that it happened.
+fn at(event: &Envelope) -> i64 {
+    event.timestamp.parse().map_or(0, Timestamp::as_millisecond)
+}
+
+/// `2 × CUP-WHITE, 1 × SCALE and 3 more`; `None` where the lines cannot be read.
+fn items(payload: &JsonObject) -> Option<String> {
+    let items = order::items(payload).ok()?;
+    let named = items.iter().take(SHOWN_ITEMS);
+    let named: Vec<_> = named.map(|item| format!("{} × {}", item.quantity, item.sku)).collect();
+    let more = items.len().saturating_sub(SHOWN_ITEMS);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(shortened(&format!("{}{rest}", named.join(", "))))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(items: &serde_json::Value) -> Option<String> {
+        super::items(json!({ "items": items }).as_object().unwrap())
+    }
+
+    #[test]
+    fn the_first_lines_of_an_order_are_named() {
+        let line = |sku: &str| json!({ "sku": sku, "quantity": 2 });
+        assert_eq!(named(&json!([line("A")])).as_deref(), Some("2 × A"));
+        let five = json!([line("A"), line("B"), line("C"), line("D"), line("E")]);
+        assert_eq!(named(&five).as_deref(), Some("2 × A, 2 × B, 2 × C and 2 more"));
+        assert_eq!(named(&json!([])), None);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shortened("é"), "é");
+        let cut = shortened(&"é".repeat(SHOWN_CHARACTERS + 1));
+        assert_eq!(cut.chars().count(), SHOWN_CHARACTERS + 1);
+        assert!(cut.ends_with("é…"));
+    }
+}
