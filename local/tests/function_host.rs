@@ -93,6 +93,26 @@ async fn callers_at_the_same_time_get_processes_up_to_the_limit() {
 }
 
 #[tokio::test]
+async fn requests_that_take_long_do_not_hold_up_what_mappings_bring() {
+    let hosted = host(1).await;
+    let request = json!({ "requestContext": {}, "do": "sleep", "seconds": 1.5 });
+    let waiting = async { tokio::join!(hosted.returned(&request), hosted.returned(&request)) };
+    let batch = async {
+        // Both requests are under way once each has a process.
+        while hosted.host.process_ids(NAME).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let began = std::time::Instant::now();
+        hosted.returned(&json!({ "records": {} })).await;
+        began.elapsed()
+    };
+    let (answers, took) = tokio::join!(waiting, batch);
+    assert_ne!(answers.0["pid"], answers.1["pid"]);
+    assert!(took < Duration::from_secs(1), "the batch waited {took:?}");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
 async fn an_error_of_the_function_is_passed_on() {
     let hosted = host(1).await;
     let error = hosted.failure(&json!({ "do": "fail" })).await;

@@ -8,10 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::lanes::Lane;
 use super::{PAYLOAD_LIMIT, Pools};
 
 pub(super) fn router() -> Router<Arc<Pools>> {
@@ -42,18 +44,19 @@ async fn invoke(
         let message = format!("Could not parse request body into json: {error}");
         return refusal(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &message);
     }
+    let lane = lane(&event);
     let request_id = uuid::Uuid::new_v4().to_string();
     if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
         let id = request_id.clone();
         tokio::spawn(async move {
-            if let Err(Failure(error)) = pool.invoke(request_id, event).await {
+            if let Err(Failure(error)) = pool.invoke(lane, request_id, event).await {
                 let error = String::from_utf8_lossy(&error);
                 tracing::warn!(function, %error, "an invocation nobody waits for failed");
             }
         });
         return (StatusCode::ACCEPTED, [("x-amzn-requestid", id)]).into_response();
     }
-    let answer = pool.invoke(request_id.clone(), event).await;
+    let answer = pool.invoke(lane, request_id.clone(), event).await;
     let common = [
         ("content-type", "application/json"),
         ("x-amz-executed-version", "$LATEST"),
@@ -64,6 +67,19 @@ async fn invoke(
         Err(Failure(body)) => {
             (common, [("x-amz-function-error", "Unhandled")], body).into_response()
         }
+    }
+}
+
+/// Nothing but its event tells a request of the HTTP API from another invocation.
+fn lane(event: &[u8]) -> Lane {
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(rename = "requestContext")]
+        _request_context: IgnoredAny,
+    }
+    match serde_json::from_slice::<Request>(event) {
+        Ok(_) => Lane::Requests,
+        Err(_) => Lane::Others,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod failure;
 mod invoke_api;
+mod lanes;
 mod log;
 mod pool;
 mod process;
@@ -84,7 +85,8 @@ pub enum HostError {
 impl FunctionHost {
     /// Starts one process of each function and waits until all are ready for events.
     ///
-    /// Up to `processes` of each function run at a time; further ones start when they are needed.
+    /// Up to `processes` invocations of each function run at a time, and four times as many requests
+    /// of the HTTP API; processes start when they are needed.
     /// What the functions print goes to `NAME.log` in `log_dir`.
     ///
     /// # Errors

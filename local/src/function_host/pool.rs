@@ -3,7 +3,7 @@
 //! Up to a limit, a process is started when none is idle; beyond it events wait in order. One event
 //! is never given to two processes: what a dead one was working on has failed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,14 @@ use tokio::task::AbortHandle;
 
 use super::HostedFunction;
 use super::failure::Failure;
+use super::lanes::{Lane, Lanes};
 use super::log::FunctionLog;
 use super::process::{Process, Session};
 use super::slot::Slot;
 
 /// An event that waits for a process, and whoever waits for its answer.
 pub(super) struct Invocation {
+    pub(super) lane: Lane,
     pub(super) request_id: String,
     pub(super) event: Bytes,
     pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
@@ -30,16 +32,14 @@ pub(super) struct Invocation {
 pub(super) struct Pool {
     pub(super) function: HostedFunction,
     pub(super) log: Arc<FunctionLog>,
-    limit: usize,
     api: SocketAddr,
     numbers: AtomicU64,
     sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    waiting: VecDeque<Invocation>,
+    lanes: Lanes,
     idle: Vec<mpsc::UnboundedSender<Invocation>>,
     slots: Vec<AbortHandle>,
     closed: bool,
@@ -55,11 +55,15 @@ impl Pool {
         Self {
             function,
             log: Arc::new(log),
-            limit,
             api,
             numbers: AtomicU64::new(1),
             sessions: Mutex::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                lanes: Lanes::new(limit),
+                idle: Vec::new(),
+                slots: Vec::new(),
+                closed: false,
+            }),
         }
     }
 
@@ -74,11 +78,12 @@ impl Pool {
     /// Invokes the function and waits for its answer.
     pub(super) async fn invoke(
         self: &Arc<Self>,
+        lane: Lane,
         request_id: String,
         event: Bytes,
     ) -> Result<Bytes, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Invocation { request_id, event, answer });
+        self.submit(Invocation { lane, request_id, event, answer });
         answered.await.unwrap_or_else(|_| Err(Failure::stopping()))
     }
 
@@ -87,6 +92,7 @@ impl Pool {
         if state.closed {
             return;
         }
+        let Some(invocation) = state.lanes.enter(invocation) else { return };
         // The slot that was used last has the warmest process.
         let invocation = match state.idle.pop() {
             Some(slot) => match slot.send(invocation) {
@@ -95,12 +101,8 @@ impl Pool {
             },
             None => invocation,
         };
-        if state.slots.len() < self.limit {
-            let slot = Slot::new(Arc::clone(self));
-            state.slots.push(tokio::spawn(slot.run(invocation)).abort_handle());
-        } else {
-            state.waiting.push_back(invocation);
-        }
+        let slot = Slot::new(Arc::clone(self));
+        state.slots.push(tokio::spawn(slot.run(invocation)).abort_handle());
     }
 
     /// Starts a process ahead of the first event; tells whether it became ready.
@@ -111,13 +113,15 @@ impl Pool {
         started
     }
 
-    /// The next event for a slot that has finished, or none and the slot counts as idle.
+    /// The next event for a slot that has finished one of this lane (`None`: it has just started),
+    /// or none and the slot counts as idle.
     pub(super) fn next_or_idle(
         &self,
+        finished: Option<Lane>,
         slot: &mpsc::UnboundedSender<Invocation>,
     ) -> Option<Invocation> {
         let mut state = self.state();
-        let next = state.waiting.pop_front();
+        let next = finished.and_then(|lane| state.lanes.leave(lane));
         if next.is_none() {
             state.idle.push(slot.clone());
         }
@@ -171,7 +175,7 @@ impl Pool {
     fn stop_slots(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.waiting.clear();
+        state.lanes.clear();
         for slot in state.slots.drain(..) {
             slot.abort();
         }

@@ -42,7 +42,7 @@ impl Slot {
             let answer = self.invoke(&invocation.request_id, invocation.event).await;
             // Whoever asked may have gone away.
             invocation.answer.send(answer).ok();
-            next = self.pool.next_or_idle(&self.address);
+            next = self.pool.next_or_idle(Some(invocation.lane), &self.address);
         }
     }
 
@@ -51,7 +51,7 @@ impl Slot {
         let started = self.ensure_process().await.map_err(|failure| failure.message());
         // Whoever asked may have gone away.
         ready.send(started).ok();
-        let first = match self.pool.next_or_idle(&self.address) {
+        let first = match self.pool.next_or_idle(None, &self.address) {
             Some(invocation) => invocation,
             None => self.idle().await,
         };
