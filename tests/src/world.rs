@@ -59,6 +59,11 @@ impl World {
     /// Starts a workflow with tables of its own, on the servers that the environment names or else
     /// on embedded ones.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with further environment variables of the functions.
+    pub async fn start_with(function_env: &[(&str, &str)]) -> Self {
         let only = ONE_WORLD.lock().await;
         let aws = AwsSettings::from_environment(|name| env::var(name).ok());
         let (endpoint, embedded_database) = match env::var("AWS_ENDPOINT_URL_DYNAMODB") {
@@ -77,6 +82,10 @@ impl World {
             function_dynamodb: Some(database.url.clone()),
             table_prefix: format!("test-{}-", uuid::Uuid::new_v4().simple()),
             log_dir: logs.path().to_owned(),
+            function_env: function_env
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             aws,
             ..StackOptions::default()
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use local::template::{Function, Setting, Template};
 
 use super::{
-    code::Code,
+    code::{Code, TableAction},
     spelled::{Permission, Spelled},
     template,
 };
@@ -77,6 +77,21 @@ fn producing_idempotently_is_allowed_to_the_functions_that_do_it() {
     }
 }
 
+#[test]
+fn every_index_that_is_read_is_declared_with_the_attributes_that_are_written() {
+    let reads = Code::of_folder("shared/stage/src");
+    let row = Code::of_folder("shared/stage/src/row.rs");
+    let indexes = template().tables.into_iter().flat_map(|table| table.indexes);
+    let indexes: Vec<_> = indexes.collect();
+    assert_eq!(indexes.len(), 1);
+    for index in indexes {
+        assert!(reads.contains(&format!("_INDEX:&str=\"{}\"", index.name)), "{}", index.name);
+        for key in index.key {
+            assert!(row.contains(&format!(":&str=\"{}\"", key.attribute)), "{}", key.attribute);
+        }
+    }
+}
+
 /// What a function uses, by its code and its mappings.
 fn used(template: &Template, spelled: &Spelled, function: &Function) -> BTreeSet<Permission> {
     let code = Code::of_function(&function.name.binary);
@@ -100,12 +115,17 @@ fn used(template: &Template, spelled: &Spelled, function: &Function) -> BTreeSet
     }
     for (name, setting) in &function.environment {
         let Setting::TableName(table) = setting else { continue };
-        let actions: Vec<_> = match name.as_str() {
+        let actions: Vec<TableAction> = match name.as_str() {
             "ORDERS_TABLE" => code.actions_on_orders().into_iter().collect(),
-            _ if code.has_effects() => vec!["dynamodb:UpdateItem"],
+            _ if code.has_effects() => vec![("dynamodb:UpdateItem", None)],
             _ => Vec::new(),
         };
-        uses(format!("{table}.Arn"), &actions);
+        for (action, index) in actions {
+            match index {
+                None => uses(format!("{table}.Arn"), &[action]),
+                Some(index) => uses(format!("${{{table}.Arn}}/index/{index}"), &[action]),
+            }
+        }
     }
     let logs = ["logs:CreateLogStream", "logs:PutLogEvents"];
     uses(format!("{}.Arn", spelled.log_group(function)), &logs);

@@ -13,15 +13,25 @@ use workflow_tests::world::root;
 /// What every function runs beside its own sources.
 const SHARED: [&str; 2] = ["shared/stage/src", "shared/function/src"];
 
+/// The files that hold every statement on the orders table.
+const STORE: [&str; 2] = ["shared/stage/src/store.rs", "shared/stage/src/reads.rs"];
+
 /// Statements of the store, and what each has to be allowed.
-const ACTIONS: [(&str, &str); 6] = [
+const ACTIONS: [(&str, &str); 7] = [
     (".put_item()", "dynamodb:PutItem"),
     ("TransactWriteItem::builder().put(", "dynamodb:PutItem"),
     (".get_item()", "dynamodb:GetItem"),
+    (".batch_get_item()", "dynamodb:BatchGetItem"),
     (".query()", "dynamodb:Query"),
     (".delete_item()", "dynamodb:DeleteItem"),
     (".update_item()", "dynamodb:UpdateItem"),
 ];
+
+/// The index that the store lists a customer's orders from.
+const CUSTOMER_INDEX: &str = "OrdersByCustomer";
+
+/// An action and the index on which it happens; `None` for the table itself.
+pub(crate) type TableAction = (&'static str, Option<&'static str>);
 
 /// A stage as its `impl Stage` states it.
 pub(crate) struct Stage {
@@ -80,13 +90,27 @@ impl Code {
         (names(needed), names(optional))
     }
 
+    /// The routes, such as `GET /orders/{orderId}`.
+    pub(crate) fn routes(&self) -> BTreeSet<String> {
+        let arms = self.0.split("(\"").skip(1).filter_map(|text| text.split_once("\",["));
+        let routes = arms.filter(|(method, _)| is_word(method)).map(|(method, rest)| {
+            let segments =
+                between(rest, "", "])").split(',').map(|it| match it.trim_matches('"') {
+                    "order_id" => "{orderId}".to_owned(),
+                    text => text.to_owned(),
+                });
+            format!("{method} /{}", segments.collect::<Vec<_>>().join("/"))
+        });
+        routes.collect()
+    }
+
     /// Whether rows of the function's own table change together with the stage's row.
     pub(crate) fn has_effects(&self) -> bool {
         self.contains("Update::builder()")
     }
 
     /// What the orders table has to allow a function with these sources.
-    pub(crate) fn actions_on_orders(&self) -> BTreeSet<&'static str> {
+    pub(crate) fn actions_on_orders(&self) -> BTreeSet<TableAction> {
         let statements = statements();
         let shared = Code(SHARED.map(sources).concat());
         let called = |name: &str| [&shared, self].iter().any(|code| code.calls_store(name));
@@ -106,15 +130,16 @@ impl Code {
 }
 
 /// What each method of the store has to be allowed, with what it calls in turn.
-fn statements() -> BTreeMap<String, BTreeSet<&'static str>> {
-    let store = sources("shared/stage/src/store.rs");
+fn statements() -> BTreeMap<String, BTreeSet<TableAction>> {
+    let store = STORE.map(sources).concat();
     let methods: Vec<_> = store.split("asyncfn").skip(1).map(|text| (word(text), text)).collect();
     let mut statements = BTreeMap::new();
     // A second round sees what the first one learned of the methods that are called.
     for _ in 0..2 {
         for (name, body) in &methods {
             let own = ACTIONS.iter().filter(|(call, _)| body.contains(call));
-            let mut actions: BTreeSet<_> = own.map(|(_, action)| *action).collect();
+            let index = body.contains(".index_name(CUSTOMER_INDEX)").then_some(CUSTOMER_INDEX);
+            let mut actions: BTreeSet<_> = own.map(|(_, action)| (*action, index)).collect();
             for (other, of_other) in &statements {
                 if body.contains(&format!("self.{other}(")) {
                     actions.extend(of_other);

@@ -36,6 +36,9 @@ fn time_limits_end_one_inside_the_other() {
     // Storing, publishing, and taking back what could not be published.
     let order = api.seconds("STORE_TIMEOUT") * 2 + api.seconds("PUBLISH_TIMEOUT");
     assert!(order < LONGEST_OF_HTTP, "taking in an order may last {order:?}");
+    // Reading before the wait and after it.
+    let status = api.seconds("LONGEST_WAIT") + api.seconds("READ_TIMEOUT") * 2;
+    assert!(status < LONGEST_OF_HTTP, "telling the status of an order may last {status:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Holds `template.yaml` and the code together.
+//! Holds `template.yaml` and the code together, and the description of the HTTP API.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,6 +7,7 @@
 
 mod agreement;
 mod code;
+mod http_api;
 mod limits;
 mod spelled;
 

@@ -39,7 +39,10 @@ async fn bad_requests_are_told_what_to_do() {
         ("POST", "/orders", &format!("{{\"deep\":{deep}}}"), 400, "at most 100 levels"),
         ("POST", "/orders", &large, 413, "at most 262144 bytes"),
         ("GET", "/orders/ord-unknown", "", 404, "no order has this id"),
-        ("DELETE", "/orders", "", 405, "takes POST only"),
+        ("GET", "/orders", "", 400, "customerId must have"),
+        ("GET", "/orders?customerId=cust-1&limit=0", "", 400, "limit must be"),
+        ("GET", "/orders?customerId=cust-1&pageToken=x", "", 400, "pageToken must be"),
+        ("DELETE", "/orders", "", 405, "takes GET, POST only"),
         ("PUT", "/orders/ord-unknown", "", 405, "takes GET only"),
         ("GET", "/", "", 404, "there is nothing here"),
     ];
@@ -52,10 +55,17 @@ async fn bad_requests_are_told_what_to_do() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(advice), "{method} {path}: {detail}");
     }
-    let headers = [("idempotency-key", "x".repeat(256))];
-    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
-    assert_eq!(answer.status().as_u16(), 400);
+    let (long, longer) = ("x".repeat(129), "x".repeat(256));
+    for (name, value) in [
+        ("idempotency-key", longer.as_str()),
+        ("x-correlation-id", &long),
+        ("x-correlation-id", "ü"),
+    ] {
+        let answer = world.request("POST", "/orders", &[(name, value)], order().to_string()).await;
+        assert_eq!(answer.status().as_u16(), 400, "{name}: {value}");
+        let problem: Value = answer.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().starts_with(name), "{problem}");
+    }
     world.stop().await;
 }
 

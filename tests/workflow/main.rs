@@ -9,12 +9,14 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod callers;
 mod cost;
 mod event_files;
 mod faults;
 mod intake;
 mod journey;
 mod kills;
+mod reading;
 
 use contracts::EventType;
 use serde_json::{Value, json};
@@ -22,7 +24,12 @@ use workflow_tests::world::World;
 
 /// A world with something to sell and somebody to buy it.
 async fn world() -> World {
-    let world = World::start().await;
+    world_with(&[]).await
+}
+
+/// The same, with further environment variables of the functions.
+async fn world_with(function_env: &[(&str, &str)]) -> World {
+    let world = World::start_with(function_env).await;
     world.stock("SKU-1", 100).await;
     world.account("cust-1", "1000").await;
     world

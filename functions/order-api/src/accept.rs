@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::{apigw::ApiGatewayV2httpRequest, http::header};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
     Envelope, EventType, JsonObject, OrderId, OutgoingEvent, StageName,
     nesting::{MAX_NESTING, nesting},
+    order::customer_id,
 };
 use serde_json::{Value, json};
-use stage::{Content, Digest, Publication, Put, Retry, Row, retry::retry_until};
+use stage::{Content, Digest, Listed, Publication, Put, Retry, Row, retry::retry_until};
 use tokio::time::Instant;
 
-use crate::routes::{Answer, OrderApi, problem};
+use crate::{
+    answer::Answer,
+    caller::Caller,
+    problem::{problem, unavailable},
+    request::Request,
+    routes::OrderApi,
+};
 
 /// How long publishing is tried before the client is told to come again: with the time for storing
 /// it stays well below the 30 seconds that API Gateway waits.
@@ -24,32 +30,51 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of an order. A stage adds to it, and the row has to stay below 400 KB.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The longest idempotency key.
-const MAX_KEY_BYTES: usize = 255;
+/// The longest idempotency key, and the longest correlation id that a client may give.
+const MAX_KEY_LENGTH: usize = 255;
+const MAX_CORRELATION_ID_LENGTH: usize = 128;
+
+/// The header that carries the correlation id in and out.
+const CORRELATION_ID: &str = "x-correlation-id";
 
 impl OrderApi {
     /// Answers `POST /orders`.
-    pub(crate) async fn accept(&self, request: &ApiGatewayV2httpRequest) -> Answer {
-        let (payload, order_id) = match (payload(request), self.order_id(request)) {
-            (Ok(payload), Ok(order_id)) => (payload, order_id),
-            (Err(refusal), _) | (_, Err(refusal)) => return refusal,
-        };
-        let row = match self.intake_row(order_id, payload) {
-            Ok(row) => row,
-            Err(trouble) => return unavailable(&trouble),
-        };
-        let traceparent = request.headers.get("traceparent");
-        let traceparent = traceparent.and_then(|trace| trace.to_str().ok()).map(str::to_owned);
+    pub(crate) async fn accept(
+        &self,
+        request: &Request,
+        caller: Caller<'_>,
+    ) -> Result<Answer, Answer> {
+        let given = request.name_in_header(CORRELATION_ID, MAX_CORRELATION_ID_LENGTH)?;
+        self.accept_as(request, caller, given)
+            .await
+            .map_err(|refusal| refusal.with_some(CORRELATION_ID, given))
+    }
+
+    async fn accept_as(
+        &self,
+        request: &Request,
+        caller: Caller<'_>,
+        correlation_id: Option<&str>,
+    ) -> Result<Answer, Answer> {
+        let payload = payload(request)?;
+        let order_id = self.order_id(request, caller)?;
+        let row = self
+            .intake_row(order_id, payload, correlation_id)
+            .map_err(|trouble| unavailable(&trouble))?;
+        if !caller.may_see(row.listed.as_ref()) {
+            return Err(problem(403, "an order must name you as its customer: set customerId"));
+        }
+        let traceparent = request.header("traceparent").map(str::to_owned);
         self.store_and_publish(row, traceparent)
             .await
-            .unwrap_or_else(|trouble| unavailable(&trouble))
+            .unwrap_or_else(|trouble| Err(unavailable(&trouble)))
     }
 
     async fn store_and_publish(
         &self,
         row: Row,
         traceparent: Option<String>,
-    ) -> Result<Answer, Retry> {
+    ) -> Result<Result<Answer, Answer>, Retry> {
         let store = &self.clients.store;
         let until = Instant::now() + STORE_TIMEOUT;
         let put = retry_until(until, || store.put_once(&row, &[])).await?;
@@ -57,10 +82,10 @@ impl OrderApi {
             Put::Stored => (row, true),
             Put::AlreadyStored(stored) if stored.digest == row.digest => (*stored, false),
             _ => {
-                return Ok(problem(
+                return Ok(Err(problem(
                     422,
                     "this Idempotency-Key was used for another order: use a new key",
-                ));
+                )));
             }
         };
         let Content::Event(event) = row.content else {
@@ -77,13 +102,20 @@ impl OrderApi {
             }
             return Err(trouble);
         }
-        Ok(accepted(&publication.event))
+        Ok(Ok(accepted(&publication.event)))
     }
 
-    fn intake_row(&self, order_id: OrderId, payload: JsonObject) -> Result<Row, Retry> {
+    fn intake_row(
+        &self,
+        order_id: OrderId,
+        payload: JsonObject,
+        correlation_id: Option<&str>,
+    ) -> Result<Row, Retry> {
         let now = (self.clients.clock)();
         let digest = Digest::of_payload(&payload);
-        let correlation_id = format!("corr-{}", (self.new_id)());
+        let correlation_id =
+            correlation_id.map_or_else(|| format!("corr-{}", (self.new_id)()), str::to_owned);
+        let customer_id = customer_id(&payload).ok().map(str::to_owned);
         let envelope =
             Envelope::new(EventType::OrderCreated, order_id, correlation_id, now, payload);
         let event = OutgoingEvent::write(&envelope)
@@ -91,31 +123,27 @@ impl OrderApi {
         Ok(Row {
             key: event.order_id.to_string(),
             stage: StageName::OrderApi,
+            // An order that names no customer is in nobody's list.
+            listed: customer_id
+                .map(|customer_id| Listed { customer_id, accepted_at: event.timestamp.clone() }),
             content: Content::Event(event),
             digest,
             expires_at: now.as_second().saturating_add(self.clients.row_ttl.as_secs()),
         })
     }
 
-    /// A new id, or the one that the client's idempotency key always leads to.
-    fn order_id(&self, request: &ApiGatewayV2httpRequest) -> Result<OrderId, Answer> {
-        let id = match request.headers.get("idempotency-key") {
+    /// A new id, or the one that the caller's idempotency key always leads to.
+    fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Answer> {
+        let id = match request.name_in_header("idempotency-key", MAX_KEY_LENGTH)? {
             None => (self.new_id)().to_string(),
-            Some(key) => {
-                let key = key.as_bytes();
-                if key.is_empty() || key.len() > MAX_KEY_BYTES {
-                    let detail = format!("Idempotency-Key must have 1 to {MAX_KEY_BYTES} bytes");
-                    return Err(problem(400, &detail));
-                }
-                Digest::of_bytes(key).to_hex()
-            }
+            Some(key) => Digest::of_bytes(caller.scoped(key).as_bytes()).to_hex(),
         };
         OrderId::parse(&format!("ord-{id}")).ok_or_else(|| problem(400, "no order id can be made"))
     }
 }
 
 /// Reads the body: any JSON object that can travel. What makes an order good is the validator's.
-fn payload(request: &ApiGatewayV2httpRequest) -> Result<JsonObject, Answer> {
+fn payload(request: &Request) -> Result<JsonObject, Answer> {
     let body = request.body.as_deref().unwrap_or_default();
     let bytes = if request.is_base64_encoded {
         BASE64_STANDARD
@@ -140,21 +168,12 @@ fn payload(request: &ApiGatewayV2httpRequest) -> Result<JsonObject, Answer> {
 }
 
 fn accepted(event: &OutgoingEvent) -> Answer {
-    Answer {
-        status: 202,
-        headers: Vec::new(),
-        body: json!({
-            "orderId": event.order_id.as_str(),
-            "correlationId": event.correlation_id,
-            "status": "PENDING",
-        }),
-    }
-    .with(header::LOCATION, &format!("/orders/{}", event.order_id))
-}
-
-/// Nothing was accepted; the same request may be sent again.
-pub(crate) fn unavailable(trouble: &Retry) -> Answer {
-    tracing::warn!(error = trouble.chain(), "a request could not be served");
-    problem(503, "the order workflow cannot be reached just now: send the same request again later")
-        .with(header::RETRY_AFTER, "5")
+    let body = json!({
+        "orderId": event.order_id.as_str(),
+        "correlationId": event.correlation_id,
+        "status": "PENDING",
+    });
+    Answer::new(202, "application/json", &body)
+        .with("location", &format!("/orders/{}", event.order_id))
+        .with(CORRELATION_ID, &event.correlation_id)
 }

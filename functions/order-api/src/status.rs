@@ -1,32 +1,57 @@
 //! Answers for an order: whether it has ended, how, and what each stage said when.
 
-use std::time::Duration;
-
-use contracts::{OutgoingEvent, StageName};
+use contracts::{OrderId, OutgoingEvent, StageName};
 use serde_json::{Value, json};
 use stage::{Content, Row, retry::retry_until};
 use tokio::time::Instant;
 
 use crate::{
-    accept::unavailable,
-    routes::{Answer, OrderApi, problem},
+    answer::Answer,
+    caller::Caller,
+    conditional::tagged,
+    problem::{no_such_order, unavailable},
+    request::Request,
+    routes::{OrderApi, READ_TIMEOUT},
+    wait::preferred_wait,
 };
-
-/// How long reading is tried.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl OrderApi {
     /// Answers `GET /orders/{orderId}`.
-    pub(crate) async fn status(&self, order_id: &str) -> Answer {
-        let until = Instant::now() + READ_TIMEOUT;
-        let rows = retry_until(until, || self.clients.store.rows(order_id)).await;
-        match rows.map(|rows| status_of(order_id, &rows)) {
-            Ok(Some(body)) => Answer { status: 200, headers: Vec::new(), body },
-            Ok(None) => problem(404, "no order has this id: it is the one that POST /orders gave"),
-            Err(trouble) => unavailable(&trouble),
+    pub(crate) async fn status(
+        &self,
+        request: &Request,
+        caller: Caller<'_>,
+        order_id: &str,
+    ) -> Result<Answer, Answer> {
+        // What is no id cannot be asked for at the database.
+        OrderId::parse(order_id).ok_or_else(no_such_order)?;
+        let wait = preferred_wait(request.header("prefer"));
+        let mut status = self.status_for(caller, order_id).await?;
+        if let Some(seconds) = wait.filter(|_| status["status"] == PENDING) {
+            self.wait_for_end(order_id, seconds).await;
+            status = self.status_for(caller, order_id).await?;
         }
+        let applied = wait.map(|seconds| format!("wait={seconds}"));
+        let answer = Answer::new(200, "application/json", &status);
+        Ok(tagged(answer, request.header("if-none-match"))
+            .with_some("preference-applied", applied.as_deref()))
+    }
+
+    async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
+        let until = Instant::now() + READ_TIMEOUT;
+        let rows = retry_until(until, || self.clients.store.rows(order_id))
+            .await
+            .map_err(|trouble| unavailable(&trouble))?;
+        let first = rows.iter().find(|row| row.stage == StageName::OrderApi);
+        if !caller.may_see(first.and_then(|row| row.listed.as_ref())) {
+            return Err(no_such_order());
+        }
+        status_of(order_id, &rows).ok_or_else(no_such_order)
     }
 }
+
+/// What is said of an order until it has ended.
+const PENDING: &str = "PENDING";
 
 /// The status of an order, from its rows; `None` where no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
@@ -54,7 +79,7 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
     let mut status = json!({
         "orderId": order_id,
         "correlationId": first.correlation_id,
-        "status": "PENDING",
+        "status": PENDING,
         "timeline": timeline,
     });
     let closed = rows.iter().find(|row| row.stage == StageName::Close);
@@ -76,7 +101,7 @@ mod tests {
 
     fn row(stage: StageName, content: Content) -> Row {
         let digest = Digest::of_bytes(b"");
-        Row { key: "ord-1".to_owned(), stage, content, digest, expires_at: 0 }
+        Row { key: "ord-1".to_owned(), stage, content, digest, expires_at: 0, listed: None }
     }
 
     fn event(event_type: EventType, payload: JsonObject) -> Content {

@@ -132,6 +132,22 @@ impl Environment {
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
+    /// The texts of a list with commas, which may be left out; each of them must be good.
+    pub fn optional_list(
+        &mut self,
+        name: &str,
+        example: &str,
+        is_good: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let list = self.optional_text(name).unwrap_or_default();
+        let texts = list.split(',').map(str::trim).filter(|text| !text.is_empty());
+        let (good, bad): (Vec<_>, Vec<_>) = texts.partition(|text| is_good(text));
+        self.faults.extend(
+            bad.iter().map(|text| format!("{name} holds {text:?}; for example {name}={example}")),
+        );
+        good.into_iter().map(str::to_owned).collect()
+    }
+
     /// Whether a variable that may be left out says this one word.
     pub fn optional(&mut self, name: &str, word: &str) -> bool {
         match self.variables.get(name).map(|value| value.trim()) {
@@ -185,6 +201,18 @@ mod tests {
              ORDERS_TABLE is not set; for example ORDERS_TABLE=OrdersTable\n  \
              FUNCTION_RESPONSE_TYPES is \"true\", but may only be ReportBatchItemFailures or left out"
         );
+    }
+
+    #[test]
+    fn a_list_may_be_left_out_and_each_of_its_texts_must_be_good() {
+        let mut environment = environment(&[("EVEN", "2, 3,4,"), ("EMPTY", "")]);
+        let is_even = |text: &str| text.ends_with(['2', '4']);
+        assert_eq!(environment.optional_list("MISSING", "2", is_even), Vec::<String>::new());
+        assert_eq!(environment.optional_list("EMPTY", "2", is_even), Vec::<String>::new());
+        assert_eq!(environment.check(()), Ok(()));
+        assert_eq!(environment.optional_list("EVEN", "2", is_even), ["2", "4"]);
+        let fault = environment.check(()).unwrap_err().to_string();
+        assert!(fault.contains(r#"EVEN holds "3"; for example EVEN=2"#), "{fault}");
     }
 
     #[test]

@@ -18,7 +18,8 @@
 //! which the order id serves. Proved by `a_kill_between_write_and_publish_loses_and_doubles_nothing`.
 //!
 //! Reading order: [`decision`] (what a stage says), [`engine`] (one batch, start to end),
-//! [`mapping`] (what comes in and what is answered), [`row`], [`store`], [`publisher`].
+//! [`mapping`] (what comes in and what is answered), [`row`], [`store`], [`reads`],
+//! [`publisher`].
 
 mod clients;
 pub mod decision;
@@ -28,6 +29,7 @@ pub mod mapping;
 mod new_row;
 mod outcome;
 pub mod publisher;
+pub mod reads;
 pub mod retry;
 pub mod row;
 mod schedule;
@@ -37,6 +39,7 @@ pub use clients::{Clients, Clock};
 pub use decision::{Accept, Decision, Effect, Publishes, Stage};
 pub use engine::Engine;
 pub use publisher::{Publication, Publisher};
+pub use reads::{OrdersPage, Place};
 pub use retry::Retry;
-pub use row::{Content, Digest, Row};
+pub use row::{Content, Digest, Listed, Row};
 pub use store::{Put, Store};

@@ -44,6 +44,7 @@ pub(crate) fn decided(
         content,
         digest,
         expires_at: stamp.expires_at,
+        listed: None,
     };
     let reject = |rejected, reason: &FailureReason| {
         let (row, code) = rejection(incoming, event, rejected, reason, stamp.now, row)?;
@@ -120,6 +121,7 @@ pub(crate) fn reported(
             content: write(&envelope)?,
             digest: poison.digest,
             expires_at: stamp.expires_at,
+            listed: None,
         })
     };
     let readable = |value: &&Value| nesting(value) <= MAX_NESTING;

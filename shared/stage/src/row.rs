@@ -25,6 +25,10 @@ pub mod attribute {
     pub const DIGEST: &str = "digest";
     /// When DynamoDB may remove the row, in seconds since 1970.
     pub const EXPIRES_AT: &str = "expiresAt";
+    /// Whose order it is: partition key of the index of orders by customer.
+    pub const CUSTOMER_ID: &str = "customerId";
+    /// When the order was taken in: sort key of that index.
+    pub const ACCEPTED_AT: &str = "acceptedAt";
 }
 
 /// One decision: of one stage, about one order.
@@ -40,6 +44,18 @@ pub struct Row {
     pub digest: Digest,
     /// When the row may go, in seconds since 1970.
     pub expires_at: i64,
+    /// Where the order stands in its customer's list; only its first row says so, which keeps the
+    /// index as small as the number of orders.
+    pub listed: Option<Listed>,
+}
+
+/// Where an order stands in its customer's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose order it is.
+    pub customer_id: String,
+    /// When it was taken in, in RFC 3339 with milliseconds, so that texts sort as times do.
+    pub accepted_at: String,
 }
 
 /// What came of a decision.
@@ -93,13 +109,18 @@ impl Row {
     pub fn to_item(&self) -> Item {
         let (name, content) = self.content_attribute();
         let stage = self.stage.name().to_owned();
-        Item::from([
+        let mut item = Item::from([
             (attribute::ORDER_ID.to_owned(), AttributeValue::S(self.key.clone())),
             (attribute::STAGE.to_owned(), AttributeValue::S(stage)),
             (name.to_owned(), AttributeValue::S(content.into_owned())),
             (attribute::DIGEST.to_owned(), AttributeValue::B(Blob::new(self.digest.0))),
             (attribute::EXPIRES_AT.to_owned(), AttributeValue::N(self.expires_at.to_string())),
-        ])
+        ]);
+        item.extend(
+            self.listed_attributes()
+                .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))),
+        );
+        item
     }
 
     /// Reads a row from an item of the orders table.
@@ -128,7 +149,10 @@ impl Row {
             .get(attribute::EXPIRES_AT)
             .and_then(|value| value.as_n().ok())
             .and_then(|number| number.parse().ok());
+        let customer_id = text(attribute::CUSTOMER_ID);
+        let listed = customer_id.zip(text(attribute::ACCEPTED_AT));
         Ok(Self {
+            listed: listed.map(|(customer_id, accepted_at)| Listed { customer_id, accepted_at }),
             content: content.ok_or_else(|| unreadable(attribute::EVENT))?,
             digest: digest.ok_or_else(|| unreadable(attribute::DIGEST))?,
             expires_at: expires_at.ok_or_else(|| unreadable(attribute::EXPIRES_AT))?,
@@ -153,6 +177,16 @@ impl Row {
             + self.digest.0.len()
             // A number takes a byte for two digits and one more; its text is longer than that.
             + self.expires_at.to_string().len()
+            + self.listed_attributes().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    }
+
+    fn listed_attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.listed.iter().flat_map(|listed| {
+            [
+                (attribute::CUSTOMER_ID, listed.customer_id.as_str()),
+                (attribute::ACCEPTED_AT, listed.accepted_at.as_str()),
+            ]
+        })
     }
 
     /// The attribute that holds the content, and its text.
@@ -203,6 +237,10 @@ mod tests {
             content: Content::Event(OutgoingEvent::write(&envelope).unwrap()),
             digest,
             expires_at: 1_800_000_000,
+            listed: Some(Listed {
+                customer_id: "cust-000123".to_owned(),
+                accepted_at: "2026-02-06T12:00:00.000Z".to_owned(),
+            }),
         }
     }
 
@@ -211,7 +249,7 @@ mod tests {
         let row = usual_row();
         assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
         let result = json!({ "status": "COMPLETED" }).as_object().unwrap().clone();
-        let row = Row { content: Content::Result(result), ..row };
+        let row = Row { content: Content::Result(result), listed: None, ..row };
         assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
     }
 

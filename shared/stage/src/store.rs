@@ -1,4 +1,4 @@
-//! Every statement on the orders table.
+//! Every write to the orders table; `reads.rs` has what is read from it.
 //!
 //! A row is put only where there is none, and is never changed afterwards.
 
@@ -26,8 +26,8 @@ const NO_ROW_YET: &str = "attribute_not_exists(orderId)";
 /// The orders table.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 /// What came of a put.
@@ -111,42 +111,6 @@ impl Store {
         }
     }
 
-    /// The row of a stage about an order.
-    ///
-    /// # Errors
-    /// When DynamoDB gives no answer, or the row cannot be read.
-    pub async fn row(&self, key: &str, stage: StageName) -> Result<Option<Row>, Retry> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(ORDER_ID, AttributeValue::S(key.to_owned()))
-            .key(STAGE, AttributeValue::S(stage.name().to_owned()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Retry::new("reading a row", error))?;
-        answer.item.as_ref().map(read).transpose()
-    }
-
-    /// Every row about an order.
-    ///
-    /// # Errors
-    /// When DynamoDB gives no answer, or a row cannot be read.
-    pub async fn rows(&self, key: &str) -> Result<Vec<Row>, Retry> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("orderId = :orderId")
-            .expression_attribute_values(":orderId", AttributeValue::S(key.to_owned()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Retry::new("reading the rows of an order", error))?;
-        answer.items().iter().map(read).collect()
-    }
-
     /// Takes back a row whose event was never published.
     ///
     /// # Errors
@@ -171,7 +135,7 @@ fn already_stored(item: Option<&Item>) -> Result<Put, Retry> {
     read(item).map(|row| Put::AlreadyStored(Box::new(row)))
 }
 
-fn read(item: &Item) -> Result<Row, Retry> {
+pub(crate) fn read(item: &Item) -> Result<Row, Retry> {
     Row::from_item(item).map_err(|error| Retry::new("reading a row", error))
 }
 

@@ -1,0 +1,62 @@
+//! What goes wrong is told as a problem document (RFC 9457) that says what to do.
+
+use serde_json::json;
+use stage::Retry;
+
+use crate::answer::Answer;
+
+/// After how many seconds a request that could not be served may be sent again.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// A problem document that says what to do.
+pub(crate) fn problem(status: u16, detail: &str) -> Answer {
+    let title = match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    };
+    let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
+    Answer::new(status, "application/problem+json", &body)
+}
+
+/// There is no such order, or none that the caller may know of: both sound the same.
+pub(crate) fn no_such_order() -> Answer {
+    problem(404, "no order has this id: it is the one that POST /orders gave")
+}
+
+/// The path takes other methods only.
+pub(crate) fn method_not_allowed(allowed: &str) -> Answer {
+    let detail = format!("this path takes {allowed} only");
+    problem(405, &detail).with("allow", allowed)
+}
+
+/// Nothing was done; the same request may be sent again.
+pub(crate) fn unavailable(trouble: &Retry) -> Answer {
+    tracing::warn!(error = trouble.chain(), "a request could not be served");
+    problem(503, "the order workflow cannot be reached just now: send the same request again later")
+        .with("retry-after", RETRY_AFTER_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_to_do_and_how_it_is_written() {
+        let response =
+            serde_json::to_value(method_not_allowed("GET, POST").into_response()).unwrap();
+        assert_eq!(response["statusCode"], 405);
+        assert_eq!(response["headers"]["allow"], "GET, POST");
+        assert_eq!(response["headers"]["content-type"], "application/problem+json");
+        let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["title"], "Method Not Allowed");
+        assert_eq!(body["detail"], "this path takes GET, POST only");
+    }
+}

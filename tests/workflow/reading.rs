@@ -1,0 +1,192 @@
+//! What the HTTP API tells of orders: lists, waits, conditional requests, and whose request it was.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{journey, order, world, world_with};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_orders_are_listed_newest_first_over_all_pages() {
+    let world = world().await;
+    let customer = format!("cust-{}", uuid::Uuid::new_v4());
+    let mut sent = Vec::new();
+    for number in 0..7 {
+        let order = json!({ "customerId": customer, "number": number });
+        sent.push(world.accepted(&order).await);
+    }
+    world.accepted(&json!({ "customerId": "cust-1" })).await;
+    world.accepted(&json!({ "no": "customer" })).await;
+    sent.reverse();
+
+    let (mut listed, mut pages, mut token) = (Vec::new(), 0, String::new());
+    loop {
+        let page = get(&world, &format!("/orders?customerId={customer}&limit=3{token}")).await;
+        pages += 1;
+        listed.extend(page["orders"].as_array().unwrap().clone());
+        let Some(next) = page["nextPageToken"].as_str() else { break };
+        token = format!("&pageToken={next}");
+    }
+    assert_eq!(pages, 3);
+    let ids: Vec<_> = listed.iter().map(|order| order["orderId"].as_str().unwrap()).collect();
+    assert_eq!(ids, sent);
+    let times: Vec<_> = listed.iter().map(|order| order["acceptedAt"].as_str().unwrap()).collect();
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
+
+    // What the list says of an order is what the order itself says.
+    let ended = world.ended(&sent[0]).await;
+    let page = get(&world, &format!("/orders?customerId={customer}&limit=1")).await;
+    for field in ["orderId", "status", "failedStage", "failureReason", "closedAt"] {
+        assert_eq!(page["orders"][0][field], ended[field], "{field}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_that_was_tampered_with_is_refused() {
+    let world = world().await;
+    for _ in 0..2 {
+        world.accepted(&order()).await;
+    }
+    let page = get(&world, "/orders?customerId=cust-1&limit=1").await;
+    let token = page["nextPageToken"].as_str().unwrap();
+    let damaged = format!("{}x", &token[..token.len() - 1]);
+    for path in [
+        format!("/orders?customerId=cust-1&pageToken={damaged}"),
+        format!("/orders?customerId=cust-2&pageToken={token}"),
+    ] {
+        let answer = world.request("GET", &path, &[], String::new()).await;
+        assert_eq!(answer.status().as_u16(), 400, "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_is_answered_as_soon_as_the_order_has_ended() {
+    let world = world().await;
+    // The validator's row is held back, so that the orders are pending when the waits begin.
+    let held = world.database.hold_answer(&["\"S\":\"validator\""]);
+    let order_id = world.accepted(&order()).await;
+    let began = Instant::now();
+    let path = format!("/orders/{order_id}");
+    let wait = || world.request("GET", &path, &[("prefer", "wait=19")], String::new());
+    let let_go = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(held);
+    };
+    // More of them than the function has processes for records, and the records still get through.
+    let (first, second, third, ()) = tokio::join!(wait(), wait(), wait(), let_go);
+    let took = began.elapsed();
+    for answer in [first, second, third] {
+        assert_eq!(answer.headers()["preference-applied"], "wait=19");
+        let status: Value = answer.json().await.unwrap();
+        assert_eq!(status["status"], "COMPLETED");
+    }
+    assert!(took < Duration::from_secs(15), "the waits took {took:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_ends_without_a_result_tells_the_current_status() {
+    let world = world().await;
+    let held = world.database.hold_answer(&["\"S\":\"validator\""]);
+    let order_id = world.accepted(&order()).await;
+    let path = format!("/orders/{order_id}");
+    let began = Instant::now();
+    let answer = world.request("GET", &path, &[("prefer", "wait=1")], String::new()).await;
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(answer.status().as_u16(), 200);
+    assert_eq!(answer.headers()["preference-applied"], "wait=1");
+    let status: Value = answer.json().await.unwrap();
+    assert_eq!(status["status"], "PENDING");
+
+    // A preference that nobody can read is as good as none.
+    let answer = world.request("GET", &path, &[("prefer", "wait=soon")], String::new()).await;
+    assert_eq!(answer.headers().get("preference-applied"), None);
+    drop(held);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_client_has_is_not_sent_again() {
+    let world = world().await;
+    let order_id = world.accepted(&order()).await;
+    let path = format!("/orders/{order_id}");
+    let pending = world.request("GET", &path, &[], String::new()).await;
+    let old_tag = pending.headers()["etag"].to_str().unwrap().to_owned();
+    world.ended(&order_id).await;
+
+    let (world_ref, path) = (&world, path.as_str());
+    let get = |tag: String| async move {
+        let headers = [("if-none-match", tag.as_str())];
+        let answer = world_ref.request("GET", path, &headers, String::new()).await;
+        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), tag, answer.text().await.unwrap())
+    };
+    let (status, tag, body) = get(old_tag).await;
+    assert_eq!(status, 200);
+    assert!(body.contains("COMPLETED"), "{body}");
+    assert_eq!(get(tag.clone()).await, (304, tag, String::new()));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlation_id_goes_from_the_request_to_the_last_event() {
+    let mut world = world().await;
+    let headers = [("x-correlation-id", "checkout 4711")];
+    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
+    assert_eq!(answer.headers()["x-correlation-id"], "checkout 4711");
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["correlationId"], "checkout 4711");
+    let order_id = body["orderId"].as_str().unwrap();
+    for (event_type, event) in journey(&mut world, order_id, 1).await {
+        let event: Value = serde_json::from_str(&event).unwrap();
+        assert_eq!(event["correlationId"], "checkout 4711", "{event_type}");
+    }
+    assert_eq!(world.ended(order_id).await["correlationId"], "checkout 4711");
+
+    let answer = world.request("POST", "/orders", &[], order().to_string()).await;
+    let made = answer.headers()["x-correlation-id"].to_str().unwrap().to_owned();
+    assert!(made.starts_with("corr-"), "{made}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_time_line_of_a_large_order_is_told() {
+    let world = world().await;
+    let mut large = order();
+    large["note"] = "x".repeat(240 * 1024).into();
+    let order_id = world.accepted(&large).await;
+    let status = world.ended(&order_id).await;
+    assert_eq!(status["status"], "COMPLETED");
+    assert_eq!(status["timeline"].as_array().unwrap().len(), 5);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_the_named_origins_may_call() {
+    let world = world_with(&[("CORS_ALLOWED_ORIGINS", "https://shop.example")]).await;
+    let asked = |origin: &'static str| {
+        let headers = [("origin", origin), ("access-control-request-method", "POST")];
+        let world = &world;
+        async move { world.request("OPTIONS", "/orders", &headers, String::new()).await }
+    };
+    let answer = asked("https://shop.example").await;
+    assert_eq!(answer.status().as_u16(), 204);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "https://shop.example");
+    assert!(answer.headers()["access-control-allow-headers"].to_str().unwrap().contains("prefer"));
+    let answer = asked("https://other.example").await;
+    assert_eq!(answer.headers().get("access-control-allow-origin"), None);
+
+    let headers = [("origin", "https://shop.example")];
+    let answer = world.request("GET", "/orders/ord-unknown", &headers, String::new()).await;
+    assert_eq!(answer.status().as_u16(), 404);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "https://shop.example");
+    world.stop().await;
+}
+
+async fn get(world: &workflow_tests::world::World, path: &str) -> Value {
+    let answer = world.request("GET", path, &[], String::new()).await;
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    answer.json().await.unwrap()
+}
