@@ -1,4 +1,4 @@
-//! The routes of order-api and its OpenAPI document are the same.
+//! The routes of order-api and its `OpenAPI` document are the same.
 
 use std::collections::BTreeSet;
 

@@ -48,10 +48,14 @@ impl OrderApi {
             .await
             .map_err(|trouble| unavailable(&trouble))?;
         let orders = page.orders.iter().map(|place| entry(place, ends.get(&place.order_id)));
-        let mut body = json!({ "orders": orders.collect::<Vec<_>>() });
-        if let Some(last) = page.orders.last().filter(|_| page.goes_on) {
-            body["nextPageToken"] = page_token::write(&customer_id, last).into();
-        }
+        let orders: Vec<Value> = orders.collect();
+        let body = match page.orders.last().filter(|_| page.goes_on) {
+            Some(last) => {
+                let next = page_token::write(&customer_id, last);
+                json!({ "orders": orders, "nextPageToken": next })
+            }
+            None => json!({ "orders": orders }),
+        };
         let answer = Answer::new(200, "application/json", &body);
         Ok(tagged(answer, request.header("if-none-match")))
     }

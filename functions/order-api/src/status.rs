@@ -27,7 +27,7 @@ impl OrderApi {
         OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let wait = preferred_wait(request.header("prefer"));
         let mut status = self.status_for(caller, order_id).await?;
-        if let Some(seconds) = wait.filter(|_| status["status"] == PENDING) {
+        if let Some(seconds) = wait.filter(|_| is_pending(&status)) {
             self.wait_for_end(order_id, seconds).await;
             status = self.status_for(caller, order_id).await?;
         }
@@ -52,6 +52,10 @@ impl OrderApi {
 
 /// What is said of an order until it has ended.
 const PENDING: &str = "PENDING";
+
+fn is_pending(status: &Value) -> bool {
+    status.get("status").is_some_and(|status| status == PENDING)
+}
 
 /// The status of an order, from its rows; `None` where no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
