@@ -5,6 +5,9 @@ use crate::{
     stage_name::StageName,
 };
 
+/// The JSON Schema (draft 2020-12) of a record's headers, read as text, as published.
+pub const HEADERS_SCHEMA: &str = include_str!("../schemas/headers.json");
+
 /// An event as it goes onto its topic. Made once, stored, and published again unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingEvent {
@@ -95,6 +98,7 @@ fn event_id(envelope: &Envelope) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use serde_json::Value;
 
     use super::*;
     use crate::{FailureCode, FailureReason, JsonObject, Source, failure::failure_payload};
@@ -111,6 +115,20 @@ mod tests {
         let written = event(EventType::OrderValidated, JsonObject::new());
         assert_eq!(OutgoingEvent::read(written.body.clone()).unwrap(), written);
         assert_eq!(written.id, "ord-1/OrderValidated");
+    }
+
+    #[test]
+    fn every_event_has_the_headers_that_are_published() {
+        let schema: Value = serde_json::from_str(HEADERS_SCHEMA).unwrap();
+        let headers = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        for event_type in EventType::ALL {
+            let written = event(event_type, JsonObject::new()).headers();
+            let written: Value =
+                written.into_iter().map(|(key, it)| (key, Value::from(it))).collect();
+            assert_eq!(headers.validate(&written).map_err(|error| error.to_string()), Ok(()));
+            let required = schema["required"].as_array().unwrap();
+            assert_eq!(written.as_object().unwrap().len(), required.len(), "{written}");
+        }
     }
 
     #[test]
