@@ -10,7 +10,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use contracts::{EventType, Money, Topic};
+use contracts::{EventType, Money, OutgoingEvent, Topic};
 use local::{
     aws_settings::AwsSettings,
     database::Database,
@@ -19,6 +19,7 @@ use local::{
 };
 use rdkafka::{
     ClientConfig,
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::Value;
@@ -183,6 +184,17 @@ impl World {
         self.producer.send(record, PATIENCE).await.expect("the record is written");
     }
 
+    /// Writes an event with its headers, as a stage publishes it.
+    pub async fn write_event(&self, event: &OutgoingEvent, partition: i32) {
+        let headers = event.headers().into_iter().fold(OwnedHeaders::new(), |headers, it| {
+            headers.insert(Header { key: it.0, value: Some(&it.1) })
+        });
+        let topic = event.event_type.topic().name();
+        let record = FutureRecord::to(topic).partition(partition).headers(headers);
+        let record = record.key(event.order_id.as_str()).payload(&event.body);
+        self.producer.send(record, PATIENCE).await.expect("the event is written");
+    }
+
     /// Reads along until what was seen is as it should be; gives all that was seen.
     pub async fn until(
         &mut self,
@@ -210,6 +222,15 @@ impl World {
             .collect();
         events.sort();
         events
+    }
+
+    /// The records of an order's event so far, with their headers, repeats included.
+    #[must_use]
+    pub fn records(&self, order_id: &str, event_type: EventType) -> Vec<&TapRecord> {
+        let of_order = |record: &&TapRecord| {
+            event(record).is_some_and(|it| it.0 == order_id && it.1 == event_type)
+        };
+        self.seen.iter().filter(of_order).collect()
     }
 
     /// Reads along until the order has this event this many times; gives its events so far.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use local::template::{Function, Setting, Template};
 
 use super::{
-    code::{Code, TableAction},
+    code::{Code, TableAction, topics},
     spelled::{Permission, Spelled},
     template,
 };
@@ -15,8 +15,8 @@ fn each_function_is_fired_by_the_topics_that_its_stages_consume() {
     let template = template();
     for function in &template.functions {
         let stages = Code::of_function(&function.name.binary).stages();
-        let consumed: BTreeSet<_> = stages.iter().flat_map(|stage| &stage.consumes).collect();
-        let consumed: Vec<_> = consumed.iter().map(|topic| topic.name()).collect();
+        let consumed = topics(stages.into_iter().flat_map(|stage| stage.consumes));
+        let consumed: Vec<_> = consumed.into_iter().map(|topic| topic.name()).collect();
         let mut fired_by = topics_of(&template, function);
         fired_by.sort_unstable_by_key(|name| contracts::Topic::from_name(name));
         assert_eq!(fired_by, consumed, "{}", function.name.binary);
@@ -110,7 +110,7 @@ fn used(template: &Template, spelled: &Spelled, function: &Function) -> BTreeSet
             uses(spelled.topic(topic).to_owned(), &writes);
         }
     }
-    for topic in code.published() {
+    for topic in topics(code.published()) {
         uses(spelled.topic(topic.name()).to_owned(), &writes);
     }
     for (name, setting) in &function.environment {

@@ -36,7 +36,7 @@ pub(crate) type TableAction = (&'static str, Option<&'static str>);
 /// A stage as its `impl Stage` states it.
 pub(crate) struct Stage {
     pub(crate) name: StageName,
-    pub(crate) consumes: BTreeSet<Topic>,
+    pub(crate) consumes: BTreeSet<EventType>,
 }
 
 /// The sources of one function, with neither comments, tests nor spaces.
@@ -60,23 +60,23 @@ impl Code {
             let name = word_after(text, "constNAME:StageName=StageName::");
             Stage {
                 name: StageName::ALL.into_iter().find(|it| format!("{it:?}") == name).expect(name),
-                consumes: topics(&events(between(text, "constCONSUMES:", ";"))),
+                consumes: events(between(text, "constCONSUMES:", ";")).into_iter().collect(),
             }
         });
         stages.collect()
     }
 
-    /// The topics of the events that are published: by stages, as the first event of an order, and
-    /// as reports of records that were no events.
-    pub(crate) fn published(&self) -> BTreeSet<Topic> {
+    /// The events that are published: by stages, as the first event of an order, and as reports of
+    /// records that were no events.
+    pub(crate) fn published(&self) -> BTreeSet<EventType> {
         let stages = self.0.split("constPUBLISHES:").skip(1);
-        let mut published: Vec<_> =
+        let mut published: BTreeSet<_> =
             stages.flat_map(|text| events(between(text, "Publishes=", ";"))).collect();
         let made = self.0.split("Envelope::new(").skip(1);
         published.extend(made.flat_map(|text| events(between(text, "", ","))));
-        let consumed = self.stages().into_iter().flat_map(|stage| stage.consumes);
+        let consumed = self.stages().into_iter().flat_map(|stage| topics(stage.consumes));
         published.extend(consumed.filter_map(Topic::poison_reported_as));
-        topics(&published)
+        published
     }
 
     /// The variables that are read: those that must be there, and those that may be left out.
@@ -175,8 +175,9 @@ fn events(text: &str) -> Vec<EventType> {
     names.filter_map(EventType::from_name).collect()
 }
 
-fn topics(events: &[EventType]) -> BTreeSet<Topic> {
-    events.iter().map(|event| event.topic()).collect()
+/// The topics of some events.
+pub(crate) fn topics(events: impl IntoIterator<Item = EventType>) -> BTreeSet<Topic> {
+    events.into_iter().map(EventType::topic).collect()
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {

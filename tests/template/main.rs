@@ -9,6 +9,7 @@ mod agreement;
 mod code;
 mod http_api;
 mod limits;
+mod published;
 mod spelled;
 
 use std::{collections::BTreeSet, fs};

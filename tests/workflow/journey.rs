@@ -136,6 +136,7 @@ async fn a_failed_payment_gives_the_stock_back_once() {
     }
     assert!(release(), "the failure is worked through three times");
     assert_eq!(world.available_and_reserved("SKU-1").await, ("100".to_owned(), "0".to_owned()));
+    assert_eq!(world.balance("cust-1").await, "1000");
     world.stop().await;
 }
 

@@ -11,9 +11,12 @@
 )]
 
 mod callers;
+mod compensation;
+mod consumers;
 mod cost;
 mod event_files;
 mod faults;
+mod headers;
 mod intake;
 mod journey;
 mod kills;

@@ -1,0 +1,76 @@
+//! What stands on the records beside the events: CloudEvents headers, and the trace of the request.
+
+use contracts::{EventType, outgoing::HEADERS_SCHEMA};
+use local::tap::TapRecord;
+use serde_json::{Map, Value};
+use workflow_tests::world::World;
+
+use crate::{JOURNEY, journey, order, world};
+
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
+    let mut world = world().await;
+    let key = uuid::Uuid::new_v4().to_string();
+    let traced = [("idempotency-key", key.as_str()), ("traceparent", TRACEPARENT)];
+    let order_id = post(&world, &traced, &order()).await;
+    journey(&mut world, &order_id, 1).await;
+    // The client repeats its request, and everything is published again.
+    assert_eq!(post(&world, &traced, &order()).await, order_id);
+    journey(&mut world, &order_id, 2).await;
+    for event_type in JOURNEY {
+        let records = world.records(&order_id, event_type);
+        assert!(records.len() >= 2, "{event_type}");
+        for record in records {
+            assert_eq!(checked_headers(record)["traceparent"], TRACEPARENT, "{event_type}");
+        }
+    }
+
+    let mut dear = order();
+    dear["totalAmount"] = 1000.01.into();
+    let order_id = post(&world, &[("traceparent", TRACEPARENT)], &dear).await;
+    world.until_event(&order_id, EventType::OrderPaymentFailed, 1).await;
+    for record in world.records(&order_id, EventType::OrderPaymentFailed) {
+        assert_eq!(checked_headers(record)["traceparent"], TRACEPARENT);
+    }
+
+    let order_id = post(&world, &[], &order()).await;
+    journey(&mut world, &order_id, 1).await;
+    for event_type in JOURNEY {
+        for record in world.records(&order_id, event_type) {
+            assert_eq!(checked_headers(record).get("traceparent"), None, "{event_type}");
+        }
+    }
+    world.stop().await;
+}
+
+async fn post(world: &World, headers: &[(&str, &str)], order: &Value) -> String {
+    let answer = world.request("POST", "/orders", headers, order.to_string()).await;
+    assert_eq!(answer.status().as_u16(), 202);
+    let body: Value = answer.json().await.unwrap();
+    body["orderId"].as_str().unwrap().to_owned()
+}
+
+/// The headers of an event, once they are valid and say what the event says.
+fn checked_headers(record: &TapRecord) -> Map<String, Value> {
+    let text = |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().unwrap()).unwrap();
+    let headers: Map<String, Value> =
+        record.headers.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
+    assert_eq!(headers.len(), record.headers.len(), "no header comes twice: {headers:?}");
+    let schema = serde_json::from_str(HEADERS_SCHEMA).unwrap();
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let value = Value::Object(headers.clone());
+    assert_eq!(schema.validate(&value).map_err(|error| error.to_string()), Ok(()), "{value}");
+
+    let event: Value = serde_json::from_str(&text(&record.payload)).unwrap();
+    let (event_type, order_id) = (event["eventType"].as_str(), event["orderId"].as_str().unwrap());
+    assert_eq!(headers["ce_id"], format!("{order_id}/{}", event_type.unwrap()));
+    assert_eq!(headers["ce_type"], event["eventType"]);
+    assert_eq!(headers["ce_time"], event["timestamp"]);
+    assert_eq!(headers["ce_subject"], event["orderId"]);
+    assert_eq!(record.key.as_deref(), Some(order_id.as_bytes()));
+    let stage = EventType::from_name(event_type.unwrap()).unwrap().published_by();
+    assert_eq!(headers["ce_source"], format!("/order-workflow/{stage}"));
+    headers
+}
