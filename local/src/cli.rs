@@ -10,6 +10,7 @@ use local::stack::StackOptions;
 
 use crate::readable::grouped;
 use crate::redrive::RedriveOptions;
+use crate::variable::variable;
 
 /// The seed of a run that names none: any fixed number makes two runs alike.
 const DEFAULT_SEED: u64 = 20_260_206;
@@ -89,6 +90,9 @@ struct CommonOptions {
     /// Take ready-made functions from this folder instead of building them
     #[arg(long, value_name = "FOLDER")]
     function_dir: Option<PathBuf>,
+    /// Tell the functions this variable in place of the template's; NAME alone passes it on
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
+    env: Vec<(String, String)>,
 }
 
 /// What came of reading the command line.
@@ -151,6 +155,7 @@ impl CommonOptions {
             port,
             processes: self.processes,
             function_dir: self.function_dir.clone(),
+            function_env: self.env.clone(),
             aws,
             ..StackOptions::default()
         }
@@ -229,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_the_functions_is_passed_on() {
+        let options = demo(&["demo", "--env", "CURRENCY=EUR", "--env", "RUST_LOG=debug"]);
+        let told = options.stack().function_env;
+        assert_eq!(
+            told.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
+            ["CURRENCY", "RUST_LOG"]
+        );
+    }
+
+    #[test]
     fn a_wrong_command_line_is_told_in_one_line() {
         for wrong in [
             ["demo", "--orders", "abc"],
@@ -236,6 +251,7 @@ mod tests {
             ["demo", "--seed", "-1"],
             ["up", "--port", "70000"],
             ["up", "--speed", "9"],
+            ["up", "--env", "A B"],
             ["up", "--lambda", "localhost"],
             ["down", "--orders", "1"],
         ] {

@@ -13,6 +13,7 @@ mod readable;
 mod redrive;
 mod terminal;
 mod up;
+mod variable;
 
 use std::env;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! What the workflow tests work with: a running stack, and a database that can be made to fail.
+//! What the workflow tests work with: a running stack, and a database and providers that can be made
+//! to fail.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,4 +9,5 @@
 )]
 
 pub mod database_proxy;
+pub mod lossy_proxy;
 pub mod world;

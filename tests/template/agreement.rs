@@ -92,6 +92,12 @@ fn every_index_that_is_read_is_declared_with_the_attributes_that_are_written() {
     }
 }
 
+/// Calls to services beside Kafka and DynamoDB, and what each has to be allowed on which resource.
+const PROVIDERS: [(&str, &str, &str); 2] = [
+    (".get_secret_value()", "secretsmanager:GetSecretValue", "StripeApiKeySecretArn"),
+    (".client.publish()", "sns:Publish", "NotificationTopic"),
+];
+
 /// What a function uses, by its code and its mappings.
 fn used(template: &Template, spelled: &Spelled, function: &Function) -> BTreeSet<Permission> {
     let code = Code::of_function(&function.name.binary);
@@ -125,6 +131,11 @@ fn used(template: &Template, spelled: &Spelled, function: &Function) -> BTreeSet
                 None => uses(format!("{table}.Arn"), &[action]),
                 Some(index) => uses(format!("${{{table}.Arn}}/index/{index}"), &[action]),
             }
+        }
+    }
+    for (call, action, resource) in PROVIDERS {
+        if code.contains(call) {
+            uses(resource.to_owned(), &[action]);
         }
     }
     let logs = ["logs:CreateLogStream", "logs:PutLogEvents"];

@@ -83,7 +83,8 @@ impl Code {
     pub(crate) fn variables(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let reads = self.0.split("environment.").skip(1).filter_map(|text| {
             let (method, rest) = text.split_once("(\"")?;
-            is_word(method).then(|| (method.starts_with("optional"), word(rest).to_owned()))
+            let is_read = is_word(method) && method != "refuse";
+            is_read.then(|| (method.starts_with("optional"), word(rest).to_owned()))
         });
         let (optional, needed): (Vec<_>, Vec<_>) = reads.partition(|(optional, _)| *optional);
         let names = |reads: Vec<(bool, String)>| reads.into_iter().map(|(_, name)| name).collect();
@@ -151,8 +152,8 @@ fn statements() -> BTreeMap<String, BTreeSet<TableAction>> {
     statements
 }
 
-/// Everything of a file, or of the files of a folder, that is compiled into a function.
-fn sources(path: &str) -> String {
+/// Everything of a file, or of the files of a folder and those in it, that is compiled into a function.
+fn sources(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     if path.is_file() {
         return code(&path);
@@ -160,7 +161,7 @@ fn sources(path: &str) -> String {
     let entries = fs::read_dir(&path).expect("the folder of sources is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a source is there").path()).collect();
     files.sort();
-    files.iter().filter(|file| file.is_file()).map(|file| code(file)).collect()
+    files.iter().map(|file| sources(file)).collect()
 }
 
 fn code(file: &Path) -> String {

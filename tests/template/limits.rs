@@ -32,6 +32,10 @@ fn time_limits_end_one_inside_the_other() {
         assert!(function.timeout < age, "{}: {age:?}", mapping.logical_id);
     }
     assert!(stage.seconds("WARM_UP_WITHIN") < LONGEST_START);
+    // Two tries at Stripe fit in the time for deciding.
+    let stripe = Code::of_function("payment").seconds("REQUEST_TIMEOUT") * 2;
+    let payment = template.functions.iter().find(|it| it.name.binary == "payment").unwrap();
+    assert!(stripe < payment.timeout - publishing, "two tries at Stripe may last {stripe:?}");
     let api = Code::of_function("order-api");
     // Storing, publishing, and taking back what could not be published.
     let order = api.seconds("STORE_TIMEOUT") * 2 + api.seconds("PUBLISH_TIMEOUT");

@@ -62,10 +62,15 @@ impl Spelled {
         function["LoggingConfig"]["LogGroup"].as_str().expect("the function names its log group")
     }
 
-    /// What a function's own role allows, beside the policies it shares with the others.
+    /// What a function's own role allows, beside the policies it shares with the others; with what
+    /// it gets for the provider that a parameter chooses.
     pub(crate) fn own_permissions(&self, function: &Function) -> BTreeSet<Permission> {
         let policies = self.role(function)["Policies"].as_array().expect("the role has policies");
-        policies.iter().flat_map(|policy| permissions(&policy["PolicyDocument"])).collect()
+        let role = self.role_name(function);
+        let by_parameter = self.resources("AWS::IAM::RolePolicy").map(|(_, policy)| policy);
+        let by_parameter = by_parameter.filter(|policy| policy["RoleName"] == role);
+        let policies = policies.iter().chain(by_parameter);
+        policies.flat_map(|policy| permissions(&policy["PolicyDocument"])).collect()
     }
 
     /// What the policies allow that a function shares with the others.
@@ -76,8 +81,12 @@ impl Spelled {
     }
 
     fn role(&self, function: &Function) -> &Value {
+        self.properties(self.role_name(function))
+    }
+
+    fn role_name(&self, function: &Function) -> &str {
         let arn = self.properties(&function.name.logical_id)["Role"].as_str();
-        self.properties(arn.expect("the function has a role").trim_end_matches(".Arn"))
+        arn.expect("the function has a role").trim_end_matches(".Arn")
     }
 
     /// The mappings or stages whose metric of this name some alarm watches.

@@ -1,6 +1,8 @@
 //! The notification: `PaymentCompleted` in, `OrderCompleted` or `OrderNotificationFailed` out.
 
 mod notify;
+mod settings;
+mod sns;
 
 use std::env;
 
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 use lambda_runtime::Error;
 use stage::Engine;
 
-use crate::notify::Notify;
+use crate::{notify::Notify, settings::ChannelSettings};
 
 #[tokio::main]
 #[expect(clippy::disallowed_methods, reason = "here the function learns what tells the time")]
@@ -17,7 +19,9 @@ async fn main() -> Result<(), Error> {
     function::log_as_json();
     let mut environment = Environment::new(env::vars());
     let settings = Settings::read(&mut environment);
+    let channel = ChannelSettings::read(&mut environment);
     environment.check(())?;
+    let channel = channel.connect().await;
     let clients = function::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(clients).with(Notify)).await
+    function::run(Engine::new(clients).with(Notify { channel })).await
 }

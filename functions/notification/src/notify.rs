@@ -1,11 +1,25 @@
-//! Can the customer be told? Here the log is told; it may be told more than once.
+//! Can the customer be told? Through the channel that the settings name; it may happen more than
+//! once.
 
 use contracts::{Envelope, EventType, FailureCode, FailureReason, StageName, order::customer_id};
 use stage::{Decision, Publishes, Retry, Stage};
 
+use crate::sns::{Sns, Told};
+
 /// Tells the customer that the order is paid.
 #[derive(Debug)]
-pub(crate) struct Notify;
+pub(crate) struct Notify {
+    pub(crate) channel: Channel,
+}
+
+/// How the customer is told.
+#[derive(Debug)]
+pub(crate) enum Channel {
+    /// A line in the log, in place of somebody who would tell the customer.
+    Log,
+    /// A message on a topic, for those who subscribe to it.
+    Sns(Sns),
+}
 
 impl Stage for Notify {
     const NAME: StageName = StageName::Notification;
@@ -16,13 +30,26 @@ impl Stage for Notify {
     };
 
     async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
-        if let Err(why) = customer_id(&event.payload) {
-            let reason = FailureReason::new(FailureCode::NotificationFailed, why);
-            return Ok(Decision::Reject(reason));
+        let customer_id = match customer_id(&event.payload) {
+            Ok(customer_id) => customer_id,
+            Err(why) => return Ok(not_told(why)),
+        };
+        match &self.channel {
+            Channel::Log => {
+                let order_id = event.order_id.as_str();
+                tracing::info!(orderId = order_id, "the order is paid and complete");
+                Ok(Decision::accept())
+            }
+            Channel::Sns(sns) => Ok(match sns.publish(event, customer_id).await? {
+                Told::Published => Decision::accept(),
+                Told::Refused(why) => not_told(why),
+            }),
         }
-        tracing::info!(orderId = event.order_id.as_str(), "the order is paid and complete");
-        Ok(Decision::accept())
     }
+}
+
+fn not_told(why: String) -> Decision {
+    Decision::Reject(FailureReason::new(FailureCode::NotificationFailed, why))
 }
 
 #[cfg(test)]
@@ -40,7 +67,7 @@ mod tests {
             jiff::Timestamp::UNIX_EPOCH,
             payload.as_object().unwrap().clone(),
         );
-        Notify.decide(&envelope).await.unwrap()
+        Notify { channel: Channel::Log }.decide(&envelope).await.unwrap()
     }
 
     #[tokio::test]

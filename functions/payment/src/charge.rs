@@ -1,17 +1,29 @@
-//! Can the customer be charged?
+//! Can the customer be charged? By the provider that the settings name.
 
 use contracts::{
     Envelope, EventType, FailureCode, FailureReason, Money, StageName,
     order::{customer_id, total_amount},
 };
-use stage::{Accept, Decision, Publishes, Retry, Stage};
+use stage::{Accept, Decision, Effect, Publishes, Retry, Stage};
 
-use crate::wallet::Wallet;
+use crate::{
+    stripe::{Payment, Stripe},
+    wallet::Wallet,
+};
 
 /// Charges the customer of an order.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    pub(crate) wallet: Wallet,
+    pub(crate) provider: Provider,
+}
+
+/// Who takes the money.
+#[derive(Debug)]
+pub(crate) enum Provider {
+    /// Our own table, together with the stage's row.
+    Wallet(Wallet),
+    /// Stripe, before the row is put.
+    Stripe(Box<Stripe>),
 }
 
 impl Stage for Charge {
@@ -27,17 +39,33 @@ impl Stage for Charge {
             Ok(charge) => charge,
             Err(reason) => return Ok(Decision::Reject(reason)),
         };
-        let effects = vec![self.wallet.charge(customer_id, amount)?];
-        // Made from the order, so that it is the same whenever it is made.
-        let payment_id = format!("pay-{}", event.order_id);
-        let fields = [("paymentId".to_owned(), payment_id.into())];
-        Ok(Decision::Accept(Accept { fields: fields.into_iter().collect(), effects }))
+        match &self.provider {
+            Provider::Wallet(wallet) => {
+                // Made from the order, so that it is the same whenever it is made.
+                let payment_id = format!("pay-{}", event.order_id);
+                Ok(paid(payment_id, vec![wallet.charge(customer_id, amount)?]))
+            }
+            Provider::Stripe(stripe) => {
+                Ok(match stripe.charge(event, customer_id, amount).await? {
+                    Payment::Paid(payment_id) => paid(payment_id, Vec::new()),
+                    Payment::Declined(why) => Decision::Reject(declined(why)),
+                })
+            }
+        }
     }
+}
+
+fn paid(payment_id: String, effects: Vec<Effect>) -> Decision {
+    let fields = [("paymentId".to_owned(), payment_id.into())];
+    Decision::Accept(Accept { fields: fields.into_iter().collect(), effects })
+}
+
+fn declined(why: String) -> FailureReason {
+    FailureReason::new(FailureCode::PaymentDeclined, why)
 }
 
 /// Whom to charge, and how much. An amount that is not above zero would add to the balance.
 fn charge(event: &Envelope) -> Result<(&str, Money), FailureReason> {
-    let declined = |why: String| FailureReason::new(FailureCode::PaymentDeclined, why);
     let customer_id = customer_id(&event.payload).map_err(declined)?;
     let amount = total_amount(&event.payload).map_err(declined)?;
     if amount.is_above_zero() {
@@ -63,7 +91,7 @@ mod tests {
             payload.as_object().unwrap().clone(),
         );
         let wallet = Wallet { accounts_table: "Accounts".to_owned() };
-        Charge { wallet }.decide(&envelope).await.unwrap()
+        Charge { provider: Provider::Wallet(wallet) }.decide(&envelope).await.unwrap()
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde_json::Number;
 
 /// An exact decimal amount; never a float.
@@ -39,6 +39,15 @@ impl Money {
     #[must_use]
     pub fn decimals(self) -> u32 {
         self.0.scale()
+    }
+
+    /// The amount in units of its last digit: 9998 for 99.98 at 2 decimals.
+    ///
+    /// `None` where the amount has more decimals than that, is below zero, or no longer fits.
+    #[must_use]
+    pub fn in_units(self, decimals: u32) -> Option<u64> {
+        let units = self.0.checked_mul(Decimal::from(10_u64.checked_pow(decimals)?))?;
+        units.is_integer().then(|| units.to_u64()).flatten()
     }
 
     /// The sum, or `None` where it no longer fits.
@@ -95,7 +104,23 @@ mod tests {
         assert_eq!(money("1e-40"), None);
     }
 
+    #[test]
+    fn an_amount_is_counted_in_units_or_not_at_all() {
+        assert_eq!(money("99.98").unwrap().in_units(2), Some(9998));
+        assert_eq!(money("500").unwrap().in_units(0), Some(500));
+        assert_eq!(money("5.124").unwrap().in_units(3), Some(5124));
+        assert_eq!(money("0.001").unwrap().in_units(2), None);
+        assert_eq!(money("-1").unwrap().in_units(2), None);
+        assert_eq!(money("184467440737095516.16").unwrap().in_units(2), None);
+    }
+
     proptest! {
+        #[test]
+        fn units_are_the_digits_of_the_amount(units in any::<u64>(), decimals in 0_u32..4) {
+            let amount = Money(Decimal::from_i128_with_scale(units.into(), decimals).normalize());
+            prop_assert_eq!(amount.in_units(decimals), Some(units));
+        }
+
         #[test]
         fn taking_away_what_was_added_gives_the_same_amount(a in 0_i64.., b in 0_i64.., scale in 0_u32..10) {
             let amount = Money(Decimal::new(a, scale));

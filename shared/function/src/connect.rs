@@ -27,17 +27,7 @@ pub async fn connect_with(
     clock: Clock,
     delivery_timeout: Duration,
 ) -> Result<Clients, Error> {
-    let time_limits = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(3))
-        .build();
-    let aws = aws_config::defaults(BehaviorVersion::latest())
-        // The engine tries again by itself: it knows how much time is left, and it also tries
-        // again after a conflict between transactions, which the SDK does not.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(time_limits)
-        .load()
-        .await;
+    let aws = aws_config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let brokers = brokers(settings, &aws, clock).await?;
     Ok(Clients {
@@ -48,6 +38,21 @@ pub async fn connect_with(
         row_ttl: settings.row_ttl,
         reports_batch_item_failures: settings.reports_batch_item_failures,
     })
+}
+
+/// How clients of AWS's services are set up: with time limits, and without retries of their own.
+pub async fn aws_config() -> SdkConfig {
+    let time_limits = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(3))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        // The engine tries again by itself: it knows how much time is left, and it also tries
+        // again after a conflict between transactions, which the SDK does not.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(time_limits)
+        .load()
+        .await
 }
 
 async fn brokers(

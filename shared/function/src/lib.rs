@@ -7,6 +7,6 @@ mod connect;
 mod run;
 mod settings;
 
-pub use connect::{connect, connect_with};
+pub use connect::{aws_config, connect, connect_with};
 pub use run::{handle_batch, log_as_json, run};
 pub use settings::{Environment, KafkaSignIn, Settings, SettingsError};

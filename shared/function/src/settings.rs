@@ -51,10 +51,16 @@ impl Settings {
 }
 
 /// The variables of the process, and what was wrong with those that were read.
-#[derive(Debug)]
 pub struct Environment {
     variables: HashMap<String, String>,
     faults: Vec<String>,
+}
+
+impl fmt::Debug for Environment {
+    /// Without the variables, because keys are among them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Environment").field("faults", &self.faults).finish_non_exhaustive()
+    }
 }
 
 /// Everything that is missing or malformed among the settings.
@@ -161,6 +167,11 @@ impl Environment {
         }
     }
 
+    /// Adds a fault that only shows where several variables are looked at together.
+    pub fn refuse(&mut self, fault: impl Into<String>) {
+        self.faults.push(fault.into());
+    }
+
     /// Passes on what was read, unless something was wrong.
     ///
     /// # Errors
@@ -213,6 +224,14 @@ mod tests {
         assert_eq!(environment.optional_list("EVEN", "2", is_even), ["2", "4"]);
         let fault = environment.check(()).unwrap_err().to_string();
         assert!(fault.contains(r#"EVEN holds "3"; for example EVEN=2"#), "{fault}");
+    }
+
+    #[test]
+    fn no_variable_stands_in_debug_output() {
+        let mut environment = environment(&[("STRIPE_API_KEY", "sk_hidden")]);
+        environment.refuse("a fault");
+        let shown = format!("{environment:?}");
+        assert!(shown.contains("a fault") && !shown.contains("hidden"), "{shown}");
     }
 
     #[test]

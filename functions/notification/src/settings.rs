@@ -1,0 +1,86 @@
+//! Through which channel is the customer told, and what does it have to know?
+
+use function::Environment;
+
+use crate::{notify::Channel, sns::Sns};
+
+/// What is said of the channel.
+pub(crate) enum ChannelSettings {
+    Log,
+    Sns { topic_arn: String },
+}
+
+#[derive(Clone, Copy, Default)]
+enum Choice {
+    #[default]
+    Log,
+    Sns,
+}
+
+impl ChannelSettings {
+    /// Reads the choice, and what the chosen one needs.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        let choices = [("log", Choice::Log), ("sns", Choice::Sns)];
+        match environment.choice("NOTIFICATION_CHANNEL", &choices) {
+            Choice::Log => Self::Log,
+            Choice::Sns => {
+                let topic_arn = environment.text(
+                    "NOTIFICATION_TOPIC_ARN",
+                    "arn:aws:sns:us-east-1:123456789012:order-notifications",
+                );
+                if !topic_arn.is_empty() && !is_topic_arn(&topic_arn) {
+                    environment.refuse(format!(
+                        "NOTIFICATION_TOPIC_ARN is {topic_arn:?}, but must be the ARN of an SNS topic"
+                    ));
+                }
+                Self::Sns { topic_arn }
+            }
+        }
+    }
+
+    /// The channel, ready to tell.
+    pub(crate) async fn connect(self) -> Channel {
+        match self {
+            Self::Log => Channel::Log,
+            Self::Sns { topic_arn } => {
+                let aws = function::aws_config().await;
+                Channel::Sns(Sns::new(aws_sdk_sns::Client::new(&aws), topic_arn))
+            }
+        }
+    }
+}
+
+/// Whether a text reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
+fn is_topic_arn(text: &str) -> bool {
+    let parts: Vec<_> = text.split(':').collect();
+    matches!(parts[..], ["arn", _, "sns", region, account, name]
+        if [region, account, name].iter().all(|part| !part.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(variables: &[(&str, &str)]) -> String {
+        let variables = variables.iter();
+        let mut environment = Environment::new(
+            variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        ChannelSettings::read(&mut environment);
+        environment.check(()).map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn an_unknown_channel_or_a_missing_topic_is_refused_with_what_to_set() {
+        assert_eq!(fault(&[("NOTIFICATION_CHANNEL", "log")]), "");
+        let arn = ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:orders.fifo");
+        assert_eq!(fault(&[("NOTIFICATION_CHANNEL", "sns"), arn]), "");
+        let unknown = fault(&[("NOTIFICATION_CHANNEL", "mail")]);
+        assert!(unknown.contains("NOTIFICATION_CHANNEL is \"mail\", but must be log or sns"));
+        let missing = fault(&[("NOTIFICATION_CHANNEL", "sns")]);
+        assert!(missing.contains("NOTIFICATION_TOPIC_ARN is not set; for example"), "{missing}");
+        let queue = ("NOTIFICATION_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:orders");
+        let queue = fault(&[("NOTIFICATION_CHANNEL", "sns"), queue]);
+        assert!(queue.contains("must be the ARN of an SNS topic"), "{queue}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Tells whoever subscribes to an SNS topic: one message for each order, the contract's envelope.
+//!
+//! A message may be published more than once, always with the same bytes. A FIFO topic drops the
+//! repeats of five minutes by the order's id.
+
+use aws_sdk_sns::{
+    Client,
+    error::{BuildError, DisplayErrorContext, ProvideErrorMetadata},
+    operation::publish::builders::PublishFluentBuilder,
+    types::MessageAttributeValue,
+};
+use contracts::{Envelope, EventType};
+use serde_json::json;
+use stage::Retry;
+
+/// What the customer is told of.
+const EVENT_TYPE: EventType = EventType::OrderCompleted;
+
+/// A topic of order notifications.
+#[derive(Debug)]
+pub(crate) struct Sns {
+    client: Client,
+    topic_arn: String,
+}
+
+/// What came of telling.
+pub(crate) enum Told {
+    /// The topic has the message.
+    Published,
+    /// It will never take it, for this reason.
+    Refused(String),
+}
+
+impl Sns {
+    /// Publishes to the topic of this ARN.
+    pub(crate) fn new(client: Client, topic_arn: String) -> Self {
+        Self { client, topic_arn }
+    }
+
+    /// Publishes what the customer is to be told.
+    pub(crate) async fn publish(&self, event: &Envelope, customer_id: &str) -> Result<Told, Retry> {
+        let trouble = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Retry::new("publishing to the notification topic", error)
+        };
+        let request = self.request(event, customer_id).map_err(|error| trouble(error.into()))?;
+        let Err(error) = request.send().await else { return Ok(Told::Published) };
+        match refusal(error.code().unwrap_or_default(), error.message().unwrap_or_default()) {
+            Some(why) => Ok(Told::Refused(why)),
+            None => Err(trouble(DisplayErrorContext(error).to_string().into())),
+        }
+    }
+
+    fn request(
+        &self,
+        event: &Envelope,
+        customer_id: &str,
+    ) -> Result<PublishFluentBuilder, BuildError> {
+        let order_id = event.order_id.as_str();
+        let request = self
+            .client
+            .publish()
+            .topic_arn(&self.topic_arn)
+            .message(message(event))
+            .message_attributes("eventType", text(EVENT_TYPE.name())?)
+            .message_attributes("orderId", text(order_id)?)
+            .message_attributes("customerId", text(customer_id)?);
+        Ok(if is_fifo(&self.topic_arn) {
+            // A group of its own for each order: nothing has to wait for another order.
+            request.message_deduplication_id(order_id).message_group_id(order_id)
+        } else {
+            request
+        })
+    }
+}
+
+/// The envelope of the event to come, with the time at which the order was paid: the event's own
+/// time is not known before the row is stored, and a repeat has to be the same bytes.
+fn message(event: &Envelope) -> String {
+    json!({
+        "eventType": EVENT_TYPE.name(),
+        "orderId": event.order_id.as_str(),
+        "correlationId": event.correlation_id,
+        "timestamp": event.timestamp,
+        "payload": event.payload,
+    })
+    .to_string()
+}
+
+fn text(value: &str) -> Result<MessageAttributeValue, BuildError> {
+    MessageAttributeValue::builder().data_type("String").string_value(value).build()
+}
+
+/// Whether a topic of this ARN keeps order and drops repeats; SNS tells it by the name.
+fn is_fifo(topic_arn: &str) -> bool {
+    topic_arn.ends_with(".fifo")
+}
+
+/// Why SNS will never take this message; `None` for trouble, and for settings that a person can put
+/// right: those must fail no order.
+fn refusal(code: &str, message: &str) -> Option<String> {
+    let is_about_the_message = match code {
+        // Of the parameters, only the topic comes from the settings.
+        "InvalidParameter" | "InvalidParameterValue" | "ParameterValueInvalid" => {
+            !message.contains("TopicArn") && !message.contains("topic")
+        }
+        _ => false,
+    };
+    is_about_the_message.then(|| {
+        let what = if message.contains("too long") {
+            "the order is too large for a message of SNS (256 KB)"
+        } else {
+            "SNS takes no message with this orderId or customerId"
+        };
+        format!("{what}; tell the customer in another way")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::OrderId;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn event() -> Envelope {
+        let payload: Value = serde_json::from_str(
+            r#"{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}"#,
+        )
+        .unwrap();
+        Envelope::new(
+            EventType::PaymentCompleted,
+            OrderId::parse("ord-1").unwrap(),
+            "corr-1".to_owned(),
+            jiff::Timestamp::UNIX_EPOCH,
+            payload.as_object().unwrap().clone(),
+        )
+    }
+
+    fn sns(topic_arn: &str) -> Sns {
+        let config = aws_sdk_sns::Config::builder()
+            .behavior_version(aws_sdk_sns::config::BehaviorVersion::latest());
+        Sns::new(Client::from_conf(config.build()), topic_arn.to_owned())
+    }
+
+    #[test]
+    fn a_message_is_the_envelope_of_the_event_to_come_with_every_field() {
+        assert_eq!(
+            message(&event()),
+            r#"{"eventType":"OrderCompleted","orderId":"ord-1","correlationId":"corr-1","timestamp":"1970-01-01T00:00:00Z","payload":{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}}"#
+        );
+    }
+
+    #[test]
+    fn subscribers_can_filter_and_a_fifo_topic_can_drop_repeats() {
+        let standard = sns("arn:aws:sns:us-east-1:1:orders").request(&event(), "cust-1").unwrap();
+        let attributes = standard.get_message_attributes().clone().unwrap();
+        let value = |name: &str| attributes[name].string_value().unwrap();
+        assert_eq!(value("eventType"), "OrderCompleted");
+        assert_eq!(value("orderId"), "ord-1");
+        assert_eq!(value("customerId"), "cust-1");
+        assert_eq!(*standard.get_message_deduplication_id(), None);
+
+        let fifo = sns("arn:aws:sns:us-east-1:1:orders.fifo").request(&event(), "cust-1").unwrap();
+        assert_eq!(fifo.get_message_deduplication_id().as_deref(), Some("ord-1"));
+        assert_eq!(fifo.get_message_group_id().as_deref(), Some("ord-1"));
+    }
+
+    #[test]
+    fn only_a_message_that_can_never_be_taken_rejects_its_order() {
+        let refused = |code, message| refusal(code, message);
+        let too_long = refused("InvalidParameter", "Invalid parameter: Message too long").unwrap();
+        assert!(too_long.starts_with("the order is too large"), "{too_long}");
+        let odd = refused(
+            "InvalidParameterValue",
+            "The message attribute 'customerId' with type 'String' must use an valid value.",
+        );
+        assert!(odd.unwrap().starts_with("SNS takes no message with this orderId"));
+        for (code, message) in [
+            (
+                "InvalidParameter",
+                "Invalid parameter: TopicArn Reason: no value for required parameter",
+            ),
+            (
+                "InvalidParameter",
+                "Invalid parameter: The MessageGroupId parameter is required for FIFO topics",
+            ),
+            ("NotFound", "Topic does not exist"),
+            ("AuthorizationError", "User is not authorized to perform: SNS:Publish"),
+            ("KMSAccessDenied", "the key"),
+            ("KMSDisabled", "the key"),
+            ("Throttled", "Rate exceeded"),
+            ("InternalError", ""),
+            ("InvalidSecurity", ""),
+            ("", ""),
+        ] {
+            assert_eq!(refused(code, message), None, "{code}: {message}");
+        }
+    }
+}

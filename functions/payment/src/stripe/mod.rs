@@ -1,0 +1,356 @@
+//! Pays with Stripe: one card payment for each order, taken before the stage's row is put.
+//!
+//! Stripe takes the money outside the row's transaction, so an answer that is lost must not become
+//! a second charge. The order id is the idempotency key, and where Stripe may have forgotten it, or
+//! an answer is missing, the order's payment is looked for before a new one is asked for.
+
+mod answer;
+mod client;
+mod currency;
+mod settings;
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use contracts::{Envelope, Money, OrderId};
+use jiff::{SignedDuration, Timestamp};
+use stage::{Clock, Retry};
+
+use self::{
+    answer::{Charged, Trouble},
+    client::{Charge, Client},
+    currency::Currency,
+};
+pub(crate) use settings::StripeSettings;
+
+/// Stripe forgets an idempotency key after 24 hours at the earliest; the hour is for clocks that
+/// disagree.
+const KEY_LIFE: SignedDuration = SignedDuration::from_hours(23);
+
+/// An order's payment is younger than the event that asks for it, but for clocks that disagree.
+const CLOCKS_DISAGREE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Longest idempotency key, and longest value of metadata, that Stripe takes.
+const MAX_KEY: usize = 255;
+const MAX_METADATA: usize = 500;
+
+/// Charges cards through Stripe.
+#[derive(Debug)]
+pub(crate) struct Stripe {
+    client: Client,
+    currency: Currency,
+    clock: Clock,
+    /// Orders that this process has asked to charge without learning what came of it.
+    unanswered: Mutex<HashSet<OrderId>>,
+}
+
+/// What the payment comes to.
+pub(crate) enum Payment {
+    /// Paid, by the payment of this id.
+    Paid(String),
+    /// Not paid, for this reason.
+    Declined(String),
+}
+
+impl Stripe {
+    /// Takes the amount from the customer's card, once.
+    pub(crate) async fn charge(
+        &self,
+        event: &Envelope,
+        customer: &str,
+        amount: Money,
+    ) -> Result<Payment, Retry> {
+        if let Err(why) = can_be_asked(customer, &event.order_id) {
+            return Ok(Payment::Declined(why));
+        }
+        let units = match self.currency.units(amount) {
+            Ok(units) => units,
+            Err(why) => return Ok(Payment::Declined(why)),
+        };
+        match self.charge_once(event, customer, units).await {
+            Ok(charged) => {
+                self.unanswered().remove(&event.order_id);
+                Ok(match charged {
+                    Charged::Paid(id) => Payment::Paid(id),
+                    Charged::Declined(why) => Payment::Declined(why),
+                })
+            }
+            Err(Trouble::NotDone(fault) | Trouble::MayBeDone(fault)) => {
+                Err(Retry::new("charging at Stripe", fault))
+            }
+        }
+    }
+
+    async fn charge_once(
+        &self,
+        event: &Envelope,
+        customer: &str,
+        units: u64,
+    ) -> Result<Charged, Trouble> {
+        if let Some(charged) = self.charged_before(event, customer).await? {
+            return Ok(charged);
+        }
+        let method = match self.payment_method(event, customer).await? {
+            Ok(method) => method,
+            Err(charged) => return Ok(charged),
+        };
+        let charge = Charge {
+            customer,
+            payment_method: &method,
+            units,
+            currency: self.currency.code(),
+            order_id: event.order_id.as_str(),
+            correlation_id: beginning(&event.correlation_id),
+        };
+        // Noted before the request, because the engine may stop waiting in the midst of it.
+        let was_unanswered = !self.unanswered().insert(event.order_id.clone());
+        let answered = self.client.charge(&charge).await;
+        if matches!(answered, Err(Trouble::NotDone(_))) && !was_unanswered {
+            self.unanswered().remove(&event.order_id);
+        }
+        match answered? {
+            Ok(payment) => answer::of_payment(payment),
+            Err(charged) => Ok(charged),
+        }
+    }
+
+    /// What came of an earlier charge of the order, where there may be one that the key alone would
+    /// not find.
+    async fn charged_before(
+        &self,
+        event: &Envelope,
+        customer: &str,
+    ) -> Result<Option<Charged>, Trouble> {
+        let (order_id, made) = (&event.order_id, event.timestamp.parse::<Timestamp>().ok());
+        let is_key_known = made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE);
+        if is_key_known && !self.unanswered().contains(order_id) {
+            return Ok(None);
+        }
+        let since = made.unwrap_or(Timestamp::UNIX_EPOCH).as_second();
+        let since = since.saturating_sub(CLOCKS_DISAGREE.as_secs()).max(0);
+        match self.client.find(customer, order_id.as_str(), since).await? {
+            Ok(Some(payment)) => answer::of_payment(payment).map(Some),
+            Ok(None) => Ok(None),
+            Err(charged) => Ok(Some(charged)),
+        }
+    }
+
+    /// The payment method that the order names, or else the customer's own choice.
+    async fn payment_method(&self, event: &Envelope, customer: &str) -> client::Answered<String> {
+        if let Some(named) = event.payload.get("paymentMethodId") {
+            let named = named.as_str().filter(|named| !named.is_empty());
+            return Ok(named.map(str::to_owned).ok_or_else(|| {
+                Charged::Declined("paymentMethodId must be the id of a payment method".to_owned())
+            }));
+        }
+        Ok(self.client.payment_method(customer).await?.and_then(|method| {
+            method.ok_or_else(|| {
+                Charged::Declined(
+                    "no_payment_method: the customer has no default payment method at Stripe; \
+                     set one, or name one in paymentMethodId"
+                        .to_owned(),
+                )
+            })
+        }))
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, HashSet<OrderId>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether these can be part of a request as they are.
+fn can_be_asked(customer: &str, order_id: &OrderId) -> Result<(), String> {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !customer.bytes().all(is_id) {
+        return Err("customerId is no customer of the Stripe account".to_owned());
+    }
+    let order_id = order_id.as_str();
+    if order_id.len() > MAX_KEY || !order_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("orderId must be at most {MAX_KEY} ASCII letters, digits and signs"));
+    }
+    Ok(())
+}
+
+/// As much of a text as metadata holds.
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(MAX_METADATA).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, sync::Arc};
+
+    use axum::{Router, body, extract::Request, http::StatusCode, response::IntoResponse};
+    use contracts::EventType;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const EVENT_MADE: Timestamp = Timestamp::constant(1_790_000_000, 0);
+
+    /// Answers requests in their order, and keeps what was asked.
+    struct Server {
+        stripe: Stripe,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Server {
+        async fn start(clock: Clock, answers: &[(u16, Value)]) -> Self {
+            let answers: VecDeque<_> = answers.iter().cloned().collect();
+            let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::default());
+            let kept: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
+            let app = Router::new().fallback(move |request: Request| {
+                let (answers, kept) = (Arc::clone(&answers), Arc::clone(&kept));
+                async move {
+                    let head = format!("{} {}", request.method(), request.uri());
+                    let key = request.headers().get("idempotency-key").cloned();
+                    let sent = body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+                    let sent = String::from_utf8(sent.to_vec()).unwrap();
+                    kept.lock().unwrap().push(format!("{head} {key:?} {sent}"));
+                    let (status, answer) = answers.lock().unwrap().pop_front().unwrap();
+                    (StatusCode::from_u16(status).unwrap(), answer.to_string()).into_response()
+                }
+            });
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+            #[expect(clippy::disallowed_methods, reason = "the server runs beside its test")]
+            tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+            let stripe = Stripe {
+                client: Client::new(base, "sk_test_1".into()).unwrap(),
+                currency: Currency::parse("USD").unwrap(),
+                clock,
+                unanswered: Mutex::default(),
+            };
+            Self { stripe, asked }
+        }
+
+        async fn charge(&self, payload: Value) -> Result<Payment, Retry> {
+            let Value::Object(payload) = payload else { panic!("a payload is an object") };
+            let order_id = OrderId::parse("ord-1").unwrap();
+            let event = Envelope::new(
+                EventType::InventoryReserved,
+                order_id,
+                "corr-1".to_owned(),
+                EVENT_MADE,
+                payload,
+            );
+            let amount = Money::from_text("99.98").unwrap();
+            self.stripe.charge(&event, "cus_1", amount).await
+        }
+
+        /// Method and path of each request, without the queries.
+        fn asked(&self) -> Vec<String> {
+            let asked = self.asked.lock().unwrap();
+            let heads = asked.iter().map(|it| it.split([' ', '?']).take(2).collect::<Vec<_>>());
+            heads.map(|head| head.join(" ")).collect()
+        }
+    }
+
+    fn soon() -> Timestamp {
+        EVENT_MADE + SignedDuration::from_secs(2)
+    }
+
+    fn next_day() -> Timestamp {
+        EVENT_MADE + KEY_LIFE
+    }
+
+    fn paid() -> Value {
+        json!({ "id": "pi_1", "status": "succeeded", "metadata": { "orderId": "ord-1" } })
+    }
+
+    fn payments(list: &[Value]) -> Value {
+        json!({ "data": list, "has_more": false })
+    }
+
+    fn with_card() -> Value {
+        json!({ "customerId": "cus_1", "paymentMethodId": "pm_1" })
+    }
+
+    fn id(payment: Payment) -> String {
+        match payment {
+            Payment::Paid(id) => id,
+            Payment::Declined(why) => panic!("declined: {why}"),
+        }
+    }
+
+    const LOOK: &str = "GET /v1/payment_intents";
+    const CHARGE: &str = "POST /v1/payment_intents";
+
+    #[tokio::test]
+    async fn a_charge_carries_the_order_its_key_and_the_amount_in_cents() {
+        let server = Server::start(soon, &[(200, paid())]).await;
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        let asked = server.asked.lock().unwrap().join("\n");
+        for part in [
+            "Some(\"ord-1\")",
+            "amount=9998&currency=usd&customer=cus_1&payment_method=pm_1",
+            "confirm=true&off_session=true",
+            "metadata%5BorderId%5D=ord-1&metadata%5BcorrelationId%5D=corr-1",
+        ] {
+            assert!(asked.contains(part), "{part} is not in {asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_charge_whose_answer_was_lost_is_found_and_not_made_again() {
+        let answers =
+            [(500, json!({})), (502, json!({})), (200, payments(&[paid()])), (200, paid())];
+        let server = Server::start(soon, &answers).await;
+        server.charge(with_card()).await.err().unwrap();
+        server.charge(with_card()).await.err().unwrap();
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        assert_eq!(server.asked(), [CHARGE, LOOK, LOOK]);
+        // What came of it is known now, so the next delivery relies on the key.
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        assert_eq!(server.asked().last().unwrap(), CHARGE);
+    }
+
+    #[tokio::test]
+    async fn a_charge_whose_answer_was_lost_and_that_is_not_found_is_made_with_the_same_key() {
+        let others = json!({ "id": "pi_0", "status": "succeeded", "metadata": {} });
+        let answers = [(500, json!({})), (200, payments(&[others])), (200, paid())];
+        let server = Server::start(soon, &answers).await;
+        server.charge(with_card()).await.err().unwrap();
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
+    }
+
+    #[tokio::test]
+    async fn an_order_older_than_its_key_is_looked_for_first_on_every_page() {
+        let others = json!({ "id": "pi_0", "status": "succeeded", "metadata": {} });
+        let first_page = json!({ "data": [others], "has_more": true });
+        let answers = [(200, first_page), (200, payments(&[paid()]))];
+        let server = Server::start(next_day, &answers).await;
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        assert_eq!(server.asked(), [LOOK, LOOK]);
+        let asked = server.asked.lock().unwrap().join("\n");
+        assert!(asked.contains("created%5Bgte%5D=1789996400"), "{asked}");
+        assert!(asked.contains("starting_after=pi_0"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_is_made_again_without_a_look() {
+        let limited = json!({ "error": { "type": "invalid_request_error", "code": "rate_limit" } });
+        let server = Server::start(soon, &[(429, limited), (200, paid())]).await;
+        let trouble = server.charge(with_card()).await.err().unwrap().chain();
+        assert!(trouble.contains("429"), "{trouble}");
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        assert_eq!(server.asked(), [CHARGE, CHARGE]);
+    }
+
+    #[tokio::test]
+    async fn without_a_named_payment_method_the_customers_own_is_charged() {
+        let chosen = json!({ "invoice_settings": { "default_payment_method": "pm_7" } });
+        let server = Server::start(soon, &[(200, chosen), (200, paid())]).await;
+        assert_eq!(id(server.charge(json!({})).await.unwrap()), "pi_1");
+        assert!(server.asked.lock().unwrap()[1].contains("payment_method=pm_7"));
+        let server = Server::start(soon, &[(200, json!({ "deleted": true }))]).await;
+        let Payment::Declined(why) = server.charge(json!({})).await.unwrap() else {
+            panic!("nobody is charged");
+        };
+        assert!(why.starts_with("no_payment_method: "), "{why}");
+    }
+}

@@ -1,0 +1,221 @@
+//! Charging at Stripe: once for each order, whatever answers are lost, and not for a setting's sake.
+
+use std::collections::BTreeMap;
+
+use contracts::Money;
+use serde_json::{Value, json};
+use workflow_tests::{lossy_proxy::LossyProxy, world::World};
+
+use crate::{accepted, order, server, until};
+
+const KEY: &str = "sk_test_12345";
+
+/// A card that is charged, and one that is declined, as Stripe names them for tests.
+const GOOD_CARD: &str = "pm_card_visa";
+const DECLINED_CARD: &str = "pm_card_chargeCustomerFail";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_is_charged_once_though_answers_are_lost_and_keys_forgotten() {
+    let (stripe, world) = world("STRIPE_WITHOUT_KEYS_URL", 10).await;
+    let customers = [stripe.customer(GOOD_CARD).await, stripe.customer(GOOD_CARD).await];
+    let orders = (1..=1_000).map(|number| {
+        let amount = format!("{}.{:02}", number % 90 + 1, number % 100);
+        let mut order = order(&customers[number % 2], &amount);
+        if number % 5 == 0 {
+            order["paymentMethodId"] = GOOD_CARD.into();
+        }
+        order
+    });
+    let (ids, expected) = charged_orders(&world, orders.collect()).await;
+    assert_eq!(stripe.amounts_by_order().await, expected);
+    assert_eq!(stripe.list("charges").await.len(), ids.len());
+    let lost = stripe.proxy.lost();
+    assert!(lost >= ids.len() / 10, "{lost} answers were lost");
+    println!("{} orders, {} charges, {lost} answers lost", ids.len(), expected.len());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_whose_row_was_not_stored_is_not_made_again() {
+    let (stripe, world) = world("STRIPE_URL", 10).await;
+    let customer = stripe.customer(GOOD_CARD).await;
+    for _ in 0..20 {
+        world.database.throttle(&["\"S\":\"payment\""]);
+    }
+    let orders = (1..=100).map(|number| order(&customer, &format!("{number}.5")));
+    let (_, expected) = charged_orders(&world, orders.collect()).await;
+    assert_eq!(world.database.faults_left(), 0);
+    assert_eq!(stripe.amounts_by_order().await, expected);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_card_fails_its_order_with_the_code_and_gives_the_stock_back() {
+    let (stripe, world) = world("STRIPE_URL", 0).await;
+    let customer = stripe.customer(DECLINED_CARD).await;
+    let without_card = stripe.created("customers", &[("name", "somebody")]).await;
+    let mut odd = order(&customer, "5");
+    odd["paymentMethodId"] = 7.into();
+    for (order, reason) in [
+        (order(&customer, "12.50"), "PAYMENT_DECLINED: card_declined: Your card was declined."),
+        (
+            order(without_card["id"].as_str().unwrap(), "5"),
+            "PAYMENT_DECLINED: no_payment_method: the customer has no default payment method at \
+             Stripe; set one, or name one in paymentMethodId",
+        ),
+        (odd, "PAYMENT_DECLINED: paymentMethodId must be the id of a payment method"),
+    ] {
+        let order_id = world.accepted(&order).await;
+        let status = world.ended(&order_id).await;
+        assert_eq!(status["failedStage"], "payment");
+        assert_eq!(status["failureReason"], reason);
+    }
+    let released = || {
+        let outcomes = world.stack.functions.as_ref().unwrap().outcomes().snapshot();
+        outcomes.get(&("release".to_owned(), "accepted".to_owned())).copied() == Some(3)
+    };
+    until("the stock of all three is released", released).await;
+    assert_eq!(world.available_and_reserved("SKU-1").await, ("5000".to_owned(), "0".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_holds_orders_up_and_fails_none() {
+    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await;
+    let world = started(&proxy, &[("STRIPE_API_KEY", "rk_not_one_of_ours")]).await;
+    let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
+    let customer = stripe.customer(GOOD_CARD).await;
+    let order_id = world.accepted(&order(&customer, "12.50")).await;
+    until("it is tried again", || stripe.proxy.answers(401) >= 3).await;
+    assert_eq!(world.status(&order_id).await.unwrap()["status"], "PENDING");
+    stripe.proxy.show_key(KEY);
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_read_from_secrets_manager() {
+    let moto = server("MOTO_URL");
+    let secret = json!({ "Name": "stripe-api-key", "SecretString": KEY, "ClientRequestToken": "c".repeat(32) });
+    let created = reqwest::Client::new()
+        .post(&moto)
+        .header("x-amz-target", "secretsmanager.CreateSecret")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/secretsmanager/aws4_request",
+        )
+        .body(secret.to_string());
+    assert_eq!(created.send().await.unwrap().status(), 200);
+    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await;
+    let from_secret = [
+        ("STRIPE_API_KEY_SECRET", "stripe-api-key"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto.as_str()),
+    ];
+    let world = started(&proxy, &from_secret).await;
+    let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
+    let customer = stripe.customer(GOOD_CARD).await;
+    let order_id = world.accepted(&order(&customer, "12.50")).await;
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    assert!(stripe.proxy.answers(200) > 0);
+    world.stop().await;
+}
+
+/// A workflow that charges at this server, through a proxy that loses one in so many answers.
+async fn world(server_name: &str, loses_one_in: usize) -> (Stripe, World) {
+    let url = server(server_name);
+    let proxy = LossyProxy::start(&url, loses_one_in).await;
+    let world = started(&proxy, &[("STRIPE_API_KEY", KEY)]).await;
+    (Stripe { url, http: reqwest::Client::new(), proxy }, world)
+}
+
+async fn started(proxy: &LossyProxy, key: &[(&str, &str)]) -> World {
+    let mut told = vec![
+        ("PAYMENT_PROVIDER", "stripe"),
+        ("CURRENCY", "EUR"),
+        ("STRIPE_API_BASE", proxy.url.as_str()),
+    ];
+    told.extend(key);
+    let world = World::start_with(&told).await;
+    world.stock("SKU-1", 5_000).await;
+    world
+}
+
+/// Sends orders and waits until each is complete; gives their ids, and what each is to be charged.
+async fn charged_orders(
+    world: &World,
+    orders: Vec<Value>,
+) -> (Vec<String>, BTreeMap<String, Vec<u64>>) {
+    let amounts: Vec<u64> = orders
+        .iter()
+        .map(|order| Money::from_number(order["totalAmount"].as_number().unwrap()))
+        .map(|amount| amount.and_then(|amount| amount.in_units(2)).unwrap())
+        .collect();
+    let ids = accepted(world, orders.into_iter()).await;
+    for id in &ids {
+        let status = world.ended(id).await;
+        assert_eq!(status["status"], "COMPLETED", "{status}");
+    }
+    let expected = ids.iter().cloned().zip(amounts.into_iter().map(|units| vec![units]));
+    let expected = expected.collect();
+    (ids, expected)
+}
+
+/// The server that stands in for Stripe, asked without the proxy.
+struct Stripe {
+    url: String,
+    http: reqwest::Client,
+    proxy: LossyProxy,
+}
+
+impl Stripe {
+    /// Makes a customer who pays with this card.
+    async fn customer(&self, card: &str) -> String {
+        let method = self.get(&format!("payment_methods/{card}")).await;
+        let method = method["id"].as_str().unwrap();
+        let customer = self
+            .created("customers", &[("invoice_settings[default_payment_method]", method)])
+            .await;
+        customer["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn created(&self, kind: &str, fields: &[(&str, &str)]) -> Value {
+        let url = format!("{}/v1/{kind}", self.url);
+        let answer = self.http.post(url).bearer_auth(KEY).form(fields).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let url = format!("{}/v1/{path}", self.url);
+        let answer = self.http.get(url).bearer_auth(KEY).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
+    /// Everything of a kind.
+    async fn list(&self, kind: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map(|last: &Value| last["id"].as_str().unwrap().to_owned());
+            let after = after.map(|last| format!("&starting_after={last}")).unwrap_or_default();
+            let page = self.get(&format!("{kind}?limit=100{after}")).await;
+            all.extend(page["data"].as_array().unwrap().iter().cloned());
+            if page["has_more"] == false {
+                return all;
+            }
+        }
+    }
+
+    /// The amounts that were taken for each order, in smallest units.
+    async fn amounts_by_order(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut amounts = BTreeMap::<_, Vec<_>>::new();
+        for payment in self.list("payment_intents").await {
+            assert_eq!(payment["status"], "succeeded", "{payment}");
+            assert_eq!(payment["currency"], "eur");
+            let order_id = payment["metadata"]["orderId"].as_str().unwrap().to_owned();
+            amounts.entry(order_id).or_default().push(payment["amount"].as_u64().unwrap());
+        }
+        amounts
+    }
+}
