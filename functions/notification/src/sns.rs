@@ -146,7 +146,7 @@ mod tests {
     fn a_message_is_the_envelope_of_the_event_to_come_with_every_field() {
         assert_eq!(
             message(&event()),
-            r#"{"eventType":"OrderCompleted","orderId":"ord-1","correlationId":"corr-1","timestamp":"1970-01-01T00:00:00Z","payload":{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}}"#
+            r#"{"eventType":"OrderCompleted","orderId":"ord-1","correlationId":"corr-1","timestamp":"1970-01-01T00:00:00.000Z","payload":{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}}"#
         );
     }
 
