@@ -99,6 +99,7 @@ fn paid_row(order_id: &str, padding: usize) -> Row {
     payload["reservationId"] = format!("res-{order_id}").into();
     payload["paymentId"] = format!("pay-{order_id}").into();
     Row {
+        listed: None,
         key: order_id.to_owned(),
         stage: StageName::Payment,
         content: Content::Event(event(EventType::PaymentCompleted, order_id, &payload)),
