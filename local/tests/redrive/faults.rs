@@ -50,9 +50,9 @@ async fn a_broker_that_goes_away_in_the_middle_is_told_and_the_next_run_puts_bac
     take_only(&rig, 2);
     let mut command = rig.command(&["put-back", "--all"]);
     let program = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    for topic in [DEAD_LETTERS, CREATED, DEAD_LETTERS] {
-        assert_eq!(rig.next().await.topic, topic);
-    }
+    // The letter, the record and its receipt; two topics are read independently of one another.
+    let written = [rig.next().await, rig.next().await, rig.next().await];
+    assert_eq!(values(&written, CREATED), ["0"]);
     rig.broker.mock().unwrap().broker_down(1).unwrap();
     let output = program.wait_with_output().await.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -65,5 +65,5 @@ async fn a_broker_that_goes_away_in_the_middle_is_told_and_the_next_run_puts_bac
     rig.broker.mock().unwrap().broker_up(1).unwrap();
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
-    assert_eq!(values(&rig.written().await, CREATED), ["0", "1", "2"]);
+    assert_eq!(values(&rig.written().await, CREATED), ["1", "2"], "and 0 not once more");
 }

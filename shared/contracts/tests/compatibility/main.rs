@@ -4,6 +4,7 @@
 //! place is copied there with the release that brings it.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
