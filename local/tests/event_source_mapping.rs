@@ -395,7 +395,7 @@ async fn latest_reads_only_what_is_written_from_now_on() {
 #[tokio::test]
 async fn a_window_gathers_a_batch() {
     let rig = Rig::start(|_| success()).await;
-    let windowed = Mapping { window: Duration::from_millis(300), ..mapping() };
+    let windowed = Mapping { window: Duration::from_secs(2), ..mapping() };
     let mapping = rig.map(windowed).await;
     for text in ["a", "b", "c"] {
         rig.write(&in_one_partition(&[text])).await;
