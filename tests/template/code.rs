@@ -44,7 +44,7 @@ pub(crate) struct Code(String);
 
 impl Code {
     pub(crate) fn of_function(binary: &str) -> Self {
-        Self(sources(&format!("functions/{binary}/src")))
+        Self(sources(format!("functions/{binary}/src")))
     }
 
     pub(crate) fn of_folder(folder: &str) -> Self {
@@ -161,7 +161,7 @@ fn sources(path: impl AsRef<Path>) -> String {
     let entries = fs::read_dir(&path).expect("the folder of sources is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a source is there").path()).collect();
     files.sort();
-    files.iter().map(|file| sources(file)).collect()
+    files.iter().map(sources).collect()
 }
 
 fn code(file: &Path) -> String {
