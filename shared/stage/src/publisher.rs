@@ -3,7 +3,10 @@
 //! Nothing is left to be sent when a call returns, because Lambda freezes the process then, the
 //! client's threads included.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use contracts::{OutgoingEvent, Topic};
 use kafka_client::{Brokers, Context};
@@ -32,16 +35,23 @@ pub struct Publication {
     pub traceparent: Option<String>,
 }
 
-/// A client of the brokers; one for a process.
-#[derive(Clone)]
+/// Publishes to the brokers; one for a process.
+#[derive(Debug, Clone)]
 pub struct Publisher {
+    brokers: Brokers,
+    delivery_timeout: Duration,
+    /// Replaced where it delivers no more: a process lives longer than what troubles its client.
+    client: Arc<Mutex<Arc<Client>>>,
+}
+
+struct Client {
     producer: FutureProducer<Context>,
     context: Context,
 }
 
-impl std::fmt::Debug for Publisher {
+impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Publisher")
+        formatter.write_str("Client")
     }
 }
 
@@ -51,13 +61,9 @@ impl Publisher {
     /// # Errors
     /// When the client cannot be set up.
     pub fn new(brokers: &Brokers, delivery_timeout: Duration) -> Result<Self, KafkaError> {
-        let context = brokers.context();
-        let producer = brokers
-            .producer_config(delivery_timeout)
-            // A batch is in the queue within microseconds; waiting longer would only add delay.
-            .set("linger.ms", "1")
-            .create_with_context(context.clone())?;
-        Ok(Self { producer, context })
+        let client = Arc::new(Client::new(brokers, delivery_timeout)?);
+        let client = Arc::new(Mutex::new(client));
+        Ok(Self { brokers: brokers.clone(), delivery_timeout, client })
     }
 
     /// Connects to the brokers that lead these topics.
@@ -65,7 +71,7 @@ impl Publisher {
     /// # Errors
     /// When they do not answer.
     pub async fn connect(&self, topics: &[Topic]) -> Result<(), Retry> {
-        let (producer, topics) = (self.producer.clone(), topics.to_vec());
+        let (producer, topics) = (self.client().producer.clone(), topics.to_vec());
         let connected = tokio::task::spawn_blocking(move || {
             topics.into_iter().try_for_each(|topic| {
                 let metadata = producer.client().fetch_metadata(Some(topic.name()), CONNECT_WITHIN);
@@ -80,13 +86,52 @@ impl Publisher {
 
     /// Publishes all of them; the results stand in the same order.
     pub async fn publish(&self, publications: &[Publication]) -> Vec<Result<(), Retry>> {
-        let enqueued: Vec<_> = publications.iter().map(|it| self.enqueue(it)).collect();
-        futures::future::join_all(enqueued.into_iter().map(|delivery| async {
+        let client = self.client();
+        let enqueued: Vec<_> = publications.iter().map(|it| client.enqueue(it)).collect();
+        let delivered = futures::future::join_all(enqueued.into_iter().map(|delivery| async {
             let delivered =
                 delivery?.await.map_err(|cancelled| Retry::new("publishing", cancelled))?;
-            delivered.map(drop).map_err(|(error, _)| self.not_delivered(error))
+            delivered.map(drop).map_err(|(error, _)| client.not_delivered(error))
         }))
-        .await
+        .await;
+        if delivered.iter().any(Result::is_err) {
+            self.replace(client);
+        }
+        delivered
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a new client in the place of one that did not deliver.
+    ///
+    /// After an outage a client may keep on failing with brokers that others reach: publishing
+    /// again through a new one is what ends that, and the bytes are the same.
+    fn replace(&self, failed: Arc<Client>) {
+        match Client::new(&self.brokers, self.delivery_timeout) {
+            Ok(new) => {
+                let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+                if Arc::ptr_eq(&current, &failed) {
+                    *current = Arc::new(new);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the Kafka client is kept, though it failed"),
+        }
+        // Ending a client takes a moment, which nobody has to wait for.
+        drop(tokio::task::spawn_blocking(move || drop(failed)));
+    }
+}
+
+impl Client {
+    fn new(brokers: &Brokers, delivery_timeout: Duration) -> Result<Self, KafkaError> {
+        let context = brokers.context();
+        let producer = brokers
+            .producer_config(delivery_timeout)
+            // A batch is in the queue within microseconds; waiting longer would only add delay.
+            .set("linger.ms", "1")
+            .create_with_context(context.clone())?;
+        Ok(Self { producer, context })
     }
 
     /// The trouble, with what the brokers said last: the client itself only says that time is up.
