@@ -109,15 +109,14 @@ impl Publisher {
     /// After an outage a client may keep on failing with brokers that others reach: publishing
     /// again through a new one is what ends that, and the bytes are the same.
     fn replace(&self, failed: Arc<Client>) {
-        match Client::new(&self.brokers, self.delivery_timeout) {
-            Ok(new) => {
-                let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-                if Arc::ptr_eq(&current, &failed) {
-                    *current = Arc::new(new);
-                }
+        let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, &failed) {
+            match Client::new(&self.brokers, self.delivery_timeout) {
+                Ok(new) => *current = Arc::new(new),
+                Err(error) => tracing::warn!(%error, "the Kafka client is kept, though it failed"),
             }
-            Err(error) => tracing::warn!(%error, "the Kafka client is kept, though it failed"),
         }
+        drop(current);
         // Ending a client takes a moment, which nobody has to wait for.
         drop(tokio::task::spawn_blocking(move || drop(failed)));
     }

@@ -11,8 +11,8 @@ use contracts::StageName;
 use crate::{
     Retry, Row, Store,
     decision::Item,
-    row::attribute::{ACCEPTED_AT, CUSTOMER_ID, ORDER_ID, STAGE},
-    store::read,
+    row::attribute::{ACCEPTED_AT, CUSTOMER_ID, ORDER_ID},
+    store::{read, row_key},
 };
 
 /// The index of orders by customer; only the first row of an order is in it.
@@ -139,13 +139,6 @@ impl Store {
         orders.truncate(limit.into());
         Ok(OrdersPage { orders, goes_on })
     }
-}
-
-fn row_key(order_id: &str, stage: StageName) -> Item {
-    Item::from([
-        (ORDER_ID.to_owned(), AttributeValue::S(order_id.to_owned())),
-        (STAGE.to_owned(), AttributeValue::S(stage.name().to_owned())),
-    ])
 }
 
 /// An index entry is told apart by its own key and that of the row.

@@ -119,8 +119,7 @@ impl Store {
         self.client
             .delete_item()
             .table_name(&self.table)
-            .key(ORDER_ID, AttributeValue::S(key.to_owned()))
-            .key(STAGE, AttributeValue::S(stage.name().to_owned()))
+            .set_key(Some(row_key(key, stage)))
             .send()
             .await
             .map_err(|error| Retry::new("taking a row back", error))?;
@@ -133,6 +132,14 @@ fn already_stored(item: Option<&Item>) -> Result<Put, Retry> {
         return Err(Retry::out_of_time("getting the stored row back"));
     };
     read(item).map(|row| Put::AlreadyStored(Box::new(row)))
+}
+
+/// The key of a stage's row about an order.
+pub(crate) fn row_key(order_id: &str, stage: StageName) -> Item {
+    Item::from([
+        (ORDER_ID.to_owned(), AttributeValue::S(order_id.to_owned())),
+        (STAGE.to_owned(), AttributeValue::S(stage.name().to_owned())),
+    ])
 }
 
 pub(crate) fn read(item: &Item) -> Result<Row, Retry> {
