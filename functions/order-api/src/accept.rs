@@ -18,6 +18,7 @@ use crate::{
     problem::{problem, unavailable},
     request::Request,
     routes::OrderApi,
+    status::PENDING,
 };
 
 /// How long publishing is tried before the client is told to come again: with the time for storing
@@ -171,7 +172,7 @@ fn accepted(event: &OutgoingEvent) -> Answer {
     let body = json!({
         "orderId": event.order_id.as_str(),
         "correlationId": event.correlation_id,
-        "status": "PENDING",
+        "status": PENDING,
     });
     Answer::new(202, "application/json", &body)
         .with("location", &format!("/orders/{}", event.order_id))

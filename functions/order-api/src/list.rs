@@ -2,7 +2,7 @@
 
 use contracts::{StageName, order::MAX_KEY_BYTES};
 use serde_json::{Value, json};
-use stage::{Content, Place, Row, retry::retry_until};
+use stage::{Place, Row, retry::retry_until};
 use tokio::time::Instant;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     problem::{problem, unavailable},
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
+    status::{PENDING, with_end},
 };
 
 /// How many orders a page has, unless the client says another number.
@@ -89,18 +90,13 @@ fn limit_of(text: &str) -> Option<u8> {
 }
 
 /// What a list says about an order: when it came in, and its end where it has one.
-fn entry(place: &Place, end: Option<&Row>) -> Value {
-    let mut entry = json!({
+fn entry(place: &Place, close: Option<&Row>) -> Value {
+    let entry = json!({
         "orderId": place.order_id,
         "acceptedAt": place.accepted_at,
-        "status": "PENDING",
+        "status": PENDING,
     });
-    if let (Some(Row { content: Content::Result(end), .. }), Some(entry)) =
-        (end, entry.as_object_mut())
-    {
-        entry.extend(end.clone());
-    }
-    entry
+    with_end(entry, close)
 }
 
 #[cfg(test)]

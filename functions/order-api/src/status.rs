@@ -51,7 +51,7 @@ impl OrderApi {
 }
 
 /// What is said of an order until it has ended.
-const PENDING: &str = "PENDING";
+pub(crate) const PENDING: &str = "PENDING";
 
 fn is_pending(status: &Value) -> bool {
     status.get("status").is_some_and(|status| status == PENDING)
@@ -80,19 +80,24 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
             })
         })
         .collect();
-    let mut status = json!({
+    let status = json!({
         "orderId": order_id,
         "correlationId": first.correlation_id,
         "status": PENDING,
         "timeline": timeline,
     });
-    let closed = rows.iter().find(|row| row.stage == StageName::Close);
-    if let (Some(Row { content: Content::Result(closed), .. }), Some(status)) =
-        (closed, status.as_object_mut())
+    Some(with_end(status, rows.iter().find(|row| row.stage == StageName::Close)))
+}
+
+/// What is said of an order, with how it ended where that is known: what is kept of its end takes
+/// the place of [`PENDING`].
+pub(crate) fn with_end(mut said: Value, close: Option<&Row>) -> Value {
+    if let (Some(Row { content: Content::Result(end), .. }), Some(said)) =
+        (close, said.as_object_mut())
     {
-        status.extend(closed.clone());
+        said.extend(end.clone());
     }
-    Some(status)
+    said
 }
 
 #[cfg(test)]
