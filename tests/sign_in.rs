@@ -17,9 +17,10 @@ use function::{Environment, Settings};
 use jiff::{SignedDuration, Timestamp};
 use kafka_client::TOKEN_LIFE;
 use local::{broker::Broker, template::Template};
+use serde_json::json;
 use stage::{Clients, Clock, Publication, Retry};
 use tokio::time::{sleep, timeout};
-use workflow_tests::world::root;
+use workflow_tests::world::{World, root};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,18 +60,42 @@ async fn a_stale_token_is_refused_and_the_publisher_says_so() {
     timeout(PATIENCE, recovered).await.expect("the same publisher goes on with a good token");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_through_functions_that_sign_in() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let before = sign_ins().len();
+    let told = told();
+    let told: Vec<_> = told.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let world = World::start_with(&told).await;
+    world.stock("SKU-1", 10).await;
+    world.account("cust-1", "100").await;
+    let order = json!({
+        "customerId": "cust-1", "totalAmount": 12.5, "items": [{ "sku": "SKU-1", "quantity": 2 }],
+    });
+    let order_id = world.accepted(&order).await;
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    assert_eq!(world.balance("cust-1").await, "87.5");
+    let signed_in = sign_ins().len() - before;
+    assert!(signed_in >= 5, "five functions, and {signed_in} sign-ins");
+    world.stop().await;
+}
+
+/// What a deployment tells a function about the brokers.
+fn told() -> [(&'static str, String); 3] {
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", env::var("MSK_BOOTSTRAP_SERVERS").unwrap()),
+        ("KAFKA_SIGN_IN", "MSK_IAM".to_owned()),
+        ("KAFKA_CA_FILE", env::var("MSK_CA_FILE").unwrap()),
+    ]
+}
+
 /// The clients of a function, told what a deployment tells it.
 async fn clients(clock: Clock, delivery_timeout: Duration) -> Clients {
     let plaintext = env::var("KAFKA_BOOTSTRAP_SERVERS").expect("tests/real-servers runs this test");
     let topics = Template::read(&root().join("template.yaml")).unwrap().topics;
     Broker::outside(&plaintext).await.unwrap().create_topics(&topics).await.unwrap();
-    let told = [
-        ("KAFKA_BOOTSTRAP_SERVERS", env::var("MSK_BOOTSTRAP_SERVERS").unwrap()),
-        ("KAFKA_SIGN_IN", "MSK_IAM".to_owned()),
-        ("KAFKA_CA_FILE", env::var("MSK_CA_FILE").unwrap()),
-        ("ORDERS_TABLE", "orders".to_owned()),
-        ("ROW_TTL_DAYS", "30".to_owned()),
-    ];
+    let tables = [("ORDERS_TABLE", "orders".to_owned()), ("ROW_TTL_DAYS", "30".to_owned())];
+    let told = told().into_iter().chain(tables);
     let mut environment = Environment::new(told.map(|(name, value)| (name.to_owned(), value)));
     let settings = Settings::read(&mut environment);
     let settings = environment.check(settings).unwrap();
@@ -94,7 +119,11 @@ async fn publish(clients: &Clients) -> Result<(), Retry> {
 
 /// The tokens shown that were made from then on: each is known by the second it was made in.
 fn tokens_since(second: i64) -> BTreeSet<i64> {
+    sign_ins().into_iter().map(|ms| ms / 1000).filter(|made| *made >= second).collect()
+}
+
+/// For each time that somebody was let in, when the token was made, in milliseconds since 1970.
+fn sign_ins() -> Vec<i64> {
     let shown = fs::read_to_string(env::var("MSK_SIGN_INS").unwrap()).unwrap();
-    let made = shown.lines().map(|line| line.split_once(' ').unwrap().1.parse::<i64>().unwrap());
-    made.map(|ms| ms / 1000).filter(|made| *made >= second).collect()
+    shown.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect()
 }

@@ -8,9 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use local::aws_settings::AwsSettings;
 use local::stack::StackOptions;
 
-use crate::readable::grouped;
 use crate::redrive::RedriveOptions;
-use crate::variable::variable;
+use crate::values::{brokers, orders, processes, url, variable};
 
 /// The seed of a run that names none: any fixed number makes two runs alike.
 const DEFAULT_SEED: u64 = 20_260_206;
@@ -73,7 +72,7 @@ pub(crate) struct UpOptions {
 #[derive(Debug, Args)]
 struct CommonOptions {
     /// Use this Kafka broker instead of the embedded one
-    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = filled)]
+    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = brokers)]
     kafka: Option<String>,
     /// Use this DynamoDB instead of the embedded one
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB", value_parser = url)]
@@ -174,33 +173,6 @@ fn default_template() -> PathBuf {
     }
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).join("template.yaml")
-}
-
-fn orders(text: &str) -> Result<u64, String> {
-    whole_number(text, 10_000_000)
-}
-
-fn processes(text: &str) -> Result<usize, String> {
-    let number = whole_number(text, 1_000)?;
-    usize::try_from(number).map_err(|error| error.to_string())
-}
-
-fn whole_number(text: &str, most: u64) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("give a whole number from 1 to {}", grouped(most)))
-}
-
-/// A list of brokers, refused where it is blank.
-pub(crate) fn filled(text: &str) -> Result<String, String> {
-    let filled = !text.trim().is_empty();
-    filled.then(|| text.to_owned()).ok_or_else(|| "give host:port, such as localhost:9092".into())
-}
-
-fn url(text: &str) -> Result<String, String> {
-    let usable = text.starts_with("http://") || text.starts_with("https://");
-    usable
-        .then(|| text.to_owned())
-        .ok_or_else(|| "give a URL, such as http://localhost:8000".into())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod readable;
 mod redrive;
 mod terminal;
 mod up;
-mod variable;
+mod values;
 
 use std::env;
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use contracts::Topic;
 
 use super::position::Position;
-use crate::cli;
+use crate::values;
 
 const NO_KAFKA: &str = "say where the brokers are: --kafka HOST:PORT, such as the Kafka address that \
      `cargo run -- up` prints; or read its settings first: set -a; . target/stack.env; set +a";
@@ -63,7 +63,7 @@ pub(crate) struct PutBackOptions {
 #[derive(Debug, Args)]
 pub(crate) struct BrokerOptions {
     /// The brokers that the workflow runs on
-    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = cli::filled)]
+    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = values::brokers)]
     kafka: Option<String>,
     /// How to sign in there; msk-iam takes region and credentials as the AWS CLI does
     #[arg(long, env = "KAFKA_SIGN_IN", value_enum, ignore_case = true, default_value = "none")]

@@ -6,9 +6,9 @@ use contracts::{
 };
 
 use crate::{
+    Digest,
     decision::AnyStage,
     mapping::{ItemIdentifier, KafkaEvent, KafkaRecord},
-    row::Digest,
 };
 
 /// A record, read as far as it can be.

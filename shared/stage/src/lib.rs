@@ -23,6 +23,7 @@
 
 mod clients;
 pub mod decision;
+mod digest;
 pub mod engine;
 mod incoming;
 pub mod mapping;
@@ -37,9 +38,10 @@ pub mod store;
 
 pub use clients::{Clients, Clock};
 pub use decision::{Accept, Decision, Effect, Publishes, Stage};
+pub use digest::Digest;
 pub use engine::Engine;
 pub use publisher::{Publication, Publisher};
 pub use reads::{OrdersPage, Place};
 pub use retry::Retry;
-pub use row::{Content, Digest, Listed, Row};
+pub use row::{Content, Listed, Row};
 pub use store::{Put, Store};

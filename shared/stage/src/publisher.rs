@@ -4,6 +4,7 @@
 //! client's threads included.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,6 +14,7 @@ use kafka_client::{Brokers, Context};
 use rdkafka::{
     error::KafkaError,
     message::{Header, OwnedHeaders},
+    metadata::MetadataTopic,
     producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer},
 };
 
@@ -66,22 +68,23 @@ impl Publisher {
         Ok(Self { brokers: brokers.clone(), delivery_timeout, client })
     }
 
-    /// Connects to the brokers that lead these topics.
+    /// Connects to every broker that leads a partition of these topics.
     ///
     /// # Errors
-    /// When they do not answer.
+    /// When one of them does not answer.
     pub async fn connect(&self, topics: &[Topic]) -> Result<(), Retry> {
-        let (producer, topics) = (self.client().producer.clone(), topics.to_vec());
-        let connected = tokio::task::spawn_blocking(move || {
-            topics.into_iter().try_for_each(|topic| {
-                let metadata = producer.client().fetch_metadata(Some(topic.name()), CONNECT_WITHIN);
-                metadata.map(drop)
+        let client = self.client();
+        let (leaders, topics) = (Arc::clone(&client), topics.to_vec());
+        let leaders = blocking(move || leaders.one_partition_of_each_leader(&topics)).await?;
+        let greetings = leaders.into_values().map(|(topic, partition)| {
+            let client = Arc::clone(&client);
+            // The client connects to a broker when there is something to send there, and asking how
+            // far a partition goes is the least that there is.
+            blocking(move || {
+                client.producer.client().fetch_watermarks(topic.name(), partition, CONNECT_WITHIN)
             })
         });
-        connected
-            .await
-            .map_err(|cut_off| Retry::new("connecting to the brokers", cut_off))?
-            .map_err(|error| Retry::new("connecting to the brokers", error))
+        futures::future::try_join_all(greetings).await.map(drop)
     }
 
     /// Publishes all of them; the results stand in the same order.
@@ -133,6 +136,23 @@ impl Client {
         Ok(Self { producer, context })
     }
 
+    /// Each broker that leads any of these topics' partitions, with one that it leads.
+    fn one_partition_of_each_leader(
+        &self,
+        topics: &[Topic],
+    ) -> Result<BTreeMap<i32, (Topic, i32)>, KafkaError> {
+        let mut leaders = BTreeMap::new();
+        for topic in topics {
+            let metadata =
+                self.producer.client().fetch_metadata(Some(topic.name()), CONNECT_WITHIN)?;
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            leaders.extend(partitions.map(|it| (it.leader(), (*topic, it.id()))));
+        }
+        // A partition without a leader has -1 in its place.
+        leaders.retain(|leader, _| *leader >= 0);
+        Ok(leaders)
+    }
+
     /// The trouble, with what the brokers said last: the client itself only says that time is up.
     fn not_delivered(&self, error: KafkaError) -> Retry {
         match self.context.take_trouble() {
@@ -156,5 +176,41 @@ impl Client {
         self.producer
             .send_result(record)
             .map_err(|(error, _)| Retry::new("handing an event to the Kafka client", error))
+    }
+}
+
+/// Asks the brokers something on a thread where waiting stops nobody.
+async fn blocking<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, Retry> {
+    let answer = tokio::task::spawn_blocking(ask).await;
+    answer
+        .map_err(|cut_off| Retry::new("connecting to the brokers", cut_off))?
+        .map_err(|error| Retry::new("connecting to the brokers", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_leader_is_connected_to_before_there_is_anything_to_publish() {
+        let cluster = MockCluster::new(3).unwrap();
+        let topic = Topic::OrderCreated;
+        cluster.create_topic(topic.name(), 3, 1).unwrap();
+        for (partition, broker) in [(0, 1), (1, 2), (2, 3)] {
+            cluster.partition_leader(topic.name(), partition, Some(broker)).unwrap();
+        }
+        let brokers = Brokers::plaintext(&cluster.bootstrap_servers());
+        let publisher = || Publisher::new(&brokers, DELIVERY_TIMEOUT).unwrap();
+        publisher().connect(&[topic]).await.unwrap();
+        for broker in 1..=3 {
+            cluster.broker_down(broker).unwrap();
+            let missed = publisher().connect(&[topic]).await;
+            assert!(missed.is_err(), "broker {broker} was not missed");
+            cluster.broker_up(broker).unwrap();
+        }
     }
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use contracts::{JsonObject, OutgoingEvent, StageName};
-use sha2::{Digest as _, Sha256};
 
-use crate::decision::Item;
+use crate::{Digest, decision::Item};
 
 /// What DynamoDB takes for one item: 400 KB, names included.
 pub const MAX_ROW_BYTES: usize = 400 * 1024;
@@ -67,33 +66,6 @@ pub enum Content {
     Result(JsonObject),
 }
 
-/// Tells one content from another: the first half of a SHA-256.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest([u8; 16]);
-
-impl Digest {
-    /// The digest of a payload; white space does not count.
-    #[must_use]
-    pub fn of_payload(payload: &JsonObject) -> Self {
-        // Writing a JSON object into memory cannot fail.
-        Self::of_bytes(&serde_json::to_vec(payload).unwrap_or_default())
-    }
-
-    /// The digest of any bytes.
-    #[must_use]
-    pub fn of_bytes(bytes: &[u8]) -> Self {
-        let mut half = [0; 16];
-        half.iter_mut().zip(Sha256::digest(bytes)).for_each(|(to, from)| *to = from);
-        Self(half)
-    }
-
-    /// The digest as 32 hexadecimal digits.
-    #[must_use]
-    pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
 /// A row that cannot be read back.
 #[derive(Debug, thiserror::Error)]
 #[error("the row of stage {stage} for {key} has no readable {attribute}")]
@@ -113,7 +85,7 @@ impl Row {
             (attribute::ORDER_ID.to_owned(), AttributeValue::S(self.key.clone())),
             (attribute::STAGE.to_owned(), AttributeValue::S(stage)),
             (name.to_owned(), AttributeValue::S(content.into_owned())),
-            (attribute::DIGEST.to_owned(), AttributeValue::B(Blob::new(self.digest.0))),
+            (attribute::DIGEST.to_owned(), AttributeValue::B(Blob::new(self.digest.bytes()))),
             (attribute::EXPIRES_AT.to_owned(), AttributeValue::N(self.expires_at.to_string())),
         ]);
         item.extend(
@@ -143,8 +115,7 @@ impl Row {
         let digest = item
             .get(attribute::DIGEST)
             .and_then(|value| value.as_b().ok())
-            .and_then(|blob| blob.as_ref().try_into().ok())
-            .map(Digest);
+            .and_then(|blob| Digest::from_bytes(blob.as_ref()));
         let expires_at = item
             .get(attribute::EXPIRES_AT)
             .and_then(|value| value.as_n().ok())
@@ -174,7 +145,7 @@ impl Row {
             + self.key.len()
             + self.stage.name().len()
             + content.len()
-            + self.digest.0.len()
+            + self.digest.bytes().len()
             // A number takes a byte for two digits and one more; its text is longer than that.
             + self.expires_at.to_string().len()
             + self.listed_attributes().map(|(name, value)| name.len() + value.len()).sum::<usize>()
