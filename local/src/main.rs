@@ -11,6 +11,7 @@ mod fault;
 mod page;
 mod readable;
 mod redrive;
+mod start;
 mod terminal;
 mod up;
 mod values;

@@ -1,19 +1,18 @@
 //! Keeps the workflow running, so that a person or another program can send it orders and watch.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use contracts::failure::failure_code;
 use contracts::{Envelope, EventType};
-use local::stack::{Stack, StackOptions};
+use local::stack::Stack;
 use local::tap::{Tap, TapRecord};
 use local::template::Template;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{self, UpOptions};
 use crate::demo::catalogue::{CATALOGUE, Catalogue};
 use crate::fault::Fault;
 use crate::page::Page;
+use crate::start;
 use crate::terminal::Terminal;
 
 /// Runs until a signal ends it.
@@ -23,10 +22,13 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
     let workspace = cli::workspace(&stack_options.template);
     let catalogue = Catalogue::read(&workspace).map_err(Fault::start)?;
     let page = Page::new(&catalogue);
-    let stack = start(stack_options, Some(&page), terminal).await?;
+    let stack = start::stack(stack_options, |api| page.in_front_of(api), terminal).await?;
+    let api = stack.api_url().unwrap_or_default();
+    terminal.say(&format!("Page        {api}/   open it in a browser"));
+    terminal.say("");
     let result = tokio::select! {
         result = Box::pin(stay_up(&stack, &page, &catalogue, &workspace, terminal)) => result,
-        interrupted = interrupted() => interrupted,
+        interrupted = start::interrupted() => interrupted,
     };
     page.close();
     drop(page);
@@ -38,60 +40,6 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
     }
     result?;
     terminal.say("Stopped. target/stack.env is gone, and with it what embedded parts had kept.");
-    Ok(())
-}
-
-/// Starts the stack, behind the page where there is one, and says where everything is.
-///
-/// A signal in between ends it.
-pub(crate) async fn start(
-    options: StackOptions,
-    page: Option<&Arc<Page>>,
-    terminal: &Terminal,
-) -> Result<Stack, Fault> {
-    if options.lambda.is_none() && options.function_dir.is_none() {
-        terminal.say("Building the functions that template.yaml names …");
-    }
-    let log_dir = options.log_dir.clone();
-    let (kafka, dynamodb) = (kind(options.kafka.as_ref()), kind(options.dynamodb.as_ref()));
-    let front = |api| match page {
-        Some(page) => page.in_front_of(api),
-        None => api,
-    };
-    let stack = tokio::select! {
-        stack = Box::pin(Stack::start_behind(options, front)) => stack.map_err(Fault::start)?,
-        interrupted = interrupted() => return Err(interrupted.err().unwrap_or(Fault::Interrupted)),
-    };
-    let logs = match stack.functions {
-        Some(_) => format!("logs in {}", log_dir.display()),
-        None => "hosted elsewhere".to_owned(),
-    };
-    let api = stack.api_url().unwrap_or_default();
-    terminal.say("");
-    if page.is_some() {
-        terminal.say(&format!("Page        {api}/   open it in a browser"));
-        terminal.say("");
-    }
-    terminal.say(&format!("Order API   {api}"));
-    terminal.say(&format!("Kafka       {}   {kafka}", stack.broker.bootstrap_servers()));
-    terminal.say(&format!("DynamoDB    {}   {dynamodb}", stack.database.endpoint()));
-    terminal.say(&format!("Functions   {}   {logs}", stack.invoke_url()));
-    terminal.say("");
-    Ok(stack)
-}
-
-fn kind(outside: Option<&String>) -> &'static str {
-    outside.map_or("embedded", |_| "as given")
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() -> Result<(), Fault> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Fault::run)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Fault::run)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! An order depends on the seed and its number only, so none has to be kept.
 
 use contracts::JsonObject;
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -72,7 +73,7 @@ impl Generator<'_> {
         let count = rng.random_range(1..=4_u32);
         // One SKU may come up in two lines: they add up.
         let lines = (0..count).filter_map(|_| {
-            let article = pick(rng, &plenty)?;
+            let article = plenty.choose(rng)?;
             let quantity = rng.random_range(1..=3);
             Some(Line { sku: article.sku.clone(), quantity, price: article.price })
         });
@@ -82,7 +83,8 @@ impl Generator<'_> {
     fn customer(&self, rng: &mut ChaCha8Rng, supply: Supply) -> (String, Cents) {
         let customers = self.catalogue.customers.iter();
         let customers: Vec<_> = customers.filter(|customer| customer.supply == supply).collect();
-        pick(rng, &customers)
+        customers
+            .choose(rng)
             .map(|customer| (customer.customer_id.clone(), customer.balance))
             .unwrap_or_default()
     }
@@ -101,7 +103,7 @@ impl Generator<'_> {
         let articles = self.catalogue.articles.iter();
         let limited: Vec<_> =
             articles.filter(|article| article.supply == Supply::Limited).collect();
-        match pick(rng, &limited) {
+        match limited.choose(rng) {
             Some(article) => Line {
                 sku: article.sku.clone(),
                 quantity: article.available.saturating_add(rng.random_range(1..=3)),
@@ -139,12 +141,6 @@ fn payload(customer_id: &str, lines: &[Line], extra: Cents) -> JsonObject {
     payload.insert("items".to_owned(), items.into());
     payload.insert("totalAmount".to_owned(), spoilt::number(&total.digits()));
     payload
-}
-
-/// One of several, the same on every machine.
-pub(super) fn pick<'a, T>(rng: &mut ChaCha8Rng, several: &'a [T]) -> Option<&'a T> {
-    let count = u32::try_from(several.len()).ok().filter(|count| *count > 0)?;
-    several.get(usize::try_from(rng.random_range(0..count)).ok()?)
 }
 
 #[cfg(test)]

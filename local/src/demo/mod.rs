@@ -28,8 +28,8 @@ use local::template::Template;
 
 use crate::cli::{self, DemoOptions};
 use crate::fault::Fault;
+use crate::start;
 use crate::terminal::Terminal;
-use crate::up;
 
 use backlog::Backlog;
 use catalogue::Catalogue;
@@ -57,13 +57,13 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<()
             Plan::Made { catalogue: catalogue.clone(), seed: options.seed, count: options.orders }
         }
     };
-    let stack = up::start(stack_options, None, terminal).await?;
+    let stack = start::stack(stack_options, |api| api, terminal).await?;
     for line in plan.description() {
         terminal.say(&line);
     }
     let result = tokio::select! {
         result = Box::pin(demonstrate(&plan, &catalogue, &stack, terminal)) => result,
-        interrupted = up::interrupted() => interrupted.and(Err(Fault::Interrupted)),
+        interrupted = start::interrupted() => interrupted.and(Err(Fault::Interrupted)),
     };
     stack.stop().await;
     result

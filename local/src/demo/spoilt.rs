@@ -2,10 +2,9 @@
 
 use contracts::{FailureCode, JsonObject};
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-
-use super::generator::pick;
 
 /// Makes an order break one rule of the validator.
 pub(crate) fn spoil(payload: &mut JsonObject, rng: &mut ChaCha8Rng) {
@@ -43,7 +42,7 @@ pub(crate) fn body(rng: &mut ChaCha8Rng) -> &'static str {
         "[{\"sku\": \"TEA\", \"quantity\": 1}]",
         "\"an order\"",
     ];
-    pick(rng, &BODIES).copied().unwrap_or_default()
+    BODIES.choose(rng).copied().unwrap_or_default()
 }
 
 /// A field that no stage knows, with a number that no float holds.

@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use super::pool::Invocation;
+use axum::body::Bytes;
+use tokio::sync::oneshot;
+
+use super::failure::Failure;
 
 /// How many requests run at a time for each other invocation that may: in AWS, each would have an
 /// environment of its own.
@@ -18,6 +21,14 @@ pub(super) enum Lane {
     Requests,
     /// A mapping, or somebody at the Invoke API.
     Others,
+}
+
+/// An event that waits for a process, and whoever waits for its answer.
+pub(super) struct Invocation {
+    pub(super) lane: Lane,
+    pub(super) request_id: String,
+    pub(super) event: Bytes,
+    pub(super) answer: oneshot::Sender<Result<Bytes, Failure>>,
 }
 
 /// Everything that runs or waits.

@@ -9,6 +9,8 @@ mod lanes;
 mod log;
 mod pool;
 mod process;
+mod processes;
+mod queue;
 mod runtime_api;
 mod slot;
 mod start;
@@ -143,7 +145,7 @@ impl FunctionHost {
     /// The ids of a function's running processes.
     #[must_use]
     pub fn process_ids(&self, function: &str) -> Vec<u32> {
-        self.pools.get(function).map(|pool| pool.process_ids()).unwrap_or_default()
+        self.pools.get(function).map(|pool| pool.processes.ids()).unwrap_or_default()
     }
 
     /// Kills every process of a function with SIGKILL, and returns how many it were.
@@ -151,7 +153,7 @@ impl FunctionHost {
     /// What they were working on fails; the next invocation starts a fresh process.
     pub async fn kill(&self, function: &str) -> usize {
         match self.pools.get(function) {
-            Some(pool) => pool.kill().await,
+            Some(pool) => pool.processes.kill().await,
             None => 0,
         }
     }

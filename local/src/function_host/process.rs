@@ -74,7 +74,7 @@ impl Session {
     }
 }
 
-/// The pool's side of a process.
+/// A slot's side of a process.
 pub(super) struct Process {
     pub(super) number: u64,
     pub(super) assignments: mpsc::UnboundedSender<Assignment>,

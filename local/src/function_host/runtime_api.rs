@@ -32,7 +32,7 @@ pub(super) fn router() -> Router<Arc<Pools>> {
 }
 
 fn session(pools: &Pools, function: &str, number: u64) -> Option<Arc<Session>> {
-    pools.get(function)?.session(number)
+    pools.get(function)?.processes.session(number)
 }
 
 /// Holds the process until there is an event for it.

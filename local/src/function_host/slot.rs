@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::failure::Failure;
-use super::pool::{Invocation, Pool};
+use super::lanes::Invocation;
 use super::process::{Assignment, Message, Process};
+use super::processes::Processes;
+use super::queue::{Address, Queue};
 use super::start::{self, StartFailure};
 
 /// The pause before a process is started again that ended while it started; it doubles each time.
@@ -18,17 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// One place for a process: at most one runs here at a time.
 pub(super) struct Slot {
-    pool: Arc<Pool>,
+    processes: Arc<Processes>,
+    queue: Arc<Queue>,
     mailbox: mpsc::UnboundedReceiver<Invocation>,
-    address: mpsc::UnboundedSender<Invocation>,
+    address: Address,
     process: Option<Process>,
     failed_starts: u32,
 }
 
 impl Slot {
-    pub(super) fn new(pool: Arc<Pool>) -> Self {
+    pub(super) fn new(processes: Arc<Processes>, queue: Arc<Queue>) -> Self {
         let (address, mailbox) = mpsc::unbounded_channel();
-        Self { pool, mailbox, address, process: None, failed_starts: 0 }
+        Self { processes, queue, mailbox, address, process: None, failed_starts: 0 }
     }
 
     /// Works through the first event and all that follow.
@@ -42,7 +45,7 @@ impl Slot {
             let answer = self.invoke(&invocation.request_id, invocation.event).await;
             // Whoever asked may have gone away.
             invocation.answer.send(answer).ok();
-            next = self.pool.next_or_idle(Some(invocation.lane), &self.address);
+            next = self.queue.next_or_idle(Some(invocation.lane), &self.address);
         }
     }
 
@@ -51,7 +54,7 @@ impl Slot {
         let started = self.ensure_process().await.map_err(|failure| failure.message());
         // Whoever asked may have gone away.
         ready.send(started).ok();
-        let first = match self.pool.next_or_idle(None, &self.address) {
+        let first = match self.queue.next_or_idle(None, &self.address) {
             Some(invocation) => invocation,
             None => self.idle().await,
         };
@@ -77,7 +80,7 @@ impl Slot {
     async fn invoke(&mut self, request_id: &str, event: Bytes) -> Result<Bytes, Failure> {
         self.ensure_process().await.map_err(|failure| failure.into_failure(request_id))?;
         let Some(process) = &mut self.process else { return Err(Failure::stopping()) };
-        let limit = self.pool.function.timeout;
+        let limit = self.processes.function.timeout;
         let deadline = Instant::now() + limit;
         let assignment = Assignment {
             request_id: request_id.to_owned(),
@@ -117,7 +120,7 @@ impl Slot {
             let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(10));
             sleep(doubled.min(LONGEST_PAUSE)).await;
         }
-        match start::process(&self.pool).await {
+        match start::process(&self.processes).await {
             Ok(process) => {
                 self.failed_starts = 0;
                 self.process = Some(process);
@@ -132,7 +135,7 @@ impl Slot {
 
     async fn kill_process(&mut self) {
         if let Some(process) = &self.process
-            && let Some(session) = self.pool.session(process.number)
+            && let Some(session) = self.processes.session(process.number)
         {
             session.kill().await;
         }
@@ -141,7 +144,7 @@ impl Slot {
 
     fn drop_process(&mut self) {
         if let Some(process) = self.process.take() {
-            self.pool.forget_process(process.number);
+            self.processes.forget(process.number);
         }
     }
 }

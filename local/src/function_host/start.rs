@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::pool::Pool;
 use super::process::{Message, Process};
+use super::processes::Processes;
 
 /// Longest that a process may take until it asks for its first event.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -37,9 +37,9 @@ impl StartFailure {
 }
 
 /// Starts a process of the function and waits until it asks for its first event.
-pub(super) async fn process(pool: &Pool) -> Result<Process, StartFailure> {
-    let mut process = pool.start_process().map_err(|error| {
-        let executable = pool.function.executable.display();
+pub(super) async fn process(processes: &Processes) -> Result<Process, StartFailure> {
+    let mut process = processes.start().map_err(|error| {
+        let executable = processes.function.executable.display();
         StartFailure::Ended(format!("{executable} cannot be run: {error}"))
     })?;
     let ready = timeout(READY_WITHIN, first_message(&mut process)).await;
@@ -51,13 +51,13 @@ pub(super) async fn process(pool: &Pool) -> Result<Process, StartFailure> {
             READY_WITHIN.as_secs()
         )),
     };
-    if let Some(session) = pool.session(process.number) {
+    if let Some(session) = processes.session(process.number) {
         session.kill().await;
     }
-    pool.forget_process(process.number);
+    processes.forget(process.number);
     Err(match failure {
         StartFailure::Ended(how) => {
-            let words = pool.log.last_words();
+            let words = processes.log.last_words();
             StartFailure::Ended(format!("{how}\n{words}").trim_end().to_owned())
         }
         told @ StartFailure::Told(_) => told,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::document::{FunctionEvent, FunctionProperties, Resource};
 use super::names::Names;
-use super::resolve::typed;
+use super::typed::typed;
 use super::{Function, FunctionName, Setting, TemplateError};
 
 /// What SAM applies where a function says nothing.

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::document::MappingProperties;
 use super::names::{Names, filled_in};
-use super::resolve::undeclared_function;
 use super::{Mapping, StartingPosition, Template, TemplateError};
 
 /// What AWS applies where a Kafka mapping says nothing.
@@ -110,7 +109,7 @@ impl Declaration<'_> {
             .iter()
             .find(|function| function.name.logical_id == logical_id)
             .map(|function| function.name.clone())
-            .ok_or_else(|| undeclared_function(self.logical_id, logical_id))
+            .ok_or_else(|| TemplateError::no_function(self.logical_id, logical_id))
     }
 
     fn topic(&self, name: &str) -> Result<String, TemplateError> {

@@ -10,6 +10,7 @@ mod mapping;
 mod names;
 mod resolve;
 mod table;
+mod typed;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! How the spelled-out template becomes one that can be started, references resolved.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::{
     Document, IntegrationProperties, MappingProperties, Resource, TopicProperties,
 };
 use super::names::Names;
+use super::typed::typed;
 use super::{Function, Template, TemplateError, Topic, function, mapping, table};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
@@ -58,15 +58,6 @@ pub(super) fn template(document: Document) -> Result<Template, TemplateError> {
     Ok(template)
 }
 
-/// Reads a part of the resource with this logical id.
-pub(super) fn typed<T: DeserializeOwned>(
-    logical_id: &str,
-    value: Value,
-) -> Result<T, TemplateError> {
-    serde_json::from_value(value)
-        .map_err(|error| TemplateError::resource(logical_id, error.to_string()))
-}
-
 /// The function that `!Ref Function` or `!GetAtt Function.Arn` means.
 fn function_named<'a>(
     logical_id: &str,
@@ -77,11 +68,7 @@ fn function_named<'a>(
     functions
         .iter_mut()
         .find(|function| function.name.logical_id == name)
-        .ok_or_else(|| undeclared_function(logical_id, name))
-}
-
-pub(super) fn undeclared_function(logical_id: &str, function: &str) -> TemplateError {
-    TemplateError::resource(logical_id, format!("the template declares no function {function}"))
+        .ok_or_else(|| TemplateError::no_function(logical_id, name))
 }
 
 fn topic(logical_id: &str, properties: Value, names: &Names<'_>) -> Result<Topic, TemplateError> {

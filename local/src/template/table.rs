@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::{self, KeySchemaElement, TableProperties};
-use super::resolve::typed;
+use super::typed::typed;
 use super::{KeyElement, SecondaryIndex, Table, TemplateError};
 
 pub(super) fn table(logical_id: &str, properties: Value) -> Result<Table, TemplateError> {

@@ -1,0 +1,76 @@
+//! Which processes of a function are there, whatever they are at?
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::join_all;
+
+use super::HostedFunction;
+use super::log::FunctionLog;
+use super::process::{Process, Session};
+
+/// The processes of one function, each known by its number.
+pub(super) struct Processes {
+    pub(super) function: HostedFunction,
+    pub(super) log: Arc<FunctionLog>,
+    runtime_api: SocketAddr,
+    numbers: AtomicU64,
+    sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
+}
+
+impl Processes {
+    pub(super) fn new(function: HostedFunction, runtime_api: SocketAddr, log: FunctionLog) -> Self {
+        let numbers = AtomicU64::new(1);
+        Self { function, log: Arc::new(log), runtime_api, numbers, sessions: Mutex::default() }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts one and makes it known to the Runtime API.
+    pub(super) fn start(&self) -> std::io::Result<Process> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (process, session) =
+            Process::start(&self.function, number, self.runtime_api, &self.log)?;
+        self.sessions().insert(number, session);
+        Ok(process)
+    }
+
+    /// Forgets one that has ended.
+    pub(super) fn forget(&self, number: u64) {
+        self.sessions().remove(&number);
+    }
+
+    /// The session of one that is running.
+    pub(super) fn session(&self, number: u64) -> Option<Arc<Session>> {
+        self.sessions().get(&number).cloned()
+    }
+
+    /// What the system calls them.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        self.sessions().values().map(|session| session.process_id).collect()
+    }
+
+    /// Kills all of them, and returns how many it were.
+    pub(super) async fn kill(&self) -> usize {
+        let sessions: Vec<_> = self.sessions().values().cloned().collect();
+        join_all(sessions.iter().map(|session| session.kill())).await;
+        sessions.len()
+    }
+
+    /// Kills all of them and forgets them.
+    pub(super) async fn end(&self) {
+        self.kill().await;
+        self.sessions().clear();
+    }
+
+    /// As [`Self::end`], without waiting for them to be gone.
+    pub(super) fn abandon(&self) {
+        for session in self.sessions().values() {
+            session.abandon();
+        }
+    }
+}
