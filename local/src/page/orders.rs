@@ -13,6 +13,8 @@ use crate::demo::Put;
 pub(super) const KEPT_ORDERS: usize = 200;
 /// How many failures are kept.
 const KEPT_FAILURES: usize = 50;
+/// How many events are kept until the first one of their order is seen.
+const KEPT_EARLY: usize = 200;
 
 /// The newest orders and failures.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub(super) struct Orders {
     numbers: HashMap<String, u64>,
     next_number: u64,
     failures: VecDeque<Failure>,
+    /// Topics are read independently of one another, so that an order's first event may come last.
+    early: VecDeque<Envelope>,
     /// Grows with every change.
     version: u64,
     failures_version: u64,
@@ -55,11 +59,19 @@ impl Orders {
         {
             self.add(&event, record);
         }
-        self.step(&event);
+        self.step(event);
     }
 
     fn add(&mut self, event: &Envelope, record: &TapRecord) {
-        self.orders.push_back(Order::new(self.next_number, event, record));
+        let mut order = Order::new(self.next_number, event, record);
+        self.early.retain(|early| {
+            let is_of_order = early.order_id == event.order_id;
+            if is_of_order {
+                order.step(early);
+            }
+            !is_of_order
+        });
+        self.orders.push_back(order);
         self.numbers.insert(event.order_id.to_string(), self.next_number);
         self.next_number = self.next_number.saturating_add(1);
         if self.orders.len() > KEPT_ORDERS
@@ -69,15 +81,23 @@ impl Orders {
         }
     }
 
-    fn step(&mut self, event: &Envelope) {
+    fn step(&mut self, event: Envelope) {
         self.version = self.version.saturating_add(1);
         let version = self.version;
-        let is_new = self.order_mut(event.order_id.as_str()).is_none_or(|order| {
+        let order = self.order_mut(event.order_id.as_str());
+        let is_early = order.is_none();
+        let is_new = order.is_none_or(|order| {
             order.version = version;
-            order.step(event)
+            order.step(&event)
         });
         if is_new && event.event_type.is_failure() {
-            self.fail(event);
+            self.fail(&event);
+        }
+        if is_early {
+            self.early.push_back(event);
+            if self.early.len() > KEPT_EARLY {
+                self.early.pop_front();
+            }
         }
     }
 
@@ -171,6 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn an_order_has_failed_though_its_failure_is_seen_before_its_first_event() {
+        let mut orders = Orders::default();
+        orders.see(&failed("ord-1", "PAYMENT_DECLINED"));
+        orders.see(&created("ord-2"));
+        orders.see(&created("ord-1"));
+        let shown = shown(&orders);
+        assert_eq!(shown["orders"][0]["status"], "PENDING");
+        assert_eq!(shown["orders"][1]["status"], "FAILED");
+        let steps = shown["orders"][1]["steps"].as_array().unwrap().iter();
+        let steps: Vec<_> = steps.map(|step| step["event"].as_str().unwrap()).collect();
+        assert_eq!(steps, ["OrderCreated", "OrderPaymentFailed"]);
+        assert_eq!(shown["failures"].as_array().unwrap().len(), 1);
+        assert!(orders.early.is_empty());
+    }
+
+    #[test]
     fn the_report_of_a_bad_record_is_a_failure_and_ends_no_order() {
         let mut orders = Orders::default();
         orders.see(&created("ord-1"));
@@ -216,5 +252,9 @@ mod tests {
         assert!(orders.created("ord-4").is_none() && orders.created("ord-5").is_some());
         orders.see(&record("order.validated", &event("OrderValidated", "ord-0", 1, &json!({}))));
         assert_eq!(orders.orders.len(), KEPT_ORDERS);
+        for number in 0..KEPT_EARLY + 5 {
+            orders.see(&failed(&format!("unseen-{number}"), "OUT_OF_STOCK"));
+        }
+        assert_eq!(orders.early.len(), KEPT_EARLY);
     }
 }
