@@ -80,7 +80,7 @@ impl Pool {
     /// Ends all processes; events that wait fail.
     pub(super) async fn close(&self) {
         self.stop_slots();
-        self.processes.end().await;
+        self.processes.end_all().await;
     }
 
     /// As [`Self::close`], without waiting for the processes to be gone.

@@ -61,13 +61,21 @@ impl Processes {
         sessions.len()
     }
 
+    /// Kills one and forgets it.
+    pub(super) async fn end(&self, number: u64) {
+        if let Some(session) = self.session(number) {
+            session.kill().await;
+        }
+        self.forget(number);
+    }
+
     /// Kills all of them and forgets them.
-    pub(super) async fn end(&self) {
+    pub(super) async fn end_all(&self) {
         self.kill().await;
         self.sessions().clear();
     }
 
-    /// As [`Self::end`], without waiting for them to be gone.
+    /// As [`Self::end_all`], without waiting for them to be gone.
     pub(super) fn abandon(&self) {
         for session in self.sessions().values() {
             session.abandon();

@@ -134,12 +134,9 @@ impl Slot {
     }
 
     async fn kill_process(&mut self) {
-        if let Some(process) = &self.process
-            && let Some(session) = self.processes.session(process.number)
-        {
-            session.kill().await;
+        if let Some(process) = self.process.take() {
+            self.processes.end(process.number).await;
         }
-        self.drop_process();
     }
 
     fn drop_process(&mut self) {

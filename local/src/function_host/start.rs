@@ -51,10 +51,7 @@ pub(super) async fn process(processes: &Processes) -> Result<Process, StartFailu
             READY_WITHIN.as_secs()
         )),
     };
-    if let Some(session) = processes.session(process.number) {
-        session.kill().await;
-    }
-    processes.forget(process.number);
+    processes.end(process.number).await;
     Err(match failure {
         StartFailure::Ended(how) => {
             let words = processes.log.last_words();

@@ -44,6 +44,7 @@ impl TemplateError {
     pub(super) fn resource(resource: &str, problem: impl Into<String>) -> Self {
         Self::Resource { resource: resource.to_owned(), problem: problem.into() }
     }
+
     pub(super) fn no_function(resource: &str, function: &str) -> Self {
         Self::resource(resource, format!("the template declares no function {function}"))
     }
