@@ -34,7 +34,7 @@ def main(servers, group, database, *topics):
             event_id, event = read(message)
             if event_id is None:
                 place = message.topic(), message.partition(), message.offset()
-                print("no event:", *place, file=sys.stderr)
+                print("malformed:", *place, file=sys.stderr)
             else:
                 handle_once(database, event_id, event)
             consumer.commit(message, asynchronous=True)
@@ -43,7 +43,7 @@ def main(servers, group, database, *topics):
 
 
 def read(message):
-    """The id and the event of a record; twice None where somebody else wrote there."""
+    """The id and the event of a record; twice None for a malformed record."""
     try:
         event_id = dict(message.headers() or [])["ce_id"].decode()
         # Numbers keep their digits: Decimal in the place of float.
@@ -56,7 +56,7 @@ def handle_once(database, event_id, event):
     """Handles an event that was not handled before.
 
     What handling changes in the database belongs into this transaction; what it changes elsewhere
-    has to bear being done twice.
+    must bear being done twice.
     """
     with database:
         new = database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (event_id,)).rowcount

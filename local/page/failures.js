@@ -9,8 +9,8 @@ export function showFailures(failures) {
     const item = copyOf("failure");
     const [, code, reason] = /^([A-Z_]+): (.*)$/s.exec(failure.reason) ?? [null, "FAILED", failure.reason];
     item.querySelector(".code").textContent = code;
-    item.querySelector(".failure-of").textContent = failure.isBadRecord
-      ? `a record that is no event, ${time.format(failure.at)}`
+    item.querySelector(".failure-of").textContent = failure.isMalformedReport
+      ? `a malformed record, ${time.format(failure.at)}`
       : `${failure.stage}, order ${short(failure.orderId)}, ${time.format(failure.at)}`;
     item.querySelector(".reason").textContent = reason;
     return item;

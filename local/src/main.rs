@@ -28,7 +28,7 @@ use crate::terminal::Terminal;
 
 /// Warnings only: what the functions have to say is in their log files, and what goes wrong on the
 /// way to the brokers or to credentials is in the one line that the program ends with.
-const LOGGED: &str = "warn,dynoxide=error,kafka_client=off,aws_config=error";
+const LOGGED: &str = "warn,dynoxide=error,kafka=off,aws_config=error";
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use contracts::failure::failure_code;
 use contracts::{Envelope, EventType};
 use local::stack::Stack;
 use local::tap::{Tap, TapRecord};
@@ -116,10 +115,10 @@ fn end(record: &TapRecord) -> Option<String> {
     if event.event_type == EventType::OrderCompleted {
         return Some(format!("{}  COMPLETED", event.order_id));
     }
-    let reason = event.payload.get("failureReason").and_then(|reason| reason.as_str());
-    let reason = reason.unwrap_or("no reason given");
-    if failure_code(&event.payload).is_some_and(|code| code.is_poison()) {
-        return Some(format!("{}  no order: {reason}", event.order_id));
+    let reason = event.payload.string("failureReason");
+    let reason = reason.as_deref().unwrap_or("no reason given");
+    if event.is_malformed_report() {
+        return Some(format!("{}  MALFORMED  {reason}", event.order_id));
     }
     event.event_type.is_failure().then(|| format!("{}  FAILED  {reason}", event.order_id))
 }
@@ -153,8 +152,11 @@ mod tests {
             Some("ord-1  FAILED  PAYMENT_DECLINED: no")
         );
         assert!(
-            told("OrderValidationFailed", r#"{"failureReason":"MALFORMED_EVENT: no JSON"}"#)
-                .is_some_and(|line| line.contains("no order"))
+            told(
+                "OrderValidationFailed",
+                r#"{"failureReason":"MALFORMED_EVENT: not JSON","malformed":true}"#
+            )
+            .is_some_and(|line| line.contains("MALFORMED"))
         );
         assert_eq!(told("OrderValidated", "{}"), None);
     }

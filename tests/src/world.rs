@@ -10,7 +10,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use contracts::{EventType, Money, OutgoingEvent, Topic};
+use contracts::{EventType, Money, StoredEvent, Topic};
 use local::{
     aws_settings::AwsSettings,
     database::Database,
@@ -92,7 +92,7 @@ impl World {
         })
         .await
         .expect("the stack starts");
-        let topics = Topic::ALL.map(Topic::name);
+        let topics: Vec<_> = Topic::ALL.iter().map(|topic| topic.name()).collect();
         let tap = Tap::start(&stack.broker, &topics).await.expect("the tap opens");
         let producer = ClientConfig::new()
             .set("bootstrap.servers", stack.broker.bootstrap_servers())
@@ -184,9 +184,10 @@ impl World {
         self.producer.send(record, PATIENCE).await.expect("the record is written");
     }
 
-    /// Writes an event with its headers, as a stage publishes it.
-    pub async fn write_event(&self, event: &OutgoingEvent, partition: i32) {
-        let headers = event.headers().into_iter().fold(OwnedHeaders::new(), |headers, it| {
+    /// Writes an event of an order with its headers, as a stage publishes it.
+    pub async fn write_event(&self, event: &StoredEvent, partition: i32) {
+        let headers = event.headers(event.order_id.as_str()).into_iter();
+        let headers = headers.fold(OwnedHeaders::new(), |headers, it| {
             headers.insert(Header { key: it.0, value: Some(&it.1) })
         });
         let topic = event.event_type.topic().name();

@@ -1,4 +1,4 @@
-//! Each function is fired, told and allowed exactly what its code is made for.
+//! Triggers, variables and permissions of each function: exactly those that its code uses.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn each_function_is_fired_by_the_topics_that_its_stages_consume() {
     let template = template();
     for function in &template.functions {
         let stages = Code::of_function(&function.name.binary).stages();
-        let consumed = topics(stages.into_iter().flat_map(|stage| stage.consumes));
+        let consumed = topics(stages.into_iter().flat_map(|stage| stage.spec().consumed_events()));
         let consumed: Vec<_> = consumed.into_iter().map(|topic| topic.name()).collect();
         let mut fired_by = topics_of(&template, function);
         fired_by.sort_unstable_by_key(|name| contracts::Topic::from_name(name));
@@ -25,7 +25,7 @@ fn each_function_is_fired_by_the_topics_that_its_stages_consume() {
 
 #[test]
 fn each_function_is_told_every_variable_that_it_needs_and_no_other_than_it_reads() {
-    let (needed_by_all, optional_for_all) = Code::of_folder("shared/function/src").variables();
+    let (needed_by_all, optional_for_all) = Code::of_folder("shared/runtime/src").variables();
     for function in &template().functions {
         let (mut needed, mut known) = Code::of_function(&function.name.binary).variables();
         needed.extend(needed_by_all.iter().cloned());
@@ -68,8 +68,8 @@ fn each_function_may_do_exactly_what_its_code_does() {
 
 #[test]
 fn producing_idempotently_is_allowed_to_the_functions_that_do_it() {
-    let idempotent = Code::of_folder("shared/kafka-client/src")
-        .contains(".set(\"enable.idempotence\",\"true\")");
+    let idempotent =
+        Code::of_folder("shared/kafka/src").contains(".set(\"enable.idempotence\",\"true\")");
     let permission = ("kafka-cluster:WriteDataIdempotently".to_owned(), "KafkaCluster".to_owned());
     for function in &template().functions {
         let allowed = Spelled::read().shared_permissions(function).contains(&permission);
@@ -79,8 +79,8 @@ fn producing_idempotently_is_allowed_to_the_functions_that_do_it() {
 
 #[test]
 fn every_index_that_is_read_is_declared_with_the_attributes_that_are_written() {
-    let reads = Code::of_folder("shared/stage/src");
-    let row = Code::of_folder("shared/stage/src/row.rs");
+    let reads = Code::of_folder("shared/engine/src");
+    let row = Code::of_folder("shared/engine/src/row.rs");
     let indexes = template().tables.into_iter().flat_map(|table| table.indexes);
     let indexes: Vec<_> = indexes.collect();
     assert_eq!(indexes.len(), 1);

@@ -1,4 +1,4 @@
-//! What does the code use? Read from its sources, so that no second list has to be kept.
+//! Reads from the sources what the code uses, so that no second list must be kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +11,10 @@ use contracts::{EventType, StageName, Topic};
 use workflow_tests::world::root;
 
 /// What every function runs beside its own sources.
-const SHARED: [&str; 2] = ["shared/stage/src", "shared/function/src"];
+const SHARED: [&str; 2] = ["shared/engine/src", "shared/runtime/src"];
 
 /// The files that hold every statement on the orders table.
-const STORE: [&str; 2] = ["shared/stage/src/store.rs", "shared/stage/src/reads.rs"];
+const STORE: [&str; 2] = ["shared/engine/src/orders_table.rs", "shared/engine/src/transaction.rs"];
 
 /// Statements of the store, and what each has to be allowed.
 const ACTIONS: [(&str, &str); 7] = [
@@ -33,12 +33,6 @@ const CUSTOMER_INDEX: &str = "OrdersByCustomer";
 /// An action and the index on which it happens; `None` for the table itself.
 pub(crate) type TableAction = (&'static str, Option<&'static str>);
 
-/// A stage as its `impl Stage` states it.
-pub(crate) struct Stage {
-    pub(crate) name: StageName,
-    pub(crate) consumes: BTreeSet<EventType>,
-}
-
 /// The sources of one function, with neither comments, tests nor spaces.
 pub(crate) struct Code(String);
 
@@ -55,27 +49,25 @@ impl Code {
         self.0.contains(text)
     }
 
-    pub(crate) fn stages(&self) -> Vec<Stage> {
+    /// The stages that the function runs, as each `impl Stage` names its own.
+    pub(crate) fn stages(&self) -> Vec<StageName> {
         let stages = self.0.split("implStagefor").skip(1).map(|text| {
             let name = word_after(text, "constNAME:StageName=StageName::");
-            Stage {
-                name: StageName::ALL.into_iter().find(|it| format!("{it:?}") == name).expect(name),
-                consumes: events(between(text, "constCONSUMES:", ";")).into_iter().collect(),
-            }
+            *StageName::ALL.iter().find(|it| format!("{it:?}") == name).expect(name)
         });
         stages.collect()
     }
 
     /// The events that are published: by stages, as the first event of an order, and as reports of
-    /// records that were no events.
+    /// malformed records.
     pub(crate) fn published(&self) -> BTreeSet<EventType> {
-        let stages = self.0.split("constPUBLISHES:").skip(1);
+        let stages: Vec<_> = self.stages().into_iter().map(StageName::spec).collect();
         let mut published: BTreeSet<_> =
-            stages.flat_map(|text| events(between(text, "Publishes=", ";"))).collect();
-        let made = self.0.split("Envelope::new(").skip(1);
+            stages.iter().flat_map(|spec| spec.published_events()).collect();
+        let made = self.0.split("StoredEvent::new(").skip(1);
         published.extend(made.flat_map(|text| events(between(text, "", ","))));
-        let consumed = self.stages().into_iter().flat_map(|stage| topics(stage.consumes));
-        published.extend(consumed.filter_map(Topic::poison_reported_as));
+        let consumed = stages.iter().flat_map(|spec| topics(spec.consumed_events()));
+        published.extend(consumed.filter_map(Topic::malformed_failure));
         published
     }
 

@@ -17,8 +17,8 @@ const LONGEST_START: Duration = Duration::from_secs(10);
 
 #[test]
 fn time_limits_end_one_inside_the_other() {
-    let stage = Code::of_folder("shared/stage/src");
-    let publishing = stage.seconds("DELIVERY_TIMEOUT") + stage.seconds("ANSWER_MARGIN");
+    let engine = Code::of_folder("shared/engine/src");
+    let publishing = engine.seconds("DELIVERY_TIMEOUT") + engine.seconds("RESPONSE_MARGIN");
     let template = template();
     for function in &template.functions {
         let name = &function.name.binary;
@@ -31,7 +31,7 @@ fn time_limits_end_one_inside_the_other() {
         let age = mapping.maximum_record_age.expect(&mapping.logical_id);
         assert!(function.timeout < age, "{}: {age:?}", mapping.logical_id);
     }
-    assert!(stage.seconds("WARM_UP_WITHIN") < LONGEST_START);
+    assert!(engine.seconds("WARM_UP_TIMEOUT") < LONGEST_START);
     // Two tries at Stripe fit in the time for deciding.
     let stripe = Code::of_function("payment").seconds("REQUEST_TIMEOUT") * 2;
     let payment = template.functions.iter().find(|it| it.name.binary == "payment").unwrap();
@@ -80,7 +80,7 @@ fn every_mapping_is_watched_for_what_waits_and_what_was_given_up() {
 fn every_stage_is_watched_for_the_age_of_its_records() {
     let functions = template().functions.into_iter();
     let stages = functions.flat_map(|function| Code::of_function(&function.name.binary).stages());
-    let stages: BTreeSet<_> = stages.map(|stage| stage.name.name().to_owned()).collect();
+    let stages: BTreeSet<_> = stages.map(|stage| stage.name().to_owned()).collect();
     assert_eq!(Spelled::read().watched("RecordAge", "stage"), stages);
 }
 
@@ -100,7 +100,7 @@ fn every_table_and_function_is_watched() {
 
 #[test]
 fn every_field_that_is_measured_is_logged() {
-    let code = ["shared/stage/src", "functions/order-api/src"].map(Code::of_folder);
+    let code = ["shared/engine/src", "functions/order-api/src"].map(Code::of_folder);
     for field in Spelled::read().measured_fields() {
         let written = [format!("{field}="), format!(",{field},")];
         let is_logged = code.iter().any(|code| written.iter().any(|it| code.contains(it)));

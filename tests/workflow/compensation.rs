@@ -1,12 +1,12 @@
-//! What each failure leaves behind: the order's status, its stock, the customer's money.
+//! Effects of each failure: the order's status, its stock, the customer's money.
 //!
-//! What a failed payment leaves is in `journey`: `a_failed_payment_gives_the_stock_back_once`.
+//! A failed payment is in `journey`: `a_failed_payment_gives_the_stock_back_once`.
 
 use std::time::Duration;
 
-use contracts::{Envelope, EventType, OrderId, OutgoingEvent, StageName, Topic};
+use contracts::{EventType, OrderId, StageName, StoredEvent, Topic};
+use engine::{Digest, Row, RowBody, RowKey, row::MAX_ROW_BYTES};
 use serde_json::{Value, json};
-use stage::{Content, Digest, Row, row::MAX_ROW_BYTES};
 use workflow_tests::world::World;
 
 use crate::{order, world};
@@ -99,12 +99,11 @@ fn paid_row(order_id: &str, padding: usize) -> Row {
     payload["reservationId"] = format!("res-{order_id}").into();
     payload["paymentId"] = format!("pay-{order_id}").into();
     Row {
-        listed: None,
-        key: order_id.to_owned(),
-        stage: StageName::Payment,
-        content: Content::Event(event(EventType::PaymentCompleted, order_id, &payload)),
-        digest: Digest::of_bytes(b""),
+        key: RowKey { id: order_id.to_owned(), stage: StageName::Payment },
+        body: RowBody::Event(event(EventType::PaymentCompleted, order_id, &payload)),
+        digest: Digest::of(b""),
         expires_at: 2_000_000_000,
+        customer_index: None,
     }
 }
 
@@ -114,13 +113,8 @@ fn padded(padding: usize) -> Value {
     payload
 }
 
-fn event(event_type: EventType, order_id: &str, payload: &Value) -> OutgoingEvent {
-    let envelope = Envelope::new(
-        event_type,
-        OrderId::parse(order_id).unwrap(),
-        "corr-1".to_owned(),
-        jiff::Timestamp::UNIX_EPOCH,
-        payload.as_object().unwrap().clone(),
-    );
-    OutgoingEvent::write(&envelope).unwrap()
+fn event(event_type: EventType, order_id: &str, payload: &Value) -> StoredEvent {
+    let order_id = OrderId::parse(order_id).unwrap();
+    let timestamp = jiff::Timestamp::UNIX_EPOCH;
+    StoredEvent::new(event_type, &order_id, "corr-1", timestamp, &payload.to_string())
 }

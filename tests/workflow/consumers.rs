@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
 
-use contracts::{Envelope, EventType, OrderId, OutgoingEvent, Topic};
+use contracts::{EventType, OrderId, StoredEvent, Topic};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -89,15 +89,10 @@ async fn prints_each_event_once_with_every_field_and_digit(program: &[&Path]) {
 }
 
 /// An order's last event, as notification publishes it.
-fn completed(order_id: &str) -> OutgoingEvent {
-    let envelope = Envelope::new(
-        EventType::OrderCompleted,
-        OrderId::parse(order_id).unwrap(),
-        "corr-1".to_owned(),
-        jiff::Timestamp::UNIX_EPOCH,
-        order().as_object().unwrap().clone(),
-    );
-    OutgoingEvent::write(&envelope).unwrap()
+fn completed(order_id: &str) -> StoredEvent {
+    let order_id = OrderId::parse(order_id).unwrap();
+    let (timestamp, payload) = (jiff::Timestamp::UNIX_EPOCH, order().to_string());
+    StoredEvent::new(EventType::OrderCompleted, &order_id, "corr-1", timestamp, &payload)
 }
 
 /// A consumer that runs until it is dropped.
@@ -127,12 +122,13 @@ impl Reader {
 
     /// Reads all that lies on these partitions by now; gives its lines.
     ///
-    /// Whatever is printed was handled, but for the last: so there is one more event on each, and
-    /// before it a record that is none.
+    /// Each printed event but the last has been handled: so each partition gets one more event, and
+    /// before it a malformed record.
     async fn read_up_to_now(&mut self, world: &World, partitions: &BTreeSet<i32>) -> Vec<Value> {
         let mut lines = Vec::new();
         for partition in partitions {
-            world.write(Topic::OrderCompleted, Some(*partition), "junk", b"no JSON \xff").await;
+            let malformed = b"not JSON \xff";
+            world.write(Topic::OrderCompleted, Some(*partition), "malformed", malformed).await;
             let last = format!("ord-{}", uuid::Uuid::new_v4());
             world.write_event(&completed(&last), *partition).await;
             lines.extend(self.until(&last).await);

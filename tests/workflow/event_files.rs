@@ -68,7 +68,7 @@ async fn every_event_file_is_handled_as_its_name_says() {
 #[test]
 fn every_function_has_an_event_file() {
     let files = event_files();
-    for stage in StageName::ALL.into_iter().take(5) {
+    for stage in StageName::ALL.iter().take(5) {
         assert!(files.keys().any(|(function, _)| function == stage.name()), "{stage}");
     }
 }

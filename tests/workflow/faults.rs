@@ -1,15 +1,19 @@
-//! Bad records, a database that throttles and loses answers, a broker that goes away.
+//! Malformed records, a database that throttles and loses answers, a broker that goes away.
 
 use std::process::Command;
 
 use contracts::{EventType, Topic};
-use serde_json::json;
+use local::tap::TapRecord;
+use serde_json::{Value, json};
 use workflow_tests::world::World;
 
 use crate::{JOURNEY, distinct, journey, order, world};
 
+/// Neither UTF-8 nor JSON.
+const MALFORMED: &[u8] = b"not JSON \xff";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_record_between_two_orders_stops_neither() {
+async fn a_malformed_record_between_two_orders_stops_neither() {
     let mut world = world().await;
     let created = |order_id: &str| {
         json!({
@@ -20,17 +24,32 @@ async fn a_bad_record_between_two_orders_stops_neither() {
     };
     let (before, after) = (run_id("before"), run_id("after"));
     world.write(Topic::OrderCreated, Some(0), &before, created(&before).as_bytes()).await;
-    world.write(Topic::OrderCreated, Some(0), "junk", b"no JSON \xff").await;
+    world.write(Topic::OrderCreated, Some(0), "malformed", MALFORMED).await;
     world.write(Topic::OrderCreated, Some(0), &after, created(&after).as_bytes()).await;
     assert_eq!(world.ended(&before).await["status"], "COMPLETED");
     assert_eq!(world.ended(&after).await["status"], "COMPLETED");
 
-    let reports = world.until_event("junk", EventType::OrderValidationFailed, 1).await;
-    let report: serde_json::Value = serde_json::from_str(&reports[0].1).unwrap();
+    let is_malformed = |record: &TapRecord| record.payload.as_deref() == Some(MALFORMED);
+    let seen = world.until("the malformed record", |seen| seen.iter().any(is_malformed)).await;
+    let offset = seen.iter().find(|it| is_malformed(it)).unwrap().offset;
+    let position = format!("order.created-0-{offset}");
+    let reports = world.until_event(&position, EventType::OrderValidationFailed, 1).await;
+    let report: Value = serde_json::from_str(&reports[0].1).unwrap();
     let reason = report["payload"]["failureReason"].as_str().unwrap();
     assert!(reason.starts_with("MALFORMED_EVENT: "), "{reason}");
-    assert_eq!(report["payload"]["source"]["topic"], "order.created");
-    assert_eq!(report["payload"]["source"]["partition"], 0);
+    let source = json!({ "topic": "order.created", "partition": 0, "offset": offset });
+    assert_eq!(report["payload"]["source"], source);
+    assert_eq!(report["payload"]["malformed"], true);
+
+    // The id names the record by position and digest: a topic that was created anew has the same
+    // positions.
+    let records = world.records(&position, EventType::OrderValidationFailed);
+    let id = records[0].headers.iter().find(|(name, _)| name == "ce_id").unwrap();
+    let id = String::from_utf8(id.1.clone().unwrap()).unwrap();
+    let digest = id.strip_prefix(&format!("{position}#")).unwrap();
+    let digest = digest.strip_suffix("/OrderValidationFailed").unwrap();
+    assert_eq!(digest.len(), 32, "{id}");
+    assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     world.stop().await;
 }
 

@@ -1,6 +1,6 @@
-//! What stands on the records beside the events: CloudEvents headers, and the trace of the request.
+//! Headers of the records: CloudEvents, and the trace of the request.
 
-use contracts::{EventType, outgoing::HEADERS_SCHEMA};
+use contracts::{EventType, stored_event::HEADERS_SCHEMA};
 use local::tap::TapRecord;
 use serde_json::{Map, Value};
 use workflow_tests::world::World;

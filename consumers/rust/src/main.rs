@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match read(&message) {
             Some(event) => handle_once(&mut database, &event)?,
             None => eprintln!(
-                "no event: {} {} {}",
+                "malformed: {} {} {}",
                 message.topic(),
                 message.partition(),
                 message.offset()
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The event of a record; `None` where somebody else wrote there.
+/// The event of a record; `None` for a malformed record.
 fn read(message: &BorrowedMessage<'_>) -> Option<Event> {
     let id = message.headers()?.iter().find(|header| header.key == "ce_id")?.value?;
     Some(Event {
@@ -67,7 +67,7 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Event> {
 }
 
 /// Handles an event that was not handled before. What handling changes in the database belongs into
-/// this transaction; what it changes elsewhere has to bear being done twice.
+/// this transaction; what it changes elsewhere must bear being done twice.
 fn handle_once(database: &mut Connection, event: &Event) -> rusqlite::Result<()> {
     let transaction = database.transaction()?;
     if transaction.execute("INSERT OR IGNORE INTO handled VALUES (?1)", [&event.id])? == 1 {

@@ -1,28 +1,21 @@
-//! The inventory: reserves the stock of an order, and gives it back when its payment fails.
-
-mod release;
-mod reserve;
-mod stock;
+//! Wires the inventory: settings, clients, stages.
 
 use std::env;
 
-use function::{Environment, Settings};
+use engine::Engine;
+use inventory::{Release, Reserve};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::Engine;
+use runtime::Environment;
 
-use crate::{release::Release, reserve::Reserve, stock::StockTable};
-
-#[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "here the function learns what tells the time")]
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "main provides the clock")]
 async fn main() -> Result<(), Error> {
-    function::log_as_json();
+    runtime::log_as_json();
     let mut environment = Environment::new(env::vars());
-    let settings = Settings::read(&mut environment);
-    let stock = StockTable(environment.text("STOCK_TABLE", "StockTable"));
-    environment.check(())?;
-    let clients = function::connect(&settings, Timestamp::now).await?;
-    let release = Release { stock: stock.clone(), orders: clients.store.clone() };
-    let engine = Engine::new(clients).with(Reserve { stock }).with(release);
-    function::run(engine).await
+    let (settings, stock) = inventory::read_settings(&mut environment);
+    environment.finish(())?;
+    let context = runtime::connect(&settings, Timestamp::now).await?;
+    let release = Release { stock: stock.clone() };
+    runtime::run(Engine::new(context).with(Reserve { stock }).with(release)).await
 }

@@ -1,42 +1,47 @@
-//! What a failed payment held goes back into stock, once.
+//! Releases the stock of an order whose payment failed, once.
 
 use contracts::{
-    Envelope, EventType, StageName,
+    Envelope, EventType, Fields, StageName,
     order::{items, quantity_by_sku},
 };
-use stage::{Accept, Content, Decision, Publishes, Retry, Stage, Store};
+use engine::{Decision, Needed, RowBody, Stage, TransientError};
 
 use crate::stock::StockTable;
 
-/// Gives back what an order held.
+/// Releases what an order has reserved.
 #[derive(Debug)]
-pub(crate) struct Release {
-    pub(crate) stock: StockTable,
-    pub(crate) orders: Store,
+pub struct Release {
+    /// The stock table.
+    pub stock: StockTable,
 }
 
 impl Stage for Release {
     const NAME: StageName = StageName::Release;
-    const CONSUMES: &'static [EventType] = &[EventType::OrderPaymentFailed];
-    const PUBLISHES: Publishes = Publishes::Nothing;
+    const NEEDS: &'static [StageName] = &[StageName::Inventory];
 
-    /// Gives back what the reservation's own row says was held, not what the failure event says:
-    /// that one may lack the payload, and might be no event of ours.
-    async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
-        let row = self.orders.row(event.order_id.as_str(), StageName::Inventory).await?;
-        let reserved = match row.map(|row| row.content) {
-            Some(Content::Event(stored)) if stored.event_type == EventType::InventoryReserved => {
-                Envelope::decode(stored.body.as_bytes())
-                    .map_err(|error| Retry::new("reading the reservation", error))?
+    /// Releases what the reservation's own row holds, not what the failure event says: that one may
+    /// lack the payload, and may not come from the workflow.
+    async fn decide(
+        &self,
+        event: &Envelope<'_>,
+        needed: &Needed,
+    ) -> Result<Decision, TransientError> {
+        let reserved = needed.row(StageName::Inventory).and_then(|row| match &row.body {
+            RowBody::Event(stored) if stored.event_type == EventType::InventoryReserved => {
+                Some(stored.body.as_bytes())
             }
-            _ => return Ok(Decision::accept()),
-        };
-        let items = items(&reserved.payload).unwrap_or_default();
+            _ => None,
+        });
+        let Some(reserved) = reserved else { return Ok(Decision::accept()) };
+        let reserved = Envelope::decode(reserved)
+            .map_err(|error| TransientError::new("read the reservation", error.to_string()))?;
+        let items = items(&reserved.payload)
+            .map_err(|errors| TransientError::new("read the reservation", errors.to_string()))?;
         let effects = quantity_by_sku(&items)
             .into_iter()
-            .map(|(sku, quantity)| self.stock.give_back(sku, quantity))
-            .collect::<Result<_, _>>()?;
-        let fields = [("releasedAt".to_owned(), event.timestamp.clone().into())];
-        Ok(Decision::Accept(Accept { fields: fields.into_iter().collect(), effects }))
+            .map(|(sku, quantity)| self.stock.release(sku, quantity))
+            .collect();
+        let fields = Fields::default().with_string("releasedAt", &event.timestamp);
+        Ok(Decision::Accept { fields, effects })
     }
 }

@@ -1,62 +1,60 @@
-//! Is every item in stock? All of the order is reserved, or nothing.
+//! Reserves the stock of an order: every item, or none.
 
 use contracts::{
-    Envelope, EventType, FailureCode, FailureReason, StageName,
-    order::{items, quantity_by_sku},
+    Envelope, FailureCode, FailureReason, Fields, StageName,
+    order::{MAX_SKUS, items, quantity_by_sku},
 };
-use stage::{Accept, Decision, Publishes, Retry, Stage};
+use engine::{Decision, Needed, Stage, TransientError};
 
 use crate::stock::StockTable;
 
 /// Reserves the items of an order.
 #[derive(Debug)]
-pub(crate) struct Reserve {
-    pub(crate) stock: StockTable,
+pub struct Reserve {
+    /// The stock table.
+    pub stock: StockTable,
 }
 
 impl Stage for Reserve {
     const NAME: StageName = StageName::Inventory;
-    const CONSUMES: &'static [EventType] = &[EventType::OrderValidated];
-    const PUBLISHES: Publishes = Publishes::Either {
-        accepted: EventType::InventoryReserved,
-        rejected: EventType::OrderInventoryFailed,
-    };
 
-    async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+        let reject = |text: String| {
+            Ok(Decision::Reject(FailureReason::new(FailureCode::ValidationFailed, text)))
+        };
         let items = match items(&event.payload) {
             Ok(items) => items,
-            Err(faults) => {
-                let reason = FailureReason::new(FailureCode::ValidationFailed, faults.join("; "));
-                return Ok(Decision::Reject(reason));
-            }
+            Err(errors) => return reject(errors.to_string()),
         };
-        let effects = quantity_by_sku(&items)
-            .into_iter()
-            .map(|(sku, quantity)| self.stock.hold(sku, quantity))
-            .collect::<Result<_, _>>()?;
-        // Made from the order, so that it is the same whenever it is made.
+        let quantities = quantity_by_sku(&items);
+        // The validator lets none pass; another producer may.
+        if quantities.len() > MAX_SKUS {
+            return reject(format!("items must name at most {MAX_SKUS} different SKUs"));
+        }
+        let effects =
+            quantities.into_iter().map(|(sku, quantity)| self.stock.reserve(sku, quantity));
+        // Derived from the order, so that it is the same whenever it is made.
         let reservation_id = format!("res-{}", event.order_id);
-        let fields = [("reservationId".to_owned(), reservation_id.into())];
-        Ok(Decision::Accept(Accept { fields: fields.into_iter().collect(), effects }))
+        let fields = Fields::default().with_string("reservationId", &reservation_id);
+        Ok(Decision::Accept { fields, effects: effects.collect() })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::OrderId;
     use serde_json::{Value, json};
 
     use super::*;
 
     async fn decide(payload: &Value) -> Decision {
-        let envelope = Envelope::new(
-            EventType::OrderValidated,
-            OrderId::parse("ord-1").unwrap(),
-            "corr-1".to_owned(),
-            jiff::Timestamp::UNIX_EPOCH,
-            payload.as_object().unwrap().clone(),
-        );
-        Reserve { stock: StockTable("Stock".to_owned()) }.decide(&envelope).await.unwrap()
+        let body = json!({
+            "eventType": "OrderValidated", "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": payload,
+        })
+        .to_string();
+        let event = Envelope::decode(body.as_bytes()).unwrap();
+        let reserve = Reserve { stock: StockTable("Stock".to_owned()) };
+        reserve.decide(&event, &Needed::default()).await.unwrap()
     }
 
     #[tokio::test]
@@ -64,11 +62,11 @@ mod tests {
         let items = json!([
             { "sku": "A", "quantity": 1 }, { "sku": "B", "quantity": 1 }, { "sku": "A", "quantity": 2 },
         ]);
-        let Decision::Accept(accept) = decide(&json!({ "items": items })).await else {
+        let Decision::Accept { fields, effects } = decide(&json!({ "items": items })).await else {
             panic!("the order is accepted");
         };
-        assert_eq!(accept.effects.len(), 2);
-        assert_eq!(accept.fields["reservationId"], "res-ord-1");
+        assert_eq!(effects.len(), 2);
+        assert_eq!(fields.get("reservationId"), Some(r#""res-ord-1""#));
     }
 
     #[tokio::test]
@@ -77,5 +75,15 @@ mod tests {
             panic!("the order is rejected");
         };
         assert_eq!(reason.to_string(), "VALIDATION_FAILED: missing items");
+    }
+
+    #[tokio::test]
+    async fn an_order_that_one_transaction_cannot_hold_is_rejected() {
+        let items: Value =
+            (0..120).map(|it| json!({ "sku": format!("{it}"), "quantity": 1 })).collect();
+        let Decision::Reject(reason) = decide(&json!({ "items": items })).await else {
+            panic!("the order is rejected");
+        };
+        assert!(reason.to_string().contains("at most 98 different SKUs"), "{reason}");
     }
 }

@@ -1,62 +1,68 @@
-//! Every statement on the stock table.
+//! Effects on the stock table.
 //!
 //! `available + reserved` of a SKU never changes here, and `available` never falls below zero.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Update, builders::UpdateBuilder};
 use contracts::{FailureCode, FailureReason};
-use stage::{
-    Effect, Retry,
-    decision::{Item, Refusal},
-};
+use engine::Effect;
+use rust_decimal::Decimal;
+
+const AVAILABLE: &str = "available";
+const RESERVED: &str = "reserved";
 
 /// The name of the stock table: keyed by `sku`, with the numbers `available` and `reserved`.
 #[derive(Debug, Clone)]
-pub(crate) struct StockTable(pub(crate) String);
+pub struct StockTable(pub String);
 
 impl StockTable {
-    /// Takes a quantity out of what can be sold and holds it, if there is as much.
-    pub(crate) fn hold(&self, sku: &str, quantity: u64) -> Result<Effect, Retry> {
-        let change = self
-            .update(sku, quantity)
-            .update_expression(
-                "SET available = available - :quantity, reserved = reserved + :quantity",
-            )
-            .condition_expression("available >= :quantity");
-        let sku = sku.to_owned();
-        Effect::new(change, Refusal::new(move |item| shortage(&sku, quantity, item)))
+    /// Moves a quantity from available to reserved, if there is as much.
+    pub(crate) fn reserve(&self, sku: &str, quantity: u64) -> Effect {
+        let quantity = Decimal::from(quantity);
+        Effect {
+            adds: vec![(AVAILABLE, -quantity), (RESERVED, quantity)],
+            floor: AVAILABLE,
+            refused: shortage,
+            ..self.effect(sku)
+        }
     }
 
-    /// Gives a quantity that was held back to what can be sold.
-    pub(crate) fn give_back(&self, sku: &str, quantity: u64) -> Result<Effect, Retry> {
-        let change = self
-            .update(sku, quantity)
-            .update_expression(
-                "SET available = available + :quantity, reserved = reserved - :quantity",
-            )
-            .condition_expression("reserved >= :quantity");
-        let text = format!("{sku} holds less than {quantity}: correct the stock table");
-        let refused = move |_: Option<&Item>| FailureReason::new(FailureCode::OutOfStock, &*text);
-        Effect::new(change, Refusal::new(refused))
+    /// Moves a reserved quantity back to available.
+    pub(crate) fn release(&self, sku: &str, quantity: u64) -> Effect {
+        let quantity = Decimal::from(quantity);
+        Effect {
+            adds: vec![(AVAILABLE, quantity), (RESERVED, -quantity)],
+            floor: RESERVED,
+            refused: |effect, _| {
+                let text = format!(
+                    "less than {} of {} is reserved: correct the stock table",
+                    effect.needs(),
+                    effect.key.1
+                );
+                FailureReason::new(FailureCode::OutOfStock, text)
+            },
+            ..self.effect(sku)
+        }
     }
 
-    fn update(&self, sku: &str, quantity: u64) -> UpdateBuilder {
-        Update::builder()
-            .table_name(&self.0)
-            .key("sku", AttributeValue::S(sku.to_owned()))
-            .expression_attribute_values(":quantity", AttributeValue::N(quantity.to_string()))
+    fn effect(&self, sku: &str) -> Effect {
+        Effect {
+            table: self.0.clone(),
+            key: ("sku", sku.to_owned()),
+            adds: Vec::new(),
+            floor: AVAILABLE,
+            refused: shortage,
+        }
     }
 }
 
-fn shortage(sku: &str, wanted: u64, item: Option<&Item>) -> FailureReason {
-    let Some(item) = item else {
-        return FailureReason::new(FailureCode::UnknownSku, format!("{sku} is not sold here"));
-    };
-    let available = item.get("available").and_then(|value| value.as_n().ok());
-    let available = available.map_or("0", String::as_str);
-    FailureReason::new(
-        FailureCode::OutOfStock,
-        format!("{sku} wanted {wanted}, available {available}"),
-    )
+fn shortage(effect: &Effect, available: Option<Decimal>) -> FailureReason {
+    let sku = &effect.key.1;
+    match available {
+        None => FailureReason::new(FailureCode::UnknownSku, format!("{sku} does not exist")),
+        Some(available) => FailureReason::new(
+            FailureCode::OutOfStock,
+            format!("{sku} wanted {}, available {available}", effect.needs()),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -64,12 +70,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortage_names_what_was_wanted_and_what_is_there() {
-        let item = Item::from([("available".to_owned(), AttributeValue::N("2".to_owned()))]);
-        assert_eq!(
-            shortage("SKU-1", 3, Some(&item)).to_string(),
-            "OUT_OF_STOCK: SKU-1 wanted 3, available 2"
-        );
-        assert_eq!(shortage("SKU-2", 3, None).to_string(), "UNKNOWN_SKU: SKU-2 is not sold here");
+    fn a_shortage_names_the_quantities_wanted_and_available() {
+        let effect = StockTable("Stock".to_owned()).reserve("SKU-1", 3);
+        let refused = |available| (effect.refused)(&effect, available).to_string();
+        assert_eq!(refused(Some(Decimal::TWO)), "OUT_OF_STOCK: SKU-1 wanted 3, available 2");
+        assert_eq!(refused(None), "UNKNOWN_SKU: SKU-1 does not exist");
+    }
+
+    #[test]
+    fn what_is_reserved_is_released_again() {
+        let stock = StockTable("Stock".to_owned());
+        let (reserve, release) = (stock.reserve("A", 2), stock.release("A", 2));
+        for (reserved, released) in reserve.adds.iter().zip(&release.adds) {
+            assert_eq!(reserved.0, released.0);
+            assert_eq!(reserved.1 + released.1, Decimal::ZERO);
+        }
+        assert_eq!((reserve.needs(), release.needs()), (Decimal::TWO, Decimal::TWO));
     }
 }

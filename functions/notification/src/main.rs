@@ -1,27 +1,21 @@
-//! The notification: `PaymentCompleted` in, `OrderCompleted` or `OrderNotificationFailed` out.
-
-mod notify;
-mod settings;
-mod sns;
+//! Wires the notification: settings, channel, clients, stage.
 
 use std::env;
 
-use function::{Environment, Settings};
+use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::Engine;
+use notification::Notify;
+use runtime::Environment;
 
-use crate::{notify::Notify, settings::ChannelSettings};
-
-#[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "here the function learns what tells the time")]
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "main provides the clock")]
 async fn main() -> Result<(), Error> {
-    function::log_as_json();
+    runtime::log_as_json();
     let mut environment = Environment::new(env::vars());
-    let settings = Settings::read(&mut environment);
-    let channel = ChannelSettings::read(&mut environment);
-    environment.check(())?;
+    let (settings, channel) = notification::read_settings(&mut environment);
+    environment.finish(())?;
     let channel = channel.connect().await;
-    let clients = function::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(clients).with(Notify { channel })).await
+    let context = runtime::connect(&settings, Timestamp::now).await?;
+    runtime::run(Engine::new(context).with(Notify { channel })).await
 }

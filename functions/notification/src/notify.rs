@@ -1,38 +1,37 @@
-//! Can the customer be told? Through the channel that the settings name; it may happen more than
-//! once.
+//! Notifies the customer through the channel of the settings, at least once.
 
-use contracts::{Envelope, EventType, FailureCode, FailureReason, StageName, order::customer_id};
-use stage::{Decision, Publishes, Retry, Stage};
+use contracts::{Envelope, FailureCode, FailureReason, StageName, order::customer_id};
+use engine::{Decision, Needed, Stage, TransientError};
 
-use crate::sns::{Sns, Told};
+use crate::sns::{Delivery, Sns};
 
-/// Tells the customer that the order is paid.
+/// Notifies the customer that the order is paid.
 #[derive(Debug)]
-pub(crate) struct Notify {
-    pub(crate) channel: Channel,
+pub struct Notify {
+    /// The notification channel.
+    pub channel: Channel,
 }
 
-/// How the customer is told.
+/// A notification channel.
 #[derive(Debug)]
-pub(crate) enum Channel {
-    /// A line in the log, in place of somebody who would tell the customer.
+pub enum Channel {
+    /// A line in the log, for development.
     Log,
-    /// A message on a topic, for those who subscribe to it.
+    /// A message on an SNS topic.
     Sns(Sns),
 }
 
 impl Stage for Notify {
     const NAME: StageName = StageName::Notification;
-    const CONSUMES: &'static [EventType] = &[EventType::PaymentCompleted];
-    const PUBLISHES: Publishes = Publishes::Either {
-        accepted: EventType::OrderCompleted,
-        rejected: EventType::OrderNotificationFailed,
-    };
 
-    async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
+    fn acts_outside(&self) -> bool {
+        matches!(self.channel, Channel::Sns(_))
+    }
+
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
         let customer_id = match customer_id(&event.payload) {
             Ok(customer_id) => customer_id,
-            Err(why) => return Ok(not_told(why)),
+            Err(why) => return Ok(rejected(why)),
         };
         match &self.channel {
             Channel::Log => {
@@ -40,39 +39,40 @@ impl Stage for Notify {
                 tracing::info!(orderId = order_id, "the order is paid and complete");
                 Ok(Decision::accept())
             }
-            Channel::Sns(sns) => Ok(match sns.publish(event, customer_id).await? {
-                Told::Published => Decision::accept(),
-                Told::Refused(why) => not_told(why),
+            Channel::Sns(sns) => Ok(match sns.publish(event, &customer_id).await? {
+                Delivery::Sent => Decision::accept(),
+                Delivery::Rejected(why) => rejected(why),
             }),
         }
     }
 }
 
-fn not_told(why: String) -> Decision {
+fn rejected(why: String) -> Decision {
     Decision::Reject(FailureReason::new(FailureCode::NotificationFailed, why))
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::OrderId;
     use serde_json::{Value, json};
 
     use super::*;
 
     async fn decide(payload: &Value) -> Decision {
-        let envelope = Envelope::new(
-            EventType::PaymentCompleted,
-            OrderId::parse("ord-1").unwrap(),
-            "corr-1".to_owned(),
-            jiff::Timestamp::UNIX_EPOCH,
-            payload.as_object().unwrap().clone(),
-        );
-        Notify { channel: Channel::Log }.decide(&envelope).await.unwrap()
+        let body = json!({
+            "eventType": "PaymentCompleted", "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": payload,
+        })
+        .to_string();
+        let event = Envelope::decode(body.as_bytes()).unwrap();
+        Notify { channel: Channel::Log }.decide(&event, &Needed::default()).await.unwrap()
     }
 
     #[tokio::test]
     async fn an_order_of_nobody_cannot_be_notified() {
-        assert!(matches!(decide(&json!({ "customerId": "cust-1" })).await, Decision::Accept(_)));
+        assert!(matches!(
+            decide(&json!({ "customerId": "cust-1" })).await,
+            Decision::Accept { .. }
+        ));
         let Decision::Reject(reason) = decide(&json!({})).await else {
             panic!("the order is rejected");
         };

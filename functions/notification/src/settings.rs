@@ -1,13 +1,18 @@
-//! Through which channel is the customer told, and what does it have to know?
+//! Settings of the notification channel.
 
-use function::Environment;
+use runtime::Environment;
 
 use crate::{notify::Channel, sns::Sns};
 
-/// What is said of the channel.
-pub(crate) enum ChannelSettings {
+/// Settings of the channel.
+pub enum ChannelSettings {
+    /// A line in the log.
     Log,
-    Sns { topic_arn: String },
+    /// An SNS topic.
+    Sns {
+        /// Its ARN.
+        topic_arn: String,
+    },
 }
 
 #[derive(Clone, Copy, Default)]
@@ -18,18 +23,18 @@ enum Choice {
 }
 
 impl ChannelSettings {
-    /// Reads the choice, and what the chosen one needs.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
+    /// Reads the choice of the channel, and its settings.
+    pub fn read(environment: &mut Environment) -> Self {
         let choices = [("log", Choice::Log), ("sns", Choice::Sns)];
-        match environment.choice("NOTIFICATION_CHANNEL", &choices) {
+        match environment.one_of("NOTIFICATION_CHANNEL", &choices) {
             Choice::Log => Self::Log,
             Choice::Sns => {
-                let topic_arn = environment.text(
+                let topic_arn = environment.required(
                     "NOTIFICATION_TOPIC_ARN",
                     "arn:aws:sns:us-east-1:123456789012:order-notifications",
                 );
                 if !topic_arn.is_empty() && !is_topic_arn(&topic_arn) {
-                    environment.refuse(format!(
+                    environment.reject(format!(
                         "NOTIFICATION_TOPIC_ARN is {topic_arn:?}, but must be the ARN of an SNS topic"
                     ));
                 }
@@ -38,12 +43,12 @@ impl ChannelSettings {
         }
     }
 
-    /// The channel, ready to tell.
-    pub(crate) async fn connect(self) -> Channel {
+    /// Creates the channel.
+    pub async fn connect(self) -> Channel {
         match self {
             Self::Log => Channel::Log,
             Self::Sns { topic_arn } => {
-                let aws = function::aws_config().await;
+                let aws = runtime::aws_config().await;
                 Channel::Sns(Sns::new(aws_sdk_sns::Client::new(&aws), topic_arn))
             }
         }
@@ -67,7 +72,7 @@ mod tests {
             variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
         ChannelSettings::read(&mut environment);
-        environment.check(()).map_or_else(|error| error.to_string(), |()| String::new())
+        environment.finish(()).map_or_else(|error| error.to_string(), |()| String::new())
     }
 
     #[test]

@@ -1,34 +1,33 @@
-//! Tells whoever subscribes to an SNS topic: one message for each order, the contract's envelope.
+//! Notifies the subscribers of an SNS topic: one message for each order, the contract's envelope.
 //!
 //! A message may be published more than once, always with the same bytes. A FIFO topic drops the
 //! repeats of five minutes by the order's id.
 
 use aws_sdk_sns::{
     Client,
-    error::{BuildError, DisplayErrorContext, ProvideErrorMetadata},
+    error::{BuildError, ProvideErrorMetadata},
     operation::publish::builders::PublishFluentBuilder,
     types::MessageAttributeValue,
 };
-use contracts::{Envelope, EventType};
-use serde_json::json;
-use stage::Retry;
+use contracts::{Envelope, EventType, StoredEvent};
+use engine::TransientError;
 
-/// What the customer is told of.
+/// The event of the message.
 const EVENT_TYPE: EventType = EventType::OrderCompleted;
 
 /// A topic of order notifications.
 #[derive(Debug)]
-pub(crate) struct Sns {
+pub struct Sns {
     client: Client,
     topic_arn: String,
 }
 
-/// What came of telling.
-pub(crate) enum Told {
+/// The outcome of a notification.
+pub(crate) enum Delivery {
     /// The topic has the message.
-    Published,
+    Sent,
     /// It will never take it, for this reason.
-    Refused(String),
+    Rejected(String),
 }
 
 impl Sns {
@@ -37,22 +36,25 @@ impl Sns {
         Self { client, topic_arn }
     }
 
-    /// Publishes what the customer is to be told.
-    pub(crate) async fn publish(&self, event: &Envelope, customer_id: &str) -> Result<Told, Retry> {
-        let trouble = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Retry::new("publishing to the notification topic", error)
-        };
-        let request = self.request(event, customer_id).map_err(|error| trouble(error.into()))?;
-        let Err(error) = request.send().await else { return Ok(Told::Published) };
+    /// Publishes the message of an order.
+    pub(crate) async fn publish(
+        &self,
+        event: &Envelope<'_>,
+        customer_id: &str,
+    ) -> Result<Delivery, TransientError> {
+        const OPERATION: &str = "publish to the notification topic";
+        let request = self.request(event, customer_id);
+        let request = request.map_err(|error| TransientError::new(OPERATION, error))?;
+        let Err(error) = request.send().await else { return Ok(Delivery::Sent) };
         match refusal(error.code().unwrap_or_default(), error.message().unwrap_or_default()) {
-            Some(why) => Ok(Told::Refused(why)),
-            None => Err(trouble(DisplayErrorContext(error).to_string().into())),
+            Some(why) => Ok(Delivery::Rejected(why)),
+            None => Err(TransientError::aws(OPERATION, error)),
         }
     }
 
     fn request(
         &self,
-        event: &Envelope,
+        event: &Envelope<'_>,
         customer_id: &str,
     ) -> Result<PublishFluentBuilder, BuildError> {
         let order_id = event.order_id.as_str();
@@ -75,15 +77,10 @@ impl Sns {
 
 /// The envelope of the event to come, with the time at which the order was paid: the event's own
 /// time is not known before the row is stored, and a repeat has to be the same bytes.
-fn message(event: &Envelope) -> String {
-    json!({
-        "eventType": EVENT_TYPE.name(),
-        "orderId": event.order_id.as_str(),
-        "correlationId": event.correlation_id,
-        "timestamp": event.timestamp,
-        "payload": event.payload,
-    })
-    .to_string()
+fn message(event: &Envelope<'_>) -> String {
+    let paid_at = event.timestamp.parse().unwrap_or_default();
+    let ids = (&event.order_id, event.correlation_id.as_ref());
+    StoredEvent::new(EVENT_TYPE, ids.0, ids.1, paid_at, event.payload.text()).body
 }
 
 fn text(value: &str) -> Result<MessageAttributeValue, BuildError> {
@@ -117,23 +114,12 @@ fn refusal(code: &str, message: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use contracts::OrderId;
-    use serde_json::Value;
-
     use super::*;
 
-    fn event() -> Envelope {
-        let payload: Value = serde_json::from_str(
-            r#"{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}"#,
-        )
-        .unwrap();
-        Envelope::new(
-            EventType::PaymentCompleted,
-            OrderId::parse("ord-1").unwrap(),
-            "corr-1".to_owned(),
-            jiff::Timestamp::UNIX_EPOCH,
-            payload.as_object().unwrap().clone(),
-        )
+    const PAID: &str = r#"{"eventType":"PaymentCompleted","orderId":"ord-1","correlationId":"corr-1","timestamp":"1970-01-01T00:00:00.000Z","payload":{"customerId":"cust-1","totalAmount":12.50,"serial":123456789012345678901234567890,"paymentId":"pay-1"}}"#;
+
+    fn event() -> Envelope<'static> {
+        Envelope::decode(PAID.as_bytes()).unwrap()
     }
 
     fn sns(topic_arn: &str) -> Sns {

@@ -1,31 +1,33 @@
-//! Takes an order in: stores its first event and publishes it, or neither.
+//! Accepts an order: stores its first event and publishes it, or neither.
 
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
-    Envelope, EventType, JsonObject, OrderId, OutgoingEvent, StageName,
-    nesting::{MAX_NESTING, nesting},
+    EventType, Object, OrderId, StageName, StoredEvent, TraceParent,
+    nesting::{MAX_NESTING, compact, nesting},
     order::customer_id,
+    order_id::ORDER_ID_PREFIX,
 };
-use serde_json::{Value, json};
-use stage::{Content, Digest, Listed, Publication, Put, Retry, Row, retry::retry_until};
+use engine::{Accepted, CustomerIndexKey, Digest, Row, RowBody, RowKey, TransientError};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
     caller::Caller,
+    orders::{remove, retry_until},
     problem::{problem, unavailable},
     request::Request,
     routes::OrderApi,
     status::PENDING,
 };
 
-/// How long publishing is tried before the client is told to come again: with the time for storing
-/// it stays well below the 30 seconds that API Gateway waits.
-pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(8);
+/// The limit for publishing. With the time for storing it stays well below the 30 seconds that API
+/// Gateway waits.
+pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long storing is tried.
+/// The limit for storing.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest body of an order. A stage adds to it, and the row has to stay below 400 KB.
@@ -59,77 +61,71 @@ impl OrderApi {
     ) -> Result<Answer, Answer> {
         let payload = payload(request)?;
         let order_id = self.order_id(request, caller)?;
-        let row = self
-            .intake_row(order_id, payload, correlation_id)
-            .map_err(|trouble| unavailable(&trouble))?;
-        if !caller.may_see(row.listed.as_ref()) {
+        let row = self.intake_row(&order_id, &payload, correlation_id)?;
+        if !caller.may_see(row.customer_index.as_ref()) {
             return Err(problem(403, "an order must name you as its customer: set customerId"));
         }
-        let traceparent = request.header("traceparent").map(str::to_owned);
-        self.store_and_publish(row, traceparent)
-            .await
-            .unwrap_or_else(|trouble| Err(unavailable(&trouble)))
+        let trace_parent = request.header("traceparent").and_then(TraceParent::parse);
+        self.store_and_publish(row, trace_parent.as_ref()).await
     }
 
     async fn store_and_publish(
         &self,
         row: Row,
-        traceparent: Option<String>,
-    ) -> Result<Result<Answer, Answer>, Retry> {
-        let store = &self.clients.store;
+        trace_parent: Option<&TraceParent>,
+    ) -> Result<Answer, Answer> {
+        let digest = row.digest;
         let until = Instant::now() + STORE_TIMEOUT;
-        let put = retry_until(until, || store.put_once(&row, &[])).await?;
-        let (row, is_new) = match put {
-            Put::Stored => (row, true),
-            Put::AlreadyStored(stored) if stored.digest == row.digest => (*stored, false),
-            _ => {
-                return Ok(Err(problem(
-                    422,
-                    "this Idempotency-Key was used for another order: use a new key",
-                )));
-            }
-        };
-        let Content::Event(event) = row.content else {
-            return Err(Retry::out_of_time("reading the stored order"));
-        };
-        // Published again for a known order too: the first try may have ended before it got here.
-        let publication = Publication { event, traceparent };
-        let mut published =
-            self.clients.publisher.publish(std::slice::from_ref(&publication)).await;
-        if let Some(Err(trouble)) = published.pop() {
-            if is_new {
-                let until = Instant::now() + STORE_TIMEOUT;
-                retry_until(until, || store.remove(&row.key, StageName::OrderApi)).await?;
-            }
-            return Err(trouble);
+        // Published again for a known order too: the first request may have ended before that.
+        let accepted = self.engine.accept(row, trace_parent, until).await;
+        let Accepted { row, is_new, published } = accepted.map_err(|error| unavailable(&error))?;
+        if row.digest != digest {
+            return Err(problem(
+                422,
+                "this Idempotency-Key was used for another order: use a new key",
+            ));
         }
-        Ok(Ok(accepted(&publication.event)))
+        if let Err(error) = published {
+            if is_new {
+                self.remove(&row.key).await.map_err(|error| unavailable(&error.into()))?;
+            }
+            return Err(unavailable(&error.into()));
+        }
+        match &row.body {
+            RowBody::Event(event) => Ok(accepted_answer(event)),
+            RowBody::Data(_) => Err(problem(500, "the stored order holds no event")),
+        }
+    }
+
+    async fn remove(&self, key: &RowKey) -> Result<(), TransientError> {
+        let until = Instant::now() + STORE_TIMEOUT;
+        retry_until(until, || remove(&self.context.orders, key)).await
     }
 
     fn intake_row(
         &self,
-        order_id: OrderId,
-        payload: JsonObject,
+        order_id: &OrderId,
+        payload: &str,
         correlation_id: Option<&str>,
-    ) -> Result<Row, Retry> {
-        let now = (self.clients.clock)();
-        let digest = Digest::of_payload(&payload);
+    ) -> Result<Row, Answer> {
+        let now = (self.context.clock)();
+        let fields = Object::parse(payload)
+            .map_err(|error| problem(400, &format!("the body must be a JSON object: {error}")))?;
         let correlation_id =
             correlation_id.map_or_else(|| format!("corr-{}", (self.new_id)()), str::to_owned);
-        let customer_id = customer_id(&payload).ok().map(str::to_owned);
-        let envelope =
-            Envelope::new(EventType::OrderCreated, order_id, correlation_id, now, payload);
-        let event = OutgoingEvent::write(&envelope)
-            .map_err(|error| Retry::new("writing the order down", error))?;
+        let event =
+            StoredEvent::new(EventType::OrderCreated, order_id, &correlation_id, now, payload);
+        // An order that names no customer is in nobody's list.
+        let customer_index = customer_id(&fields).ok().map(|customer_id| CustomerIndexKey {
+            customer_id: customer_id.into_owned(),
+            accepted_at: event.timestamp.clone(),
+        });
         Ok(Row {
-            key: event.order_id.to_string(),
-            stage: StageName::OrderApi,
-            // An order that names no customer is in nobody's list.
-            listed: customer_id
-                .map(|customer_id| Listed { customer_id, accepted_at: event.timestamp.clone() }),
-            content: Content::Event(event),
-            digest,
-            expires_at: now.as_second().saturating_add(self.clients.row_ttl.as_secs()),
+            key: RowKey { id: order_id.to_string(), stage: StageName::OrderApi },
+            customer_index,
+            body: RowBody::Event(event),
+            digest: Digest::of(payload.as_bytes()),
+            expires_at: self.context.expires_at(now),
         })
     }
 
@@ -137,19 +133,22 @@ impl OrderApi {
     fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Answer> {
         let id = match request.name_in_header("idempotency-key", MAX_KEY_LENGTH)? {
             None => (self.new_id)().to_string(),
-            Some(key) => Digest::of_bytes(caller.scoped(key).as_bytes()).to_hex(),
+            Some(key) => Digest::of(caller.scoped(key).as_bytes()).to_string(),
         };
-        OrderId::parse(&format!("ord-{id}")).ok_or_else(|| problem(400, "no order id can be made"))
+        OrderId::parse(&format!("{ORDER_ID_PREFIX}{id}"))
+            .ok_or_else(|| problem(500, "the generated order id is malformed"))
     }
 }
 
-/// Reads the body: any JSON object that can travel. What makes an order good is the validator's.
-fn payload(request: &Request) -> Result<JsonObject, Answer> {
+/// Reads the body: the text of a JSON object, without white space between its tokens.
+///
+/// Whether the order is well formed is for the validator to decide.
+fn payload(request: &Request) -> Result<String, Answer> {
     let body = request.body.as_deref().unwrap_or_default();
     let bytes = if request.is_base64_encoded {
         BASE64_STANDARD
             .decode(body)
-            .map_err(|error| problem(400, &format!("the body's base64 is broken: {error}")))?
+            .map_err(|error| problem(400, &format!("the body is not base64: {error}")))?
     } else {
         body.as_bytes().to_vec()
     };
@@ -157,18 +156,17 @@ fn payload(request: &Request) -> Result<JsonObject, Answer> {
         let detail = format!("an order must have at most {MAX_BODY_BYTES} bytes");
         return Err(problem(413, &detail));
     }
-    let order: Value = serde_json::from_slice(&bytes)
+    let text = String::from_utf8(bytes)
+        .map_err(|error| problem(400, &format!("the body must be UTF-8: {error}")))?;
+    Object::parse(&text)
         .map_err(|error| problem(400, &format!("the body must be a JSON object: {error}")))?;
-    if nesting(&order) > MAX_NESTING {
+    if nesting(&text) > MAX_NESTING {
         return Err(problem(400, &format!("an order must nest at most {MAX_NESTING} levels")));
     }
-    match order {
-        Value::Object(payload) => Ok(payload),
-        _ => Err(problem(400, "the body must be a JSON object")),
-    }
+    Ok(compact(&text))
 }
 
-fn accepted(event: &OutgoingEvent) -> Answer {
+fn accepted_answer(event: &StoredEvent) -> Answer {
     let body = json!({
         "orderId": event.order_id.as_str(),
         "correlationId": event.correlation_id,

@@ -3,7 +3,7 @@
 //! Where a claim is set, it names the customer, and a request without it is refused: a token is
 //! what API Gateway has checked, so that nobody gets here by leaving it out.
 
-use stage::Listed;
+use engine::CustomerIndexKey;
 
 use crate::{answer::Answer, problem::problem, request::Request};
 
@@ -11,7 +11,7 @@ use crate::{answer::Answer, problem::problem, request::Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller<'a> {
     /// Somebody trusted with the orders of all customers.
-    Anybody,
+    Unrestricted,
     /// This customer.
     Customer(&'a str),
 }
@@ -19,7 +19,7 @@ pub(crate) enum Caller<'a> {
 impl<'a> Caller<'a> {
     /// The caller that the claim of this name says; anybody where no claim is set.
     pub(crate) fn of(request: &'a Request, claim: Option<&str>) -> Result<Self, Answer> {
-        let Some(name) = claim else { return Ok(Self::Anybody) };
+        let Some(name) = claim else { return Ok(Self::Unrestricted) };
         match request.claim(name).filter(|customer_id| !customer_id.trim().is_empty()) {
             Some(customer_id) => Ok(Self::Customer(customer_id)),
             None => Err(problem(403, &format!("the token must say the customer: claim {name}"))),
@@ -27,26 +27,26 @@ impl<'a> Caller<'a> {
     }
 
     /// Whether the caller may deal with the orders of this customer.
-    pub(crate) fn is_or_acts_for(self, customer_id: &str) -> bool {
+    pub(crate) fn may_act_for(self, customer_id: &str) -> bool {
         match self {
-            Self::Anybody => true,
+            Self::Unrestricted => true,
             Self::Customer(own) => own == customer_id,
         }
     }
 
     /// Whether the caller may deal with an order that is listed there.
-    pub(crate) fn may_see(self, listed: Option<&Listed>) -> bool {
+    pub(crate) fn may_see(self, listed: Option<&CustomerIndexKey>) -> bool {
         match (self, listed) {
-            (Self::Anybody, _) => true,
+            (Self::Unrestricted, _) => true,
             (Self::Customer(_), None) => false,
-            (Self::Customer(_), Some(listed)) => self.is_or_acts_for(&listed.customer_id),
+            (Self::Customer(_), Some(listed)) => self.may_act_for(&listed.customer_id),
         }
     }
 
     /// What an idempotency key is told apart by: two customers' same keys never meet.
     pub(crate) fn scoped(self, key: &str) -> String {
         match self {
-            Self::Anybody => key.to_owned(),
+            Self::Unrestricted => key.to_owned(),
             // A key is printable, so that the last zero byte is this one.
             Self::Customer(customer_id) => format!("{customer_id}\0{key}"),
         }
@@ -71,9 +71,9 @@ mod tests {
     fn without_a_claim_set_nothing_is_asked_for() {
         for authorizer in [json!(null), json!({ "jwt": { "claims": { "sub": "cust-1" } } })] {
             let request = with_authorizer(&authorizer);
-            assert_eq!(Caller::of(&request, None).unwrap(), Caller::Anybody);
+            assert_eq!(Caller::of(&request, None).unwrap(), Caller::Unrestricted);
         }
-        assert!(Caller::Anybody.may_see(None));
+        assert!(Caller::Unrestricted.may_see(None));
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
     fn a_customer_sees_their_own_orders_only() {
         let request = with_authorizer(&json!({ "jwt": { "claims": { "sub": "cust-1" } } }));
         let caller = Caller::of(&request, Some("sub")).unwrap();
-        let listed = |customer_id: &str| Listed {
+        let listed = |customer_id: &str| CustomerIndexKey {
             customer_id: customer_id.to_owned(),
             accepted_at: String::new(),
         };
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_same_key_of_two_callers_is_two_keys() {
         let keys = [
-            Caller::Anybody.scoped("key"),
+            Caller::Unrestricted.scoped("key"),
             Caller::Customer("cust-1").scoped("key"),
             Caller::Customer("cust-2").scoped("key"),
             Caller::Customer("cust-1\0k").scoped("ey"),

@@ -1,60 +1,54 @@
-//! Closes an order, once: with whichever end is told first.
+//! Closes an order with the first terminal event received.
 
-use contracts::{Envelope, EventType, JsonObject, StageName};
+use contracts::{Envelope, Fields, Object, StageName};
+use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
 use jiff::Timestamp;
-use stage::{Accept, Content, Decision, Publishes, Retry, Row, Stage, Store};
 
 /// Keeps how an order ended.
 #[derive(Debug)]
-pub(crate) struct Close {
-    /// Where the order's first row says when it was taken in.
-    pub(crate) orders: Store,
-}
+pub struct Close;
 
 impl Stage for Close {
     const NAME: StageName = StageName::Close;
-    const CONSUMES: &'static [EventType] = &[
-        EventType::OrderCompleted,
-        EventType::OrderValidationFailed,
-        EventType::OrderInventoryFailed,
-        EventType::OrderPaymentFailed,
-        EventType::OrderNotificationFailed,
-    ];
-    const PUBLISHES: Publishes = Publishes::Nothing;
+    const NEEDS: &'static [StageName] = &[StageName::OrderApi];
 
-    async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
-        let mut fields = end(event);
-        if let Some(took_ms) = self.took_ms(event).await? {
-            fields.insert("tookMs".to_owned(), took_ms.into());
+    async fn decide(
+        &self,
+        event: &Envelope<'_>,
+        needed: &Needed,
+    ) -> Result<Decision, TransientError> {
+        let mut fields = closing_fields(event);
+        if let Some(took_ms) = took_ms(event, needed) {
+            fields = fields.with_json("tookMs", took_ms.to_string());
         }
-        Ok(Decision::Accept(Accept { fields, effects: Vec::new() }))
+        Ok(Decision::Accept { fields, effects: Vec::new() })
     }
 
-    /// One line for one order: what the business counts, and nothing about the customer.
-    fn stored(&self, event: &Envelope, row: &Row) {
-        let Content::Result(end) = &row.content else { return };
-        let text = |name| end.get(name).and_then(serde_json::Value::as_str);
-        let code = text("failureReason").and_then(|reason| Some(reason.split_once(':')?.0));
-        let amount = event.payload.get("totalAmount").and_then(serde_json::Value::as_f64);
+    /// Logs what the business counts, and nothing about the customer.
+    fn on_inserted(&self, event: &Envelope<'_>, row: &Row) {
+        let RowBody::Data(json) = &row.body else { return };
+        let Ok(closed) = Object::parse(json) else { return };
+        let reason = closed.string("failureReason");
+        let code = reason.as_deref().and_then(|reason| Some(reason.split_once(':')?.0));
+        let amount = event.payload.get("totalAmount").and_then(|it| it.parse::<f64>().ok());
         tracing::info!(
             orderId = event.order_id.as_str(),
-            correlationId = event.correlation_id,
-            status = text("status"),
-            failedStage = text("failedStage"),
+            correlationId = event.correlation_id.as_ref(),
+            status = closed.string("status").as_deref(),
+            failedStage = closed.string("failedStage").as_deref(),
             code,
             totalAmount = amount,
-            tookMs = end.get("tookMs").and_then(serde_json::Value::as_i64),
+            tookMs = closed.get("tookMs").and_then(|it| it.parse::<i64>().ok()),
             "closed"
         );
     }
 }
 
-impl Close {
-    /// The time from the order's first event to its last; `None` where its first row is not there.
-    async fn took_ms(&self, last: &Envelope) -> Result<Option<i64>, Retry> {
-        let row = self.orders.row(last.order_id.as_str(), StageName::OrderApi).await?;
-        let Some(Row { content: Content::Event(first), .. }) = row else { return Ok(None) };
-        Ok(milliseconds_between(&first.timestamp, &last.timestamp))
+/// The time from the order's first event to its last; `None` where its first row is missing.
+fn took_ms(last: &Envelope<'_>, needed: &Needed) -> Option<i64> {
+    match &needed.row(StageName::OrderApi)?.body {
+        RowBody::Event(first) => milliseconds_between(&first.timestamp, &last.timestamp),
+        RowBody::Data(_) => None,
     }
 }
 
@@ -63,38 +57,36 @@ fn milliseconds_between(first: &str, last: &str) -> Option<i64> {
     i64::try_from(last.duration_since(first).as_millis()).ok()
 }
 
-/// How the order ended.
-fn end(event: &Envelope) -> JsonObject {
-    let mut fields = JsonObject::new();
+/// The fields that are stored at closing.
+fn closing_fields(event: &Envelope<'_>) -> Fields {
+    let mut fields = Fields::default();
     if event.event_type.is_failure() {
-        fields.insert("status".to_owned(), "FAILED".into());
-        fields.insert("failedStage".to_owned(), event.event_type.published_by().name().into());
+        let stage = event.event_type.published_by().name();
+        fields = fields.with_string("status", "FAILED").with_string("failedStage", stage);
         if let Some(reason) = event.payload.get("failureReason") {
-            fields.insert("failureReason".to_owned(), reason.clone());
+            fields = fields.with_json("failureReason", reason.to_owned());
         }
     } else {
-        fields.insert("status".to_owned(), "COMPLETED".into());
+        fields = fields.with_string("status", "COMPLETED");
     }
-    fields.insert("closedAt".to_owned(), event.timestamp.clone().into());
-    fields
+    fields.with_string("closedAt", &event.timestamp)
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::OrderId;
+    use contracts::EventType;
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn ended(event_type: EventType, payload: &Value) -> Value {
-        let envelope = Envelope::new(
-            event_type,
-            OrderId::parse("ord-1").unwrap(),
-            "corr-1".to_owned(),
-            Timestamp::UNIX_EPOCH,
-            payload.as_object().unwrap().clone(),
-        );
-        end(&envelope).into()
+    fn closed(event_type: EventType, payload: &Value) -> Value {
+        let body = json!({
+            "eventType": event_type.name(), "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": "1970-01-01T00:00:00.000Z", "payload": payload,
+        })
+        .to_string();
+        let event = Envelope::decode(body.as_bytes()).unwrap();
+        serde_json::from_str(&closing_fields(&event).to_json()).unwrap()
     }
 
     #[test]
@@ -107,12 +99,12 @@ mod tests {
     #[test]
     fn an_order_is_closed_with_its_end() {
         assert_eq!(
-            ended(EventType::OrderCompleted, &json!({})),
+            closed(EventType::OrderCompleted, &json!({})),
             json!({ "status": "COMPLETED", "closedAt": "1970-01-01T00:00:00.000Z" })
         );
         let failed = json!({ "failureReason": "OUT_OF_STOCK: A wanted 2, available 1" });
         assert_eq!(
-            ended(EventType::OrderInventoryFailed, &failed),
+            closed(EventType::OrderInventoryFailed, &failed),
             json!({
                 "status": "FAILED",
                 "failedStage": "inventory",

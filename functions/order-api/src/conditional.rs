@@ -1,6 +1,6 @@
 //! Does the client have this answer already? Entity tags and `If-None-Match` (RFC 9110, 13.1.2).
 
-use stage::Digest;
+use engine::Digest;
 
 use crate::answer::Answer;
 
@@ -8,7 +8,7 @@ use crate::answer::Answer;
 ///
 /// The tag is a digest of the body, so that it changes with whatever the answer says.
 pub(crate) fn tagged(answer: Answer, if_none_match: Option<&str>) -> Answer {
-    let tag = format!("\"{}\"", Digest::of_bytes(answer.body().as_bytes()).to_hex());
+    let tag = format!("\"{}\"", Digest::of(answer.body().as_bytes()));
     let is_known = if_none_match.is_some_and(|tags| names(tags, &tag));
     let answer = if is_known { Answer::empty(304) } else { answer };
     // Kept by the client alone, and asked about each time.
@@ -32,8 +32,8 @@ mod tests {
     }
 
     fn tag(answer: &Answer) -> String {
-        let digest = Digest::of_bytes(answer.body().as_bytes());
-        format!("\"{}\"", digest.to_hex())
+        let digest = Digest::of(answer.body().as_bytes());
+        format!("\"{}\"", digest)
     }
 
     #[test]

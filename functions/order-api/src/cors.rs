@@ -15,9 +15,9 @@ const MAX_AGE: &str = "600";
 
 /// The origins whose pages may call.
 #[derive(Debug, Default)]
-pub(crate) struct Cors {
+pub struct Cors {
     /// Origins such as `https://shop.example`, or `*` for all; without one there is no CORS.
-    pub(crate) origins: Vec<String>,
+    pub origins: Vec<String>,
 }
 
 /// Whether the text is an origin, as a browser spells it, or `*`.

@@ -1,31 +1,34 @@
 //! Lists a customer's orders, newest first, page by page.
 
+use std::collections::HashMap;
+
 use contracts::{StageName, order::MAX_KEY_BYTES};
+use engine::{Row, RowKey};
 use serde_json::{Value, json};
-use stage::{Place, Row, retry::retry_until};
 use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
     caller::Caller,
     conditional::tagged,
+    orders::{OrderCursor, list_by_customer, retry_until},
     page_token,
     problem::{problem, unavailable},
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
-    status::{PENDING, with_end},
+    status::{PENDING, with_closing},
 };
 
-/// How many orders a page has, unless the client says another number.
-const USUAL_LIMIT: u8 = 20;
+/// The orders of a page, unless the request has a limit.
+const DEFAULT_LIMIT: u8 = 20;
 
 /// The most orders of a page: what DynamoDB reads in one request.
 const MAX_LIMIT: u8 = 100;
 
-/// What a client asks for.
-struct Wanted {
+/// The parameters of a list.
+struct ListQuery {
     customer_id: String,
-    after: Option<Place>,
+    after: Option<OrderCursor>,
     limit: u8,
 }
 
@@ -36,21 +39,27 @@ impl OrderApi {
         request: &Request,
         caller: Caller<'_>,
     ) -> Result<Answer, Answer> {
-        let Wanted { customer_id, after, limit } = wanted(request)?;
-        if !caller.is_or_acts_for(&customer_id) {
+        let ListQuery { customer_id, after, limit } = parse(request)?;
+        if !caller.may_act_for(&customer_id) {
             return Err(problem(403, "customerId must be your own"));
         }
-        let (store, until) = (&self.clients.store, Instant::now() + READ_TIMEOUT);
-        let page = retry_until(until, || store.orders_of(&customer_id, after.as_ref(), limit))
-            .await
-            .map_err(|trouble| unavailable(&trouble))?;
-        let order_ids = || page.orders.iter().map(|place| place.order_id.as_str());
-        let ends = retry_until(until, || store.rows_of_stage(StageName::Close, order_ids()))
-            .await
-            .map_err(|trouble| unavailable(&trouble))?;
-        let orders = page.orders.iter().map(|place| entry(place, ends.get(&place.order_id)));
+        let (table, until) = (&self.context.orders, Instant::now() + READ_TIMEOUT);
+        let page =
+            retry_until(until, || list_by_customer(table, &customer_id, after.as_ref(), limit))
+                .await
+                .map_err(|error| unavailable(&error.into()))?;
+        let key = |order_id: &str| RowKey { id: order_id.to_owned(), stage: StageName::Close };
+        let keys: Vec<_> = page.orders.iter().map(|cursor| key(&cursor.order_id)).collect();
+        let closed = if keys.is_empty() {
+            HashMap::new()
+        } else {
+            let closed = retry_until(until, || table.get_all(&keys)).await;
+            closed.map_err(|error| unavailable(&error.into()))?
+        };
+        let orders =
+            page.orders.iter().zip(&keys).map(|(cursor, key)| entry(cursor, closed.get(key)));
         let orders: Vec<Value> = orders.collect();
-        let body = match page.orders.last().filter(|_| page.goes_on) {
+        let body = match page.orders.last().filter(|_| page.has_more) {
             Some(last) => {
                 let next = page_token::write(&customer_id, last);
                 json!({ "orders": orders, "nextPageToken": next })
@@ -62,14 +71,14 @@ impl OrderApi {
     }
 }
 
-fn wanted(request: &Request) -> Result<Wanted, Answer> {
+fn parse(request: &Request) -> Result<ListQuery, Answer> {
     let customer_id = request.parameter("customerId")?.unwrap_or_default();
     if customer_id.trim().is_empty() || customer_id.len() > MAX_KEY_BYTES {
         let detail = format!("customerId must have 1 to {MAX_KEY_BYTES} bytes");
         return Err(problem(400, &detail));
     }
     let limit = match request.parameter("limit")? {
-        None => USUAL_LIMIT,
+        None => DEFAULT_LIMIT,
         Some(limit) => limit_of(&limit).ok_or_else(|| {
             problem(400, &format!("limit must be a whole number from 1 to {MAX_LIMIT}"))
         })?,
@@ -80,7 +89,7 @@ fn wanted(request: &Request) -> Result<Wanted, Answer> {
             problem(400, "pageToken must be the nextPageToken of this customer's last page")
         })?),
     };
-    Ok(Wanted { customer_id, after, limit })
+    Ok(ListQuery { customer_id, after, limit })
 }
 
 fn limit_of(text: &str) -> Option<u8> {
@@ -89,14 +98,14 @@ fn limit_of(text: &str) -> Option<u8> {
     (1..=MAX_LIMIT).contains(&limit).then_some(limit)
 }
 
-/// What a list says about an order: when it came in, and its end where it has one.
-fn entry(place: &Place, close: Option<&Row>) -> Value {
+/// An order in a list: when it was accepted, and how it ended.
+fn entry(cursor: &OrderCursor, close: Option<&Row>) -> Value {
     let entry = json!({
-        "orderId": place.order_id,
-        "acceptedAt": place.accepted_at,
+        "orderId": cursor.order_id,
+        "acceptedAt": cursor.accepted_at,
         "status": PENDING,
     });
-    with_end(entry, close)
+    with_closing(entry, close)
 }
 
 #[cfg(test)]
@@ -109,7 +118,7 @@ mod tests {
             "rawPath": "/orders", "rawQueryString": query,
             "requestContext": { "http": { "method": "GET" } },
         }));
-        wanted(&request).err().map(|answer| answer.body().to_owned())
+        parse(&request).err().map(|answer| answer.body().to_owned())
     }
 
     #[test]

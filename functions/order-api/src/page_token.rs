@@ -1,45 +1,50 @@
-//! Where a list goes on: a token that says it to nobody but this function.
+//! Opaque page tokens for `GET /orders`.
 //!
 //! It is not a secret. A token that was damaged, or made for another customer's list, is refused by
 //! its digest; one that somebody makes with care leads only to orders that they may list anyway.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::OrderId;
+use engine::Digest;
 use jiff::Timestamp;
-use stage::{Digest, Place};
+
+use crate::orders::OrderCursor;
 
 /// Stands between the parts; neither a time nor a digest holds it.
-const BETWEEN: char = '\n';
+const SEPARATOR: char = '\n';
 
 /// The token of the page that begins after this order.
-pub(crate) fn write(customer_id: &str, last: &Place) -> String {
-    let Place { order_id, accepted_at } = last;
+pub(crate) fn write(customer_id: &str, last: &OrderCursor) -> String {
+    let OrderCursor { order_id, accepted_at } = last;
     let digest = digest(customer_id, accepted_at, order_id);
-    let text = [digest.as_str(), accepted_at, order_id].join(&BETWEEN.to_string());
+    let text = [digest.as_str(), accepted_at, order_id].join(&SEPARATOR.to_string());
     BASE64_URL_SAFE_NO_PAD.encode(text)
 }
 
 /// The order after which the page begins; `None` for a token of no page of this list.
-pub(crate) fn read(customer_id: &str, token: &str) -> Option<Place> {
+pub(crate) fn read(customer_id: &str, token: &str) -> Option<OrderCursor> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let (said, place) = text.split_once(BETWEEN)?;
-    let (accepted_at, order_id) = place.split_once(BETWEEN)?;
+    let (said, place) = text.split_once(SEPARATOR)?;
+    let (accepted_at, order_id) = place.split_once(SEPARATOR)?;
     accepted_at.parse::<Timestamp>().ok()?;
     OrderId::parse(order_id)?;
-    let place = Place { order_id: order_id.to_owned(), accepted_at: accepted_at.to_owned() };
+    let place = OrderCursor { order_id: order_id.to_owned(), accepted_at: accepted_at.to_owned() };
     (said == digest(customer_id, accepted_at, order_id)).then_some(place)
 }
 
 fn digest(customer_id: &str, accepted_at: &str, order_id: &str) -> String {
-    Digest::of_bytes([accepted_at, order_id, customer_id].join("\n").as_bytes()).to_hex()
+    Digest::of([accepted_at, order_id, customer_id].join("\n").as_bytes()).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place() -> Place {
-        Place { order_id: "ord-1".to_owned(), accepted_at: "2026-02-06T12:00:00.000Z".to_owned() }
+    fn place() -> OrderCursor {
+        OrderCursor {
+            order_id: "ord-1".to_owned(),
+            accepted_at: "2026-02-06T12:00:00.000Z".to_owned(),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What goes wrong is told as a problem document (RFC 9457) that says what to do.
 
+use engine::error::Error;
 use serde_json::json;
-use stage::Retry;
 
 use crate::answer::Answer;
 
@@ -36,8 +36,8 @@ pub(crate) fn method_not_allowed(allowed: &str) -> Answer {
 }
 
 /// Nothing was done; the same request may be sent again.
-pub(crate) fn unavailable(trouble: &Retry) -> Answer {
-    tracing::warn!(error = trouble.chain(), "a request could not be served");
+pub(crate) fn unavailable(error: &Error) -> Answer {
+    tracing::warn!(error = error.chain(), "a request could not be served");
     problem(503, "the order workflow cannot be reached just now: send the same request again later")
         .with("retry-after", RETRY_AFTER_SECONDS)
 }

@@ -14,7 +14,7 @@ use crate::{answer::Answer, problem::problem};
 /// An HTTP request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Request {
+pub struct Request {
     pub(crate) raw_path: String,
     #[serde(default)]
     raw_query_string: String,
@@ -50,7 +50,7 @@ struct Jwt {
 
 impl Request {
     /// The request, where the function was called by API Gateway; `None` for a batch of records.
-    pub(crate) fn read(event: &RawValue) -> Option<serde_json::Result<Self>> {
+    pub fn read(event: &RawValue) -> Option<serde_json::Result<Self>> {
         #[derive(Deserialize)]
         struct Probe {
             #[serde(rename = "requestContext")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use stage::Clients;
+use engine::{Context, Engine};
 use uuid::Uuid;
 
 use crate::{
@@ -18,19 +18,22 @@ use crate::{
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The HTTP side of the function.
-#[derive(Debug)]
-pub(crate) struct OrderApi {
-    pub(crate) clients: Clients,
+pub struct OrderApi {
+    /// Stores and publishes what is accepted.
+    pub engine: Engine,
+    /// The clients for reading.
+    pub context: Context,
     /// Makes the ids of new orders and correlations.
-    pub(crate) new_id: fn() -> Uuid,
+    pub new_id: fn() -> Uuid,
     /// The claim of a token that names the customer; without one, any caller sees all orders.
-    pub(crate) customer_claim: Option<String>,
-    pub(crate) cors: Cors,
+    pub customer_claim: Option<String>,
+    /// Cross-origin requests.
+    pub cors: Cors,
 }
 
 impl OrderApi {
     /// Answers a request.
-    pub(crate) async fn answer(&self, request: &Request) -> ApiGatewayV2httpResponse {
+    pub async fn answer(&self, request: &Request) -> ApiGatewayV2httpResponse {
         let answer = match self.cors.preflight(request) {
             Some(answer) => answer,
             None => self.route(request).await.unwrap_or_else(|refusal| refusal),

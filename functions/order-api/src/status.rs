@@ -1,14 +1,15 @@
-//! Answers for an order: whether it has ended, how, and what each stage said when.
+//! `GET /orders/{orderId}`: the status of an order and the time-line of its stages.
 
-use contracts::{OrderId, OutgoingEvent, StageName};
+use contracts::{JsonObject, OrderId, StageName, StoredEvent};
+use engine::{Row, RowBody};
 use serde_json::{Value, json};
-use stage::{Content, Row, retry::retry_until};
 use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
     caller::Caller,
     conditional::tagged,
+    orders::{retry_until, rows},
     problem::{no_such_order, unavailable},
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
@@ -39,11 +40,11 @@ impl OrderApi {
 
     async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
         let until = Instant::now() + READ_TIMEOUT;
-        let rows = retry_until(until, || self.clients.store.rows(order_id))
+        let rows = retry_until(until, || rows(&self.context.orders, order_id))
             .await
-            .map_err(|trouble| unavailable(&trouble))?;
-        let first = rows.iter().find(|row| row.stage == StageName::OrderApi);
-        if !caller.may_see(first.and_then(|row| row.listed.as_ref())) {
+            .map_err(|error| unavailable(&error.into()))?;
+        let first = rows.iter().find(|row| row.key.stage == StageName::OrderApi);
+        if !caller.may_see(first.and_then(|row| row.customer_index.as_ref())) {
             return Err(no_such_order());
         }
         status_of(order_id, &rows).ok_or_else(no_such_order)
@@ -59,14 +60,14 @@ fn is_pending(status: &Value) -> bool {
 
 /// The status of an order, from its rows; `None` where no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
-    let mut events: Vec<(StageName, &OutgoingEvent)> = rows
+    let mut events: Vec<(StageName, &StoredEvent)> = rows
         .iter()
-        .filter_map(|row| match &row.content {
-            Content::Event(event) => Some((row.stage, event)),
-            Content::Result(_) => None,
+        .filter_map(|row| match &row.body {
+            RowBody::Event(event) => Some((row.key.stage, event)),
+            RowBody::Data(_) => None,
         })
-        // The report of a bad record is kept in the same table, but is about no order.
-        .filter(|(_, event)| !event.reports_bad_record)
+        // The report of a malformed record is kept in the same table, but is about no order.
+        .filter(|(_, event)| !event.is_malformed_report)
         .collect();
     events.sort_by_key(|(stage, _)| *stage);
     let (_, first) = events.first()?;
@@ -86,51 +87,50 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
         "status": PENDING,
         "timeline": timeline,
     });
-    Some(with_end(status, rows.iter().find(|row| row.stage == StageName::Close)))
+    Some(with_closing(status, rows.iter().find(|row| row.key.stage == StageName::Close)))
 }
 
-/// What is said of an order, with how it ended where that is known: what is kept of its end takes
-/// the place of [`PENDING`].
-pub(crate) fn with_end(mut said: Value, close: Option<&Row>) -> Value {
-    if let (Some(Row { content: Content::Result(end), .. }), Some(said)) =
-        (close, said.as_object_mut())
+/// Merges the fields stored at closing into the response, replacing [`PENDING`].
+pub(crate) fn with_closing(mut response: Value, close: Option<&Row>) -> Value {
+    if let (Some(Row { body: RowBody::Data(json), .. }), Some(fields)) =
+        (close, response.as_object_mut())
     {
-        said.extend(end.clone());
+        fields.extend(serde_json::from_str::<JsonObject>(json).unwrap_or_default());
     }
-    said
+    response
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::failure::failure_payload;
-    use contracts::{Envelope, EventType, FailureCode, FailureReason, JsonObject, OrderId, Source};
-    use stage::Digest;
+    use contracts::{
+        EventType, Failure, FailureCode, FailureReason, OrderId, RecordPosition, Topic,
+    };
+    use engine::{Digest, RowKey};
+    use jiff::Timestamp;
 
     use super::*;
 
-    fn row(stage: StageName, content: Content) -> Row {
-        let digest = Digest::of_bytes(b"");
-        Row { key: "ord-1".to_owned(), stage, content, digest, expires_at: 0, listed: None }
+    fn row(stage: StageName, body: RowBody) -> Row {
+        let key = RowKey { id: "ord-1".to_owned(), stage };
+        Row { key, body, digest: Digest::of(b""), expires_at: 0, customer_index: None }
     }
 
-    fn event(event_type: EventType, payload: JsonObject) -> Content {
+    fn event(event_type: EventType, payload: &str) -> StoredEvent {
         let order_id = OrderId::parse("ord-1").unwrap();
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        let envelope = Envelope::new(event_type, order_id, "corr-1".to_owned(), at, payload);
-        Content::Event(OutgoingEvent::write(&envelope).unwrap())
+        StoredEvent::new(event_type, &order_id, "corr-1", Timestamp::UNIX_EPOCH, payload)
     }
 
     #[test]
     fn an_order_is_pending_until_it_is_closed() {
-        let created = row(StageName::OrderApi, event(EventType::OrderCreated, JsonObject::new()));
+        let event = |event_type| RowBody::Event(event(event_type, "{}"));
+        let created = row(StageName::OrderApi, event(EventType::OrderCreated));
         let pending = status_of("ord-1", std::slice::from_ref(&created)).unwrap();
         assert_eq!(pending["status"], "PENDING");
         assert_eq!(pending["correlationId"], "corr-1");
 
-        let result = json!({ "status": "COMPLETED", "closedAt": "2026-02-06T12:00:00Z" });
-        let closed = row(StageName::Close, Content::Result(result.as_object().unwrap().clone()));
-        let validated =
-            row(StageName::Validator, event(EventType::OrderValidated, JsonObject::new()));
+        let closed = json!({ "status": "COMPLETED", "closedAt": "2026-02-06T12:00:00Z" });
+        let closed = row(StageName::Close, RowBody::Data(closed.to_string()));
+        let validated = row(StageName::Validator, event(EventType::OrderValidated));
         let status = status_of("ord-1", &[closed, validated, created]).unwrap();
         assert_eq!(status["status"], "COMPLETED");
         assert_eq!(status["closedAt"], "2026-02-06T12:00:00Z");
@@ -141,11 +141,19 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_a_bad_record_is_no_order() {
-        let source = Source { topic: "order.created".to_owned(), partition: 0, offset: 1 };
-        let reason = FailureReason::new(FailureCode::MalformedEvent, "no JSON");
-        let payload = failure_payload(&reason, StageName::Validator, &source, None);
-        let report = row(StageName::Validator, event(EventType::OrderValidationFailed, payload));
+    fn the_report_of_a_malformed_record_is_not_an_order() {
+        let source = RecordPosition { topic: Topic::OrderCreated, partition: 0, offset: 1 };
+        let reason = FailureReason::new(FailureCode::MalformedEvent, "not JSON");
+        let stage = StageName::Validator;
+        let failure = Failure {
+            reason: &reason,
+            stage,
+            source,
+            original_payload: None,
+            is_malformed_report: true,
+        };
+        let report = event(EventType::OrderValidationFailed, &failure.to_json());
+        let report = row(stage, RowBody::Event(report.as_malformed_report()));
         assert_eq!(status_of("order.created-0-1", &[report]), None);
         assert_eq!(status_of("ord-1", &[]), None);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contracts::StageName;
+use engine::RowKey;
 use tokio::time::{Instant, sleep};
 
 use crate::routes::OrderApi;
@@ -47,7 +48,8 @@ impl OrderApi {
             }
             sleep(pause.min(left)).await;
             // Trouble with one look is left to the next, and at last to reading the status.
-            if let Ok(Some(_)) = self.clients.store.row(order_id, StageName::Close).await {
+            let key = RowKey { id: order_id.to_owned(), stage: StageName::Close };
+            if self.context.orders.get_all(&[key]).await.is_ok_and(|found| !found.is_empty()) {
                 return;
             }
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);

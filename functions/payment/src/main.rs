@@ -1,28 +1,21 @@
-//! The payment: `InventoryReserved` in, `PaymentCompleted` or `OrderPaymentFailed` out.
-
-mod charge;
-mod settings;
-mod stripe;
-mod wallet;
+//! Wires the payment: settings, provider, clients, stage.
 
 use std::env;
 
-use function::{Environment, Settings};
+use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::Engine;
+use payment::Charge;
+use runtime::Environment;
 
-use crate::{charge::Charge, settings::ProviderSettings};
-
-#[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "here the function learns what tells the time")]
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "main provides the clock")]
 async fn main() -> Result<(), Error> {
-    function::log_as_json();
+    runtime::log_as_json();
     let mut environment = Environment::new(env::vars());
-    let settings = Settings::read(&mut environment);
-    let provider = ProviderSettings::read(&mut environment);
-    environment.check(())?;
+    let (settings, provider) = payment::read_settings(&mut environment);
+    environment.finish(())?;
     let provider = provider.connect(Timestamp::now).await?;
-    let clients = function::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(clients).with(Charge { provider })).await
+    let context = runtime::connect(&settings, Timestamp::now).await?;
+    runtime::run(Engine::new(context).with(Charge { provider })).await
 }

@@ -1,14 +1,16 @@
-//! Which provider takes the money, and what does it have to be told?
+//! Settings of the payment provider.
 
-use function::Environment;
+use engine::Clock;
 use lambda_runtime::Error;
-use stage::Clock;
+use runtime::Environment;
 
 use crate::{charge::Provider, stripe::StripeSettings, wallet::Wallet};
 
-/// What is said of the provider; some of it may be missing until the environment is checked.
-pub(crate) enum ProviderSettings {
+/// Settings of the provider; `None` where one is missing, which the environment reports.
+pub enum ProviderSettings {
+    /// Our own table.
     Wallet(Wallet),
+    /// Stripe.
     Stripe(Option<Box<StripeSettings>>),
 }
 
@@ -20,25 +22,28 @@ enum Choice {
 }
 
 impl ProviderSettings {
-    /// Reads the choice, and what the chosen one needs.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
+    /// Reads the choice of the provider, and its settings.
+    pub fn read(environment: &mut Environment) -> Self {
         let choices = [("wallet", Choice::Wallet), ("stripe", Choice::Stripe)];
-        match environment.choice("PAYMENT_PROVIDER", &choices) {
+        match environment.one_of("PAYMENT_PROVIDER", &choices) {
             Choice::Wallet => Self::Wallet(Wallet {
-                accounts_table: environment.text("ACCOUNTS_TABLE", "AccountsTable"),
+                accounts_table: environment.required("ACCOUNTS_TABLE", "AccountsTable"),
             }),
             Choice::Stripe => Self::Stripe(StripeSettings::read(environment).map(Box::new)),
         }
     }
 
-    /// The provider, ready to charge.
-    pub(crate) async fn connect(self, clock: Clock) -> Result<Provider, Error> {
+    /// Creates the provider.
+    ///
+    /// # Errors
+    /// Where its key cannot be read.
+    pub async fn connect(self, clock: Clock) -> Result<Provider, Error> {
         match self {
             Self::Wallet(wallet) => Ok(Provider::Wallet(wallet)),
             Self::Stripe(Some(settings)) => {
                 Ok(Provider::Stripe(Box::new(settings.connect(clock).await?)))
             }
-            Self::Stripe(None) => Err("the settings of Stripe are not complete".into()),
+            Self::Stripe(None) => Err("the settings of Stripe are missing".into()),
         }
     }
 }

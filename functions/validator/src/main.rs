@@ -1,24 +1,19 @@
-//! The validator: `OrderCreated` in, `OrderValidated` or `OrderValidationFailed` out.
-
-mod validate;
+//! Wires the validator: settings, clients, stage.
 
 use std::env;
 
-use function::{Environment, Settings};
+use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use stage::Engine;
+use runtime::Environment;
 
-use crate::validate::Validate;
-
-#[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "here the function learns what tells the time")]
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "main provides the clock")]
 async fn main() -> Result<(), Error> {
-    function::log_as_json();
+    runtime::log_as_json();
     let mut environment = Environment::new(env::vars());
-    let settings = Settings::read(&mut environment);
-    let currency_decimals = environment.whole_number("CURRENCY_DECIMALS", "2", 0..=4);
-    environment.check(())?;
-    let clients = function::connect(&settings, Timestamp::now).await?;
-    function::run(Engine::new(clients).with(Validate { currency_decimals })).await
+    let (settings, validate) = validator::read_settings(&mut environment);
+    environment.finish(())?;
+    let context = runtime::connect(&settings, Timestamp::now).await?;
+    runtime::run(Engine::new(context).with(validate)).await
 }

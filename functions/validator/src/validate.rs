@@ -1,83 +1,73 @@
-//! Is the order well formed? All that is wrong is said at once.
+//! Validates an order and reports every error at once.
 
 use contracts::{
-    Envelope, EventType, FailureCode, FailureReason, StageName,
-    order::{customer_id, items, quantity_by_sku, total_amount},
+    Envelope, FailureCode, FailureReason, StageName,
+    order::{Errors, MAX_SKUS, customer_id, items, quantity_by_sku, total_amount},
 };
-use stage::{Decision, Publishes, Retry, Stage};
-
-/// The most different SKUs of one order: a DynamoDB transaction takes 100 actions, and the stage's
-/// row is one of them.
-const MAX_SKUS: usize = 98;
+use engine::{Decision, Needed, Stage, TransientError};
 
 /// Accepts an order that is well formed.
 #[derive(Debug)]
-pub(crate) struct Validate {
-    /// The decimals of the smallest coin.
-    pub(crate) currency_decimals: u32,
+pub struct Validate {
+    /// The decimals of the currency.
+    pub currency_decimals: u32,
 }
 
 impl Stage for Validate {
     const NAME: StageName = StageName::Validator;
-    const CONSUMES: &'static [EventType] = &[EventType::OrderCreated];
-    const PUBLISHES: Publishes = Publishes::Either {
-        accepted: EventType::OrderValidated,
-        rejected: EventType::OrderValidationFailed,
-    };
 
-    async fn decide(&self, event: &Envelope) -> Result<Decision, Retry> {
-        let faults = self.faults(event);
-        Ok(if faults.is_empty() {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+        let errors = self.errors(event);
+        Ok(if errors.is_empty() {
             Decision::accept()
         } else {
-            Decision::Reject(FailureReason::new(FailureCode::ValidationFailed, faults.join("; ")))
+            Decision::Reject(FailureReason::new(FailureCode::ValidationFailed, errors.to_string()))
         })
     }
 }
 
 impl Validate {
-    fn faults(&self, event: &Envelope) -> Vec<String> {
-        let mut faults = Vec::new();
-        faults.extend(customer_id(&event.payload).err());
+    fn errors(&self, event: &Envelope<'_>) -> Errors {
+        let mut errors = Errors::default();
+        customer_id(&event.payload).err().into_iter().for_each(|error| errors.push(error));
         match items(&event.payload) {
-            Err(wrong) => faults.extend(wrong),
+            Err(wrong) => errors.extend(wrong),
             Ok(items) if quantity_by_sku(&items).len() > MAX_SKUS => {
-                faults.push(format!("items must name at most {MAX_SKUS} different SKUs"));
+                errors.push(format!("items must name at most {MAX_SKUS} different SKUs"));
             }
             Ok(_) => {}
         }
         match total_amount(&event.payload) {
-            Err(wrong) => faults.push(wrong),
+            Err(wrong) => errors.push(wrong),
             Ok(amount) if !amount.is_above_zero() => {
-                faults.push("totalAmount must be above zero".to_owned());
+                errors.push("totalAmount must be above zero".to_owned());
             }
-            Ok(amount) if amount.decimals() > self.currency_decimals => faults
+            Ok(amount) if amount.decimals() > self.currency_decimals => errors
                 .push(format!("totalAmount must have at most {} decimals", self.currency_decimals)),
             Ok(_) => {}
         }
-        faults
+        errors
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::OrderId;
     use serde_json::{Value, json};
 
     use super::*;
 
-    /// What the validator says; nothing where it accepts.
+    /// The reason of the rejection; empty where the order is accepted.
     async fn verdict(payload: &Value) -> String {
-        let envelope = Envelope::new(
-            EventType::OrderCreated,
-            OrderId::parse("ord-1").unwrap(),
-            "corr-1".to_owned(),
-            jiff::Timestamp::UNIX_EPOCH,
-            payload.as_object().unwrap().clone(),
-        );
-        match (Validate { currency_decimals: 2 }).decide(&envelope).await.unwrap() {
-            Decision::Accept(accept) => {
-                assert!(accept.fields.is_empty() && accept.effects.is_empty());
+        let body = json!({
+            "eventType": "OrderCreated", "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": payload,
+        })
+        .to_string();
+        let event = Envelope::decode(body.as_bytes()).unwrap();
+        let validate = Validate { currency_decimals: 2 };
+        match validate.decide(&event, &Needed::default()).await.unwrap() {
+            Decision::Accept { fields, effects } => {
+                assert!(fields.is_empty() && effects.is_empty());
                 String::new()
             }
             Decision::Reject(reason) => reason.to_string(),
@@ -97,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_that_is_wrong_is_said_at_once() {
+    async fn every_error_is_reported_at_once() {
         let order = json!({
             "items": [{ "sku": "A", "quantity": 1 }, { "sku": "B", "quantity": 0 }],
             "totalAmount": 1.005,

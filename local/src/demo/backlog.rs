@@ -1,4 +1,4 @@
-//! Have the functions worked through everything on their topics?
+//! The backlog: records on the topics that the functions have not yet handled.
 //!
 //! Asked of the broker, in the order of the workflow: once a topic is done with, nothing can come
 //! of it any more, so a single walk without a backlog means that all is quiet.
@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The offset after the last record, by topic and partition.
 pub(crate) type Ends = BTreeMap<(String, i32), i64>;
@@ -80,11 +80,11 @@ impl Reader {
         let mut bounds = BTreeMap::new();
         for partition in &self.partitions {
             let (low, high) =
-                self.consumer.fetch_watermarks(&self.topic, *partition, ANSWER_WITHIN)?;
+                self.consumer.fetch_watermarks(&self.topic, *partition, RESPONSE_TIMEOUT)?;
             ends.insert((self.topic.clone(), *partition), high);
             bounds.insert(*partition, (low, high));
         }
-        let committed = self.consumer.committed_offsets(wanted, ANSWER_WITHIN)?;
+        let committed = self.consumer.committed_offsets(wanted, RESPONSE_TIMEOUT)?;
         let left = committed.elements().into_iter().map(|element| {
             let (low, high) = bounds.get(&element.partition()).copied().unwrap_or_default();
             let next = match (element.offset(), self.starting_position) {

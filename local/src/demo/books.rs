@@ -1,4 +1,4 @@
-//! Do the books balance? Every rule that has to hold after a run, as one pure function.
+//! The rules that must hold after a run, as one pure function.
 //!
 //! What does not balance comes back as sentences; none means that nothing was lost, doubled, sold
 //! twice or paid twice.
@@ -10,8 +10,8 @@ use contracts::{EventType, Money};
 
 use super::holdings::{Holdings, Stock};
 use super::ledger::Ledger;
+use super::order_state::{Accepted, End};
 use super::orders::Expected;
-use super::seen::{Accepted, End};
 
 /// What the orders hold and cost, going by how they ended.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(crate) fn imbalances(ledger: &Ledger, before: &Holdings, after: &Holdings) -
         ));
     }
     entries.extend(wrong_ends(ledger));
-    entries.extend(unreported_junk(ledger));
+    entries.extend(unreported_malformed_records(ledger));
     let taken = taken(ledger);
     entries.extend(wrong_stock(&taken, before, after));
     entries.extend(wrong_balances(&taken, before, after));
@@ -66,11 +66,13 @@ fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
             return Some(format!("order {order_id} ended with {ended} instead of {expected}"));
         }
         Expected::Refused => {
-            return Some(format!("order {order_id} was accepted, but its body is no JSON object"));
+            return Some(format!(
+                "order {order_id} was accepted, but its body is not a JSON object"
+            ));
         }
         Expected::End(..) | Expected::Anything => {}
     }
-    let changed = end.content.is_some_and(|content| content != accepted.content);
+    let changed = end.content.is_some() && end.content != accepted.content;
     changed.then(|| format!("order {order_id} reached {ended} with another payload than posted"))
 }
 
@@ -78,29 +80,33 @@ fn told(event_type: EventType, code: Option<&str>) -> String {
     code.map_or_else(|| event_type.to_string(), |code| format!("{event_type} ({code})"))
 }
 
-/// Every record that is no order is reported once, as what it is; nothing else is.
-fn unreported_junk(ledger: &Ledger) -> Vec<String> {
+/// Every malformed record is reported once, with its code; no other record is.
+fn unreported_malformed_records(ledger: &Ledger) -> Vec<String> {
     let mut entries = Vec::new();
     let mut reported = 0_usize;
-    for (key, junk) in &ledger.bad_records.junk {
-        let report = junk.lies_at.as_ref().map(|source| ledger.bad_records.reports.get(source));
+    for (key, sent) in &ledger.malformed_records.sent {
+        let report = sent.position.map(|position| ledger.malformed_records.reports.get(&position));
         match report {
-            None => entries.push(format!("the bad record {key} never arrived on order.created")),
-            Some(None) => entries.push(format!("the bad record {key} was never reported")),
+            None => {
+                entries.push(format!("the malformed record {key} never arrived on order.created"))
+            }
+            Some(None) => entries.push(format!("the malformed record {key} was never reported")),
             Some(Some(report)) => {
                 reported += 1;
                 let expected = EventType::OrderValidationFailed;
-                if (report.event_type, report.code) != (expected, junk.code) {
+                if (report.event_type, report.code) != (expected, sent.code) {
                     let told = told(report.event_type, Some(report.code.name()));
-                    entries.push(format!("the bad record {key} was reported as {told}"));
+                    entries.push(format!("the malformed record {key} was reported as {told}"));
                 }
             }
         }
     }
     entries.sort();
-    let strays = ledger.bad_records.reports.len().saturating_sub(reported);
-    if strays > 0 {
-        entries.push(format!("{strays} records that nobody put there were reported as bad"));
+    let unexpected = ledger.malformed_records.reports.len().saturating_sub(reported);
+    if unexpected > 0 {
+        entries.push(format!(
+            "{unexpected} records that the demo did not send were reported as malformed"
+        ));
     }
     entries
 }
@@ -185,10 +191,10 @@ mod tests {
     use contracts::{FailureCode, JsonObject, Topic};
     use serde_json::{Value, json};
 
-    use super::super::bad_records::Junk;
+    use super::super::malformed_records::MalformedRecord;
+    use super::super::order_state::Record;
     use super::super::orders::{Kind, Order, Repeat};
     use super::super::schemas::{Schemas, tests::event};
-    use super::super::seen::Record;
     use super::*;
 
     /// What was sent and seen, and what was there before and after.
@@ -214,7 +220,7 @@ mod tests {
     }
 
     impl Run {
-        /// One good order and one bad record, both with the end that they have to have.
+        /// One good order and one malformed record, both with the end that they must have.
         fn balanced() -> Self {
             let mut run = Self {
                 ledger: Ledger::new(Schemas::compile().unwrap()),
@@ -224,11 +230,11 @@ mod tests {
             };
             run.accept("ord-1", Kind::Good);
             run.complete("ord-1", &order().into());
-            let junk = Junk { code: FailureCode::MalformedEvent, lies_at: None };
-            run.ledger.bad_records.junk.insert("junk-1".to_owned(), junk);
+            let sent = MalformedRecord { code: FailureCode::MalformedEvent, position: None };
+            run.ledger.malformed_records.sent.insert("malformed-1".to_owned(), sent);
             let place = run.offset;
-            run.see(Topic::OrderCreated, "junk-1", b"not JSON");
-            run.report("junk-1", place, "it is no JSON");
+            run.see(Topic::OrderCreated, "malformed-1", b"not JSON");
+            run.report("malformed-1", place, "it is not JSON");
             run
         }
 
@@ -257,7 +263,9 @@ mod tests {
         fn report(&mut self, key: &str, offset: i64, why: &str) {
             let payload = json!({
                 "failureReason": format!("MALFORMED_EVENT: {why}"),
+                "stage": "validator",
                 "source": { "topic": "order.created", "partition": 0, "offset": offset },
+                "malformed": true,
             });
             let value = event(EventType::OrderValidationFailed, key, &payload);
             self.see(Topic::OrderFailed, key, &value);
@@ -384,24 +392,24 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_record_that_nobody_reports_is_found() {
+    fn a_malformed_record_that_is_not_reported_is_found() {
         let mut run = Run::balanced();
-        run.ledger.bad_records.reports.clear();
-        assert_eq!(run.imbalance(), "the bad record junk-1 was never reported");
+        run.ledger.malformed_records.reports.clear();
+        assert_eq!(run.imbalance(), "the malformed record malformed-1 was never reported");
     }
 
     #[test]
-    fn a_bad_record_that_is_reported_twice_is_found() {
+    fn a_malformed_record_that_is_reported_twice_is_found() {
         let mut run = Run::balanced();
-        run.report("junk-1", 1, "it is no JSON, said again");
+        run.report("malformed-1", 1, "it is not JSON, said again");
         assert!(run.imbalance().ends_with("was reported twice"));
     }
 
     #[test]
-    fn a_report_of_a_record_that_nobody_put_there_is_found() {
+    fn a_report_of_a_record_that_the_demo_did_not_send_is_found() {
         let mut run = Run::balanced();
-        run.report("ord-1", 4711, "it is no JSON");
-        assert!(run.imbalance().contains("nobody put there"));
+        run.report("ord-1", 4711, "it is not JSON");
+        assert!(run.imbalance().contains("the demo did not send"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is sold, for how much, and to whom? Read from `events/stock-and-accounts.json`.
+//! The catalogue: articles, prices and customers of `events/stock-and-accounts.json`.
 //!
 //! What is marked `limited` stays as the file has it, so that orders for it fail whatever happens
 //! first; of everything else the demo loads what its orders need on top.

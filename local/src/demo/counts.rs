@@ -1,4 +1,4 @@
-//! How far is a run, in numbers?
+//! The numbers of a run in progress.
 
 /// What can be counted as it happens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,21 +9,21 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 
-use super::bad_records::Junk;
+use super::in_flight::InFlight;
+use super::malformed_inputs;
+use super::malformed_records::MalformedRecord;
+use super::order_state::Put;
 use super::orders::{Kind, Order, Repeat};
 use super::plan::Plan;
 use super::producer::Producer;
-use super::seen::Put;
-use super::shared::Shared;
-use super::spoilt;
 
 /// Requests that are under way at a time.
 const CONCURRENT: usize = 16;
 /// How long one order is tried.
-const TRIED_FOR: Duration = Duration::from_secs(60);
+const ORDER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The first pause before another try, and the longest.
 const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Posts the orders of a plan.
 pub(crate) struct Driver<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) url: String,
     /// Makes the idempotency keys of this run differ from those of all others.
     pub(crate) run_id: String,
-    pub(crate) shared: &'a Shared,
+    pub(crate) in_flight: &'a InFlight,
     pub(crate) producer: &'a Producer,
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum DriveError {
         source: reqwest::Error,
     },
     #[error("a record cannot be put on order.created")]
-    Put(#[source] rdkafka::error::KafkaError),
+    Put(#[source] kafka::ProduceError),
 }
 
 /// What the HTTP API made of an order.
@@ -80,18 +80,19 @@ impl Driver<'_> {
         stream::iter((0..plan.count()).map(Ok))
             .try_for_each_concurrent(CONCURRENT, async |number| {
                 let Some(order) = plan.order(number) else { return Ok(()) };
-                if let Some(junk) = plan.junk_along_with(number) {
-                    self.put_junk(junk).await?;
+                if let Some(malformed) = plan.malformed_record_with(number) {
+                    self.put_malformed(malformed).await?;
                 }
                 self.send(number, &order).await
             })
             .await
     }
 
-    async fn put_junk(&self, number: u64) -> Result<(), DriveError> {
-        let key = format!("junk-{}-{number}", self.run_id);
-        let (value, code) = spoilt::junk(number, &key);
-        self.shared.ledger().bad_records.junk.insert(key.clone(), Junk { code, lies_at: None });
+    async fn put_malformed(&self, number: u64) -> Result<(), DriveError> {
+        let key = format!("malformed-{}-{number}", self.run_id);
+        let (value, code) = malformed_inputs::malformed_record(number, &key);
+        let sent = MalformedRecord { code, position: None };
+        self.in_flight.ledger().malformed_records.sent.insert(key.clone(), sent);
         self.put(&Put { key: key.into_bytes(), value }).await
     }
 
@@ -100,7 +101,7 @@ impl Driver<'_> {
     }
 
     async fn send(&self, number: u64, order: &Order) -> Result<(), DriveError> {
-        let room = self.shared.make_room(order).await;
+        let permits = self.in_flight.acquire(order).await;
         let key = format!("{}-{number}", self.run_id);
         let answer = match order.repeat {
             Repeat::Request => {
@@ -109,7 +110,7 @@ impl Driver<'_> {
                 if first != second {
                     let fault =
                         format!("one order posted twice was answered {first:?} and {second:?}");
-                    self.shared.ledger().fault(fault);
+                    self.in_flight.ledger().fault(fault);
                 }
                 first
             }
@@ -117,12 +118,12 @@ impl Driver<'_> {
         };
         match answer {
             Answer::Accepted { order_id } => {
-                for put in self.shared.accept(&order_id, order, room) {
+                for put in self.in_flight.accept(&order_id, order, permits) {
                     self.put(&put).await?;
                 }
             }
             Answer::Refused { status } => {
-                self.shared.give_room_back(room);
+                self.in_flight.release(permits);
                 self.refuse(number, order, status);
             }
         }
@@ -130,7 +131,7 @@ impl Driver<'_> {
     }
 
     fn refuse(&self, number: u64, order: &Order, status: StatusCode) {
-        let mut ledger = self.shared.ledger();
+        let mut ledger = self.in_flight.ledger();
         ledger.refuse(status.as_u16());
         let is_right = match order.kind {
             Kind::Malformed => status == StatusCode::BAD_REQUEST,
@@ -146,7 +147,7 @@ impl Driver<'_> {
     }
 
     async fn post(&self, key: &str, order: &Order) -> Result<Answer, DriveError> {
-        let until = Instant::now() + TRIED_FOR;
+        let until = Instant::now() + ORDER_TIMEOUT;
         let mut pause = PAUSE;
         loop {
             let request = self
@@ -175,7 +176,7 @@ impl Driver<'_> {
                 return Err(trouble);
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
@@ -187,5 +188,5 @@ fn is_final(status: StatusCode) -> bool {
 
 fn asked_pause(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    Some(Duration::from_secs(seconds).min(MAX_PAUSE))
 }

@@ -1,4 +1,4 @@
-//! Which orders are made? The same seed makes the same ones, whatever the timing.
+//! The orders of a seed: the same seed makes the same ones, whatever the timing.
 //!
 //! An order depends on the seed and its number only, so none has to be kept.
 
@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::catalogue::{Catalogue, Cents, Supply};
+use super::malformed_inputs;
 use super::orders::{Kind, MIX, Order, Repeat};
-use super::spoilt;
 
 /// Of a thousand orders that are accepted, so many are posted twice.
 const POSTED_TWICE: u32 = 30;
@@ -37,7 +37,7 @@ impl Generator<'_> {
         rng.set_stream(number);
         let kind = kind(rng.random_range(0..1000));
         if kind == Kind::Malformed {
-            let body = spoilt::body(&mut rng).to_owned();
+            let body = malformed_inputs::body(&mut rng).to_owned();
             let empty = Order::new(kind, Repeat::Nothing, &JsonObject::new());
             return Order { body, ..empty };
         }
@@ -59,10 +59,10 @@ impl Generator<'_> {
         let mut payload = payload(&customer_id, &lines, extra);
         // Fields that nobody knows travel along, to the last digit.
         if rng.random_range(0..4_u32) == 0 {
-            payload.insert("gift".to_owned(), spoilt::unknown_field());
+            payload.insert("gift".to_owned(), malformed_inputs::unknown_field());
         }
         if kind == Kind::Invalid {
-            spoilt::spoil(&mut payload, &mut rng);
+            malformed_inputs::break_one_rule(&mut payload, &mut rng);
         }
         Order::new(kind, repeat, &payload)
     }
@@ -139,7 +139,7 @@ fn payload(customer_id: &str, lines: &[Line], extra: Cents) -> JsonObject {
     let mut payload = JsonObject::new();
     payload.insert("customerId".to_owned(), customer_id.into());
     payload.insert("items".to_owned(), items.into());
-    payload.insert("totalAmount".to_owned(), spoilt::number(&total.digits()));
+    payload.insert("totalAmount".to_owned(), malformed_inputs::number(&total.digits()));
     payload
 }
 

@@ -1,4 +1,4 @@
-//! What is in stock and on the accounts? Loaded before the orders, read back for the books.
+//! Stock and accounts: loaded before the orders, read back for the books.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;

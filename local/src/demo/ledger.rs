@@ -1,4 +1,4 @@
-//! What was sent and what was seen? A few words for each order, whatever the number of records.
+//! The ledger of a run: what was sent and what was seen, in bounded space for each order.
 //!
 //! It only notes what happened; whether that is right is for `books` to say, but for what shows in
 //! a single record.
@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use contracts::failure::failure_code;
-use contracts::{Envelope, Source, Topic};
+use contracts::{Envelope, RecordPosition, Topic};
 
 use super::backlog::Ends;
-use super::bad_records::{BadRecords, Reported};
 use super::counts::Counts;
+use super::malformed_records::{MalformedRecords, Reported};
+use super::order_state::{Observation, OrderState, Put, Record, content, digest, place};
 use super::orders::Order;
 use super::schemas::Schemas;
-use super::seen::{OrderSeen, Put, Record, Sighting, content, digest, place};
 
 /// How many faults are kept word for word; the others are only counted.
 const MAX_FAULTS: usize = 100;
@@ -24,8 +23,8 @@ const MAX_FAULTS: usize = 100;
 pub(crate) struct Ledger {
     schemas: Schemas,
     /// By order id.
-    pub(crate) orders: HashMap<String, OrderSeen>,
-    pub(crate) bad_records: BadRecords,
+    pub(crate) orders: HashMap<String, OrderState>,
+    pub(crate) malformed_records: MalformedRecords,
     /// Orders that the HTTP API did not take, by its status.
     pub(crate) refused: BTreeMap<u16, u64>,
     pub(crate) faults: Vec<String>,
@@ -42,7 +41,7 @@ impl Ledger {
         Self {
             schemas,
             orders: HashMap::new(),
-            bad_records: BadRecords::default(),
+            malformed_records: MalformedRecords::default(),
             refused: BTreeMap::new(),
             faults: Vec::new(),
             further_faults: 0,
@@ -52,25 +51,25 @@ impl Ledger {
         }
     }
 
-    /// The HTTP API took the order. Returns the room to give back where it has ended already.
+    /// The HTTP API took the order. Returns the permits to release where it has ended already.
     pub(crate) fn accept(
         &mut self,
         order_id: &str,
         order: &Order,
         at: Instant,
-        room: usize,
+        permits: usize,
     ) -> Option<usize> {
         self.counts.answered += 1;
         let seen = self.orders.entry(order_id.to_owned()).or_default();
         if seen.accepted.is_some() {
             self.fault(format!("two different orders were both given the id {order_id}"));
-            return Some(room);
+            return Some(permits);
         }
-        self.puts.extend(seen.accept(order, at, room));
+        self.puts.extend(seen.accept(order, at, permits));
         self.counts.accepted += 1;
         seen.end.as_ref()?;
         self.counts.ended += 1;
-        Some(room)
+        Some(permits)
     }
 
     /// The HTTP API did not take the order, and will not.
@@ -107,19 +106,19 @@ impl Ledger {
         })
     }
 
-    /// A record was seen. Returns the room to give back where an order has ended with it.
+    /// A record was seen. Returns the permits to release where an order has ended with it.
     pub(crate) fn see(&mut self, record: &Record<'_>, at: Instant) -> Option<usize> {
         self.counts.records += 1;
         let Record { partition, offset, .. } = *record;
-        let source = Source { topic: record.topic.to_owned(), partition, offset };
-        self.seen_up_to.insert((source.topic.clone(), partition), offset.saturating_add(1));
+        self.seen_up_to.insert((record.topic.to_owned(), partition), offset.saturating_add(1));
         let Some(topic) = Topic::from_name(record.topic) else {
             self.counts.dead_lettered += 1;
             return None;
         };
         let digest = digest(&record.value);
         if let Some(key) = record.key.and_then(|key| std::str::from_utf8(key).ok()) {
-            if topic == Topic::OrderCreated && self.bad_records.is_junk(key, &source) {
+            let position = RecordPosition { topic, partition, offset };
+            if topic == Topic::OrderCreated && self.malformed_records.is_expected(key, position) {
                 return None;
             }
             // What has been checked once is not checked again.
@@ -143,15 +142,15 @@ impl Ledger {
     fn see_event(
         &mut self,
         topic: Topic,
-        event: &Envelope,
+        event: &Envelope<'_>,
         digest: u64,
         record: &Record<'_>,
         at: Instant,
     ) -> Option<usize> {
-        if let Some(code) = failure_code(&event.payload).filter(|code| code.is_poison()) {
-            match self.bad_records.report(event, code, digest) {
-                Reported::First => {}
-                Reported::Again => self.counts.repeated += 1,
+        if event.is_malformed_report() {
+            match self.malformed_records.report(event, digest) {
+                Reported::New => {}
+                Reported::Duplicate => self.counts.repeated += 1,
                 Reported::Fault(fault) => self.fault(fault),
             }
             return None;
@@ -164,13 +163,13 @@ impl Ledger {
             Topic::OrderCreated => content(&event.payload),
             _ => digest,
         };
-        match seen.sight(topic, digest) {
-            Sighting::First => {}
-            Sighting::Again => {
+        match seen.observe(topic, digest) {
+            Observation::New => {}
+            Observation::Duplicate => {
                 self.counts.repeated += 1;
                 return None;
             }
-            Sighting::Different => {
+            Observation::Conflicting => {
                 self.fault(format!("order {order_id} has two different events on {topic}"));
                 return None;
             }
@@ -185,15 +184,15 @@ impl Ledger {
         if event.event_type.is_terminal() { self.see_end(event, at) } else { None }
     }
 
-    fn see_end(&mut self, event: &Envelope, at: Instant) -> Option<usize> {
+    fn see_end(&mut self, event: &Envelope<'_>, at: Instant) -> Option<usize> {
         let seen = self.orders.get_mut(event.order_id.as_str())?;
         if let Err(before) = seen.end(event, at) {
             let Envelope { order_id, event_type, .. } = event;
             self.fault(format!("order {order_id} ended twice, with {before} and {event_type}"));
             return None;
         }
-        let room = seen.accepted.as_ref()?.room;
+        let permits = seen.accepted.as_ref()?.permits;
         self.counts.ended += 1;
-        Some(room)
+        Some(permits)
     }
 }

@@ -1,14 +1,17 @@
 //! Sends orders through the whole workflow, waits until each has ended, and checks the books.
 
 mod backlog;
-mod bad_records;
 mod books;
 pub(crate) mod catalogue;
 mod counts;
 mod drive;
 mod generator;
 pub(crate) mod holdings;
+mod in_flight;
 mod ledger;
+mod malformed_inputs;
+mod malformed_records;
+mod order_state;
 mod orders;
 mod plan;
 pub(crate) mod producer;
@@ -16,9 +19,6 @@ mod progress;
 mod report;
 mod run;
 mod schemas;
-mod seen;
-mod shared;
-mod spoilt;
 
 use std::time::Duration;
 
@@ -34,15 +34,15 @@ use crate::terminal::Terminal;
 use backlog::Backlog;
 use catalogue::Catalogue;
 use holdings::Holdings;
+use in_flight::InFlight;
 use ledger::Ledger;
+pub(crate) use order_state::Put;
 use plan::Plan;
 use producer::Producer;
 use progress::Progress;
 use report::Figures;
 use run::Run;
 use schemas::Schemas;
-pub(crate) use seen::Put;
-use shared::Shared;
 
 /// Runs the demo.
 pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<(), Fault> {
@@ -78,38 +78,38 @@ async fn demonstrate(
     let backlog = Backlog::of(&stack.template, &stack.broker).await.map_err(Fault::start)?;
     // On a broker of one's own there may be work left, which would change the stock meanwhile.
     let mut topics_ended = backlog::Ends::new();
-    run::until_quiet(&backlog, &mut topics_ended).await?;
+    run::wait_until_idle(&backlog, &mut topics_ended).await?;
     let mut holdings = catalogue.holdings();
     plan.supply(catalogue, &mut holdings);
     holdings.load(stack).await.map_err(Fault::start)?;
     let before = Holdings::read(stack).await.map_err(Fault::start)?;
 
-    let shared = Shared::new(Ledger::new(Schemas::compile().map_err(Fault::start)?));
+    let in_flight = InFlight::new(Ledger::new(Schemas::compile().map_err(Fault::start)?));
     let producer = Producer::new(stack.broker.bootstrap_servers()).map_err(Fault::start)?;
     let topics: Vec<&str> = stack.template.topics.iter().map(|topic| topic.name.as_str()).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.map_err(Fault::start)?;
     let mut progress = Progress::new(terminal, plan.count());
-    let run = Run { stack, shared: &shared, producer: &producer, backlog: &backlog };
+    let run = Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog };
     let ended = tokio::select! {
         ended = run.drive(plan, topics_ended) => ended,
         fault = run.watch(&mut tap) => Err(fault),
-        fault = run.until_standstill() => Err(fault),
-        () = progress.keep_showing(&shared) => Ok(Duration::ZERO),
+        fault = run.detect_stall() => Err(fault),
+        () = progress.keep_showing(&in_flight) => Ok(Duration::ZERO),
     };
     progress.finish();
     let took = ended?;
     let after = Holdings::read(stack).await.map_err(Fault::run)?;
-    conclude(&shared, &before, &after, Figures { took, retried: retried(stack) }, terminal)
+    conclude(&in_flight, &before, &after, Figures { took, retried: retried(stack) }, terminal)
 }
 
 fn conclude(
-    shared: &Shared,
+    in_flight: &InFlight,
     before: &Holdings,
     after: &Holdings,
     figures: Figures,
     terminal: &Terminal,
 ) -> Result<(), Fault> {
-    let ledger = shared.ledger();
+    let ledger = in_flight.ledger();
     terminal.say("");
     terminal.say(&report::table(&ledger));
     terminal.say("");

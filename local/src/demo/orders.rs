@@ -1,9 +1,9 @@
-//! What is an order of the demo, and what has to come of it?
+//! An order of the demo, and the end that it must have.
 //!
-//! That is settled by its kind before it is sent, and no other order can change it.
+//! Its kind settles the end before it is sent, and no other order can change it.
 
 use contracts::order::{customer_id, items, total_amount};
-use contracts::{EventType, FailureCode, Item, JsonObject, Money};
+use contracts::{EventType, FailureCode, Item, JsonObject, Money, Object};
 
 /// One order as it is posted, and what has to come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     UnknownSku,
     /// The customer cannot pay.
     Declined,
-    /// The body is no JSON object.
+    /// The body is not a JSON object.
     Malformed,
     /// It comes from a file, and anything may come of it.
     Listed,
@@ -90,7 +90,7 @@ impl Kind {
             Self::OutOfStock => "of more than there is",
             Self::UnknownSku => "of something that is not sold",
             Self::Declined => "that the customer cannot pay",
-            Self::Malformed => "with a body that is no object",
+            Self::Malformed => "with a body that is not an object",
             Self::Listed => "from the file",
         }
     }
@@ -99,13 +99,18 @@ impl Kind {
 impl Order {
     /// The order with this payload.
     pub(crate) fn new(kind: Kind, repeat: Repeat, payload: &JsonObject) -> Self {
+        let body = serde_json::Value::from(payload.clone()).to_string();
+        let payload = Object::parse(&body).ok();
+        let payload = payload.as_ref();
         Self {
             kind,
             repeat,
-            body: serde_json::Value::from(payload.clone()).to_string(),
-            customer_id: customer_id(payload).ok().map(str::to_owned),
-            items: items(payload).unwrap_or_default(),
-            amount: total_amount(payload).unwrap_or_default(),
+            customer_id: payload
+                .and_then(|it| customer_id(it).ok())
+                .map(std::borrow::Cow::into_owned),
+            items: payload.and_then(|it| items(it).ok()).unwrap_or_default(),
+            amount: payload.and_then(|it| total_amount(it).ok()).unwrap_or_default(),
+            body,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which orders does this run send, and what do they need to be there?
+//! The orders of a run, and the stock and balances that they need.
 //!
 //! Orders are made one at a time when they are due, so a large run needs no more memory for them
 //! than a small one; those of a file are kept.
@@ -15,10 +15,10 @@ use super::holdings::Holdings;
 use super::orders::{Expected, Kind, Order, Repeat};
 use crate::readable::grouped;
 
-/// Among so many orders, one record that is no order is put on `order.created`.
-const ORDERS_PER_JUNK: u64 = 40;
+/// Among so many orders, one malformed record is put on `order.created`.
+const ORDERS_PER_MALFORMED_RECORD: u64 = 40;
 /// The first order that such a record goes along with.
-const FIRST_JUNK: u64 = 5;
+const FIRST_MALFORMED_RECORD: u64 = 5;
 
 /// The orders of a run.
 #[derive(Debug)]
@@ -96,11 +96,11 @@ impl Plan {
         }
     }
 
-    /// The number of the record that is no order and goes along with the order of this number, if
-    /// there is one.
-    pub(crate) fn junk_along_with(&self, number: u64) -> Option<u64> {
-        let is_due = matches!(self, Self::Made { .. }) && number % ORDERS_PER_JUNK == FIRST_JUNK;
-        is_due.then_some(number / ORDERS_PER_JUNK)
+    /// The number of the malformed record that goes along with the order of this number, if any.
+    pub(crate) fn malformed_record_with(&self, number: u64) -> Option<u64> {
+        let is_due = matches!(self, Self::Made { .. })
+            && number % ORDERS_PER_MALFORMED_RECORD == FIRST_MALFORMED_RECORD;
+        is_due.then_some(number / ORDERS_PER_MALFORMED_RECORD)
     }
 
     fn orders(&self) -> impl Iterator<Item = Order> {
@@ -153,12 +153,12 @@ impl Plan {
         lines.extend(kinds.iter().map(|(kind, count)| {
             format!("  {:>9}  {:<30}  {}", grouped(*count), kind.name(), due(*kind))
         }));
-        let junk = (0..self.count()).filter_map(|number| self.junk_along_with(number));
+        let malformed = (0..self.count()).filter_map(|number| self.malformed_record_with(number));
         lines.push(format!(
-            "Posted twice: {}. Put on order.created twice: {}. Records there that are no order: {}.",
+            "Posted twice: {}. Put on order.created twice: {}. Malformed records there: {}.",
             grouped(requests),
             grouped(records),
-            junk.count(),
+            malformed.count(),
         ));
         lines
     }

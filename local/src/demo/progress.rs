@@ -1,11 +1,11 @@
-//! How far is the run? A line for each step while a person watches, a sentence now and then else.
+//! Progress of a run: a line for each step on a terminal, else a sentence now and then.
 
 use std::time::{Duration, Instant};
 
 use contracts::{EventType, Topic};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::shared::Shared;
+use super::in_flight::InFlight;
 use crate::readable::grouped;
 use crate::terminal::Terminal;
 
@@ -37,15 +37,15 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows how far it is, for as long as it is polled.
-    pub(crate) async fn keep_showing(&mut self, shared: &Shared) {
+    pub(crate) async fn keep_showing(&mut self, in_flight: &InFlight) {
         loop {
             tokio::time::sleep(REFRESH).await;
-            self.show(shared);
+            self.show(in_flight);
         }
     }
 
-    fn show(&mut self, shared: &Shared) {
-        let counts = shared.ledger().counts;
+    fn show(&mut self, in_flight: &InFlight) {
+        let counts = in_flight.ledger().counts;
         let figures = std::iter::once(counts.answered).chain(counts.events);
         for (bar, figure) in self.bars.iter().zip(figures) {
             bar.set_message(grouped(figure));
@@ -72,11 +72,11 @@ impl<'a> Progress<'a> {
 /// The steps of an order: who does it, and the event that shows it.
 fn names() -> Vec<String> {
     let posted = "order-api      answered".to_owned();
-    let topics = Topic::ALL.into_iter().map(|topic| {
-        if topic == Topic::OrderFailed {
+    let topics = Topic::ALL.iter().map(|topic| {
+        if *topic == Topic::OrderFailed {
             return "any stage      a failure event".to_owned();
         }
-        let event = EventType::ALL.into_iter().find(|event| event.topic() == topic);
+        let event = EventType::ALL.iter().find(|event| event.topic() == *topic);
         event.map_or_else(String::new, |event| {
             format!("{:<14} {}", event.published_by().name(), event.name())
         })

@@ -1,4 +1,4 @@
-//! What does a person get to read in the end? A table, a few figures, and whether the books balance.
+//! The report of a run: a table, a few figures, and whether the books balance.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::{books, books::Taken};
 use crate::readable::{TABLE, grouped};
 
 /// How many imbalances are printed.
-const MOST_PRINTED: usize = 20;
+const MAX_PRINTED: usize = 20;
 /// The longest latency that is told apart, in microseconds: an hour.
-const LONGEST_US: u64 = 3_600_000_000;
+const MAX_LATENCY_US: u64 = 3_600_000_000;
 
 /// What the report needs beside the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +46,9 @@ pub(crate) fn table(ledger: &Ledger) -> String {
         let answer = format!("answered with {status}");
         rows.insert((3, "refused".to_owned(), answer, "not an order".to_owned()), *count);
     }
-    for report in ledger.bad_records.reports.values() {
+    for report in ledger.malformed_records.reports.values() {
         let event = report.event_type.name().to_owned();
-        let row = (4, "bad record".to_owned(), event, report.code.name().to_owned());
+        let row = (4, "malformed record".to_owned(), event, report.code.name().to_owned());
         *rows.entry(row).or_default() += 1;
     }
     let mut table = Table::new();
@@ -95,9 +95,9 @@ pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger) -> Vec<String> {
     }
     let count = grouped(u64::try_from(imbalances.len()).unwrap_or(u64::MAX));
     let mut lines = vec![format!("The books do not balance, {count} entries:")];
-    lines.extend(imbalances.iter().take(MOST_PRINTED).map(|entry| format!("  - {entry}")));
-    if imbalances.len() > MOST_PRINTED {
-        lines.push(format!("  … and {} more", imbalances.len() - MOST_PRINTED));
+    lines.extend(imbalances.iter().take(MAX_PRINTED).map(|entry| format!("  - {entry}")));
+    if imbalances.len() > MAX_PRINTED {
+        lines.push(format!("  … and {} more", imbalances.len() - MAX_PRINTED));
     }
     lines
 }
@@ -116,7 +116,7 @@ fn balance(taken: &Taken, ledger: &Ledger) -> String {
 
 /// From the answer to the request until the end is seen, in microseconds.
 fn latencies(ledger: &Ledger) -> Result<Histogram<u64>, CreationError> {
-    let mut latencies = Histogram::new_with_max(LONGEST_US, 3)?;
+    let mut latencies = Histogram::new_with_max(MAX_LATENCY_US, 3)?;
     for order in ledger.orders.values() {
         if let (Some(accepted), Some(end)) = (&order.accepted, &order.end) {
             let latency = end.at.saturating_duration_since(accepted.at);

@@ -1,4 +1,4 @@
-//! Is a record what the contract says? Read and held against the JSON Schema of its event.
+//! Checks records against the contract and the JSON Schema of their event.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) struct SchemaError {
 impl Schemas {
     /// Compiles the schemas, which takes a moment.
     pub(crate) fn compile() -> Result<Self, SchemaError> {
-        let compiled = EventType::ALL.into_iter().map(|event_type| {
+        let compiled = EventType::ALL.iter().map(|&event_type| {
             let failed = |message| SchemaError { event_type, message };
             let schema = serde_json::from_str(event_type.schema())
                 .map_err(|error| failed(error.to_string()))?;
@@ -33,13 +33,13 @@ impl Schemas {
         Ok(Self(compiled.collect::<Result<_, _>>()?))
     }
 
-    /// The event of a record, or in a few words why it is none.
-    pub(crate) fn check(
+    /// The event of a record, or in a few words why it breaks the contract.
+    pub(crate) fn check<'a>(
         &self,
         topic: Topic,
         key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Result<Envelope, String> {
+        value: Option<&'a [u8]>,
+    ) -> Result<Envelope<'a>, String> {
         let value = value.ok_or("it has no value")?;
         let event = Envelope::decode(value).map_err(|malformed| malformed.to_string())?;
         if event.event_type.topic() != topic {

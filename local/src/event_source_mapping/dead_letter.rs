@@ -1,22 +1,24 @@
-//! Where do the records go that a mapping gives up? To its on-failure topic, as Lambda writes them.
+//! Writes the records that a mapping gives up to its on-failure topic, as Lambda does.
 //!
 //! Each record becomes one message under its own key: what was tried, and the record as the event
 //! carried it, so that it can be put back on its topic.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
+use kafka::{Brokers, OutgoingRecord, Producer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::util::Timeout;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::event::{CLUSTER_ARN, EventFrame};
 use super::record::Record;
 
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The limit for the broker to confirm a dead letter.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Writes to the on-failure topic of a mapping.
 pub(super) struct DeadLetters {
@@ -24,7 +26,7 @@ pub(super) struct DeadLetters {
     topic: String,
     function: String,
     /// Few mappings ever give up a record, so the client starts with the first.
-    producer: OnceCell<FutureProducer>,
+    producer: OnceCell<Producer>,
 }
 
 /// Why records are given up, and what the last invocation said.
@@ -68,40 +70,46 @@ impl DeadLetters {
     pub(super) async fn send(&self, frame: &EventFrame, record: &Record, given_up: &GivenUp) {
         let message = self.message(frame, record, given_up).to_string();
         loop {
-            let error = match self.write(record, &message).await {
+            match self.write(record, &message).await {
                 Ok(()) => return,
-                Err(error) => error,
-            };
-            tracing::warn!(topic = self.topic, partition = frame.partition_key,
-                offset = record.offset, %error, "a dead letter is not written");
-            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
-                return;
+                Err(error) if !self.may_pass(frame, record, error.as_ref()) => return,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn write(&self, record: &Record, message: &str) -> Result<(), KafkaError> {
-        let producer = self.producer.get_or_try_init(|| async { self.connect() }).await?;
-        let mut letter: FutureRecord<'_, [u8], str> =
-            FutureRecord::to(&self.topic).payload(message);
-        letter.key = record.key.as_deref();
-        let sent = producer.send(letter, Timeout::Never).await;
-        sent.map(|_| ()).map_err(|(error, _)| error)
+    /// Logs the error of a write; returns whether to try again.
+    fn may_pass(&self, frame: &EventFrame, record: &Record, error: &(dyn Error + 'static)) -> bool {
+        tracing::warn!(
+            topic = self.topic,
+            partition = frame.partition_key,
+            offset = record.offset,
+            error,
+            "a dead letter is not written"
+        );
+        let causes = iter::successors(Some(error), |error| (*error).source());
+        !causes
+            .filter_map(|error| error.downcast_ref::<KafkaError>()?.rdkafka_error_code())
+            .any(|code| code == RDKafkaErrorCode::MessageSizeTooLarge)
     }
 
-    fn connect(&self) -> Result<FutureProducer, KafkaError> {
-        ClientConfig::new()
-            .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "event-source-mapping")
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("linger.ms", "0")
-            .set("message.timeout.ms", "30000")
-            // A record of the usual limit of 1 MB grows by a third in base64.
-            .set("message.max.bytes", "8000000")
-            .set_log_level(RDKafkaLogLevel::Error)
-            .create()
+    async fn write(
+        &self,
+        record: &Record,
+        message: &str,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let connect = || async {
+            Producer::new(&Brokers::plaintext(&self.bootstrap_servers), DELIVERY_TIMEOUT)
+        };
+        let producer = self.producer.get_or_try_init(connect).await?;
+        let letter = OutgoingRecord {
+            topic: &self.topic,
+            partition: None,
+            key: record.key.as_deref(),
+            value: Some(message.as_bytes()),
+            headers: &[],
+        };
+        Ok(producer.send(letter)?.delivered().await?)
     }
 
     fn message(&self, frame: &EventFrame, record: &Record, given_up: &GivenUp) -> Value {

@@ -1,7 +1,7 @@
-//! What did the functions print, and what became of the records they were given?
+//! The functions' output: kept in log files, its decision lines counted.
 //!
 //! Every line is kept in the function's log file. Decision lines are counted; warnings, errors and
-//! whatever is no JSON on standard error are passed on, so that no fault stays in a file.
+//! whatever is not JSON on standard error are passed on, so that no fault stays in a file.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;

@@ -1,6 +1,6 @@
-//! What is shown of an order, and of a failure?
+//! Orders and failures as the page shows them.
 
-use contracts::{Envelope, JsonObject, failure, order};
+use contracts::{Envelope, EventType, Object, order};
 use jiff::Timestamp;
 use local::tap::TapRecord;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub(super) struct Order {
     /// The first record, where it is small enough to be kept.
     #[serde(skip)]
     pub(super) created: Option<Put>,
-    /// That of all orders when this one changed last.
+    /// The feed version at which this order last changed.
     #[serde(skip)]
     pub(super) version: u64,
 }
@@ -56,7 +56,7 @@ struct Step {
     times: u32,
 }
 
-/// An order that failed, or a record that was no event.
+/// An order that failed, or a malformed record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Failure {
@@ -64,21 +64,34 @@ pub(super) struct Failure {
     reason: String,
     stage: &'static str,
     at: i64,
-    is_bad_record: bool,
+    is_malformed_report: bool,
+}
+
+/// The part of an event that the page keeps.
+#[derive(Debug, Clone)]
+pub(super) struct OrderEvent {
+    pub(super) event_type: EventType,
+    pub(super) order_id: String,
+    /// The event's own time, in milliseconds since the epoch.
+    at: i64,
+    /// The `failureReason` of a failure.
+    reason: String,
+    pub(super) is_malformed_report: bool,
 }
 
 impl Order {
     /// An order whose first event was seen, without any step yet.
-    pub(super) fn new(number: u64, event: &Envelope, record: &TapRecord) -> Self {
+    pub(super) fn new(number: u64, event: &Envelope<'_>, record: &TapRecord) -> Self {
         let (key, value) = (record.key.clone(), record.payload.clone());
         let size = value.as_ref().map_or(0, Vec::len);
-        let amount = event.payload.get("totalAmount").and_then(|amount| amount.as_number());
+        let is_number = |json: &&str| json.starts_with(|it: char| it == '-' || it.is_ascii_digit());
+        let amount = event.payload.get("totalAmount").filter(is_number);
         Self {
             number,
             order_id: event.order_id.to_string(),
-            customer_id: order::customer_id(&event.payload).ok().map(shortened),
+            customer_id: order::customer_id(&event.payload).ok().map(|id| shortened(&id)),
             items: items(&event.payload),
-            amount: amount.map(|amount| shortened(&amount.to_string())),
+            amount: amount.map(shortened),
             status: Status::Pending,
             reason: None,
             steps: Vec::new(),
@@ -87,8 +100,8 @@ impl Order {
         }
     }
 
-    /// An event of the order was seen; tells whether it had not been seen before.
-    pub(super) fn step(&mut self, event: &Envelope) -> bool {
+    /// An event of the order was seen; returns whether it is the first of its type.
+    pub(super) fn step(&mut self, event: &OrderEvent) -> bool {
         let name = event.event_type.name();
         if let Some(step) = self.steps.iter_mut().find(|step| step.event == name) {
             step.times = step.times.saturating_add(1);
@@ -98,14 +111,14 @@ impl Order {
             event: name,
             stage: event.event_type.published_by().name(),
             topic: event.event_type.topic().name(),
-            at: at(event),
+            at: event.at,
             times: 1,
         });
         // Events of two topics may be read in another order than they happened.
         self.steps.sort_by_key(|step| step.at);
         if event.event_type.is_failure() {
             self.status = Status::Failed;
-            self.reason = Some(reason(event));
+            self.reason = Some(event.reason.clone());
         } else if event.event_type.is_terminal() {
             self.status = Status::Completed;
         }
@@ -114,30 +127,33 @@ impl Order {
 }
 
 impl Failure {
-    /// What a failure event says.
-    pub(super) fn of(event: &Envelope) -> Self {
+    /// The failure that an event reports.
+    pub(super) fn of(event: OrderEvent) -> Self {
         Self {
-            order_id: shortened(event.order_id.as_str()),
-            reason: reason(event),
+            order_id: shortened(&event.order_id),
+            reason: event.reason,
             stage: event.event_type.published_by().name(),
-            at: at(event),
-            is_bad_record: failure::reports_bad_record(&event.payload),
+            at: event.at,
+            is_malformed_report: event.is_malformed_report,
         }
     }
 }
 
-fn reason(event: &Envelope) -> String {
-    let reason = event.payload.get("failureReason").and_then(|reason| reason.as_str());
-    shortened(reason.unwrap_or("no reason given"))
-}
-
-/// When the event says that it happened.
-fn at(event: &Envelope) -> i64 {
-    event.timestamp.parse().map_or(0, Timestamp::as_millisecond)
+impl OrderEvent {
+    pub(super) fn of(event: &Envelope<'_>) -> Self {
+        let reason = event.payload.string("failureReason");
+        Self {
+            event_type: event.event_type,
+            order_id: event.order_id.to_string(),
+            at: event.timestamp.parse().map_or(0, Timestamp::as_millisecond),
+            reason: shortened(reason.as_deref().unwrap_or("no reason given")),
+            is_malformed_report: event.is_malformed_report(),
+        }
+    }
 }
 
 /// `2 × CUP-WHITE, 1 × SCALE and 3 more`; `None` where the lines cannot be read.
-fn items(payload: &JsonObject) -> Option<String> {
+fn items(payload: &Object<'_>) -> Option<String> {
     let items = order::items(payload).ok()?;
     let named = items.iter().take(SHOWN_ITEMS);
     let named: Vec<_> = named.map(|item| format!("{} × {}", item.quantity, item.sku)).collect();
@@ -160,7 +176,7 @@ mod tests {
     use super::*;
 
     fn named(items: &serde_json::Value) -> Option<String> {
-        super::items(json!({ "items": items }).as_object().unwrap())
+        super::items(&Object::parse(&json!({ "items": items }).to_string()).unwrap())
     }
 
     #[test]

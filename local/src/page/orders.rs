@@ -1,12 +1,12 @@
-//! Which orders are there, and what has failed? The newest only, so that memory has a bound.
+//! The newest orders and failures; older ones are dropped, so that memory has a bound.
 
 use std::collections::{HashMap, VecDeque};
 
-use contracts::{Envelope, EventType, failure};
+use contracts::{Envelope, EventType};
 use local::tap::TapRecord;
 use serde::Serialize;
 
-use super::order::{Failure, Order};
+use super::order::{Failure, Order, OrderEvent};
 use crate::demo::Put;
 
 /// How many orders are kept.
@@ -25,7 +25,7 @@ pub(super) struct Orders {
     next_number: u64,
     failures: VecDeque<Failure>,
     /// Topics are read independently of one another, so that an order's first event may come last.
-    early: VecDeque<Envelope>,
+    early: VecDeque<OrderEvent>,
     /// Grows with every change.
     version: u64,
     failures_version: u64,
@@ -43,15 +43,16 @@ pub(super) struct Changes {
 }
 
 impl Orders {
-    /// A record was written; what is no event on its own topic changes nothing.
+    /// A record was written; one that is not an event of its topic changes nothing.
     pub(super) fn see(&mut self, record: &TapRecord) {
         let Some(payload) = record.payload.as_deref() else { return };
         let Ok(event) = Envelope::decode(payload) else { return };
         if event.event_type.topic().name() != record.topic {
             return;
         }
-        if failure::reports_bad_record(&event.payload) {
-            self.fail(&event);
+        let order_event = OrderEvent::of(&event);
+        if order_event.is_malformed_report {
+            self.fail(order_event);
             return;
         }
         if event.event_type == EventType::OrderCreated
@@ -59,13 +60,13 @@ impl Orders {
         {
             self.add(&event, record);
         }
-        self.step(event);
+        self.step(order_event);
     }
 
-    fn add(&mut self, event: &Envelope, record: &TapRecord) {
+    fn add(&mut self, event: &Envelope<'_>, record: &TapRecord) {
         let mut order = Order::new(self.next_number, event, record);
         self.early.retain(|early| {
-            let is_of_order = early.order_id == event.order_id;
+            let is_of_order = early.order_id == event.order_id.as_str();
             if is_of_order {
                 order.step(early);
             }
@@ -81,17 +82,17 @@ impl Orders {
         }
     }
 
-    fn step(&mut self, event: Envelope) {
+    fn step(&mut self, event: OrderEvent) {
         self.version = self.version.saturating_add(1);
         let version = self.version;
-        let order = self.order_mut(event.order_id.as_str());
+        let order = self.order_mut(&event.order_id);
         let is_early = order.is_none();
         let is_new = order.is_none_or(|order| {
             order.version = version;
             order.step(&event)
         });
         if is_new && event.event_type.is_failure() {
-            self.fail(&event);
+            self.fail(event.clone());
         }
         if is_early {
             self.early.push_back(event);
@@ -101,7 +102,7 @@ impl Orders {
         }
     }
 
-    fn fail(&mut self, event: &Envelope) {
+    fn fail(&mut self, event: OrderEvent) {
         self.version = self.version.saturating_add(1);
         self.failures_version = self.version;
         self.failures.push_back(Failure::of(event));
@@ -207,20 +208,22 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_a_bad_record_is_a_failure_and_ends_no_order() {
+    fn the_report_of_a_malformed_record_is_a_failure_and_ends_no_order() {
         let mut orders = Orders::default();
         orders.see(&created("ord-1"));
-        orders.see(&failed("ord-1", "MALFORMED_EVENT"));
+        let payload = json!({ "failureReason": "MALFORMED_EVENT: because", "malformed": true });
+        let report = event("OrderValidationFailed", "ord-1", 9, &payload);
+        orders.see(&record("order.failed", &report));
         let shown = shown(&orders);
         assert_eq!(shown["orders"][0]["status"], "PENDING");
-        assert_eq!(shown["failures"][0]["isBadRecord"], true);
+        assert_eq!(shown["failures"][0]["isMalformedReport"], true);
     }
 
     #[test]
     fn an_event_on_a_topic_that_is_not_its_own_is_passed_over() {
         let mut orders = Orders::default();
         orders.see(&TapRecord { topic: "order.dead-letter".to_owned(), ..created("ord-1") });
-        orders.see(&TapRecord { payload: Some(b"no json".to_vec()), ..created("ord-1") });
+        orders.see(&TapRecord { payload: Some(b"not JSON \xff".to_vec()), ..created("ord-1") });
         orders.see(&TapRecord { payload: None, ..created("ord-1") });
         assert!(orders.since(0).is_none());
     }

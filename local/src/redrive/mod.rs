@@ -1,4 +1,4 @@
-//! Which records were given up, and how do they get back on their topics?
+//! Lists the dead letters, and puts their records back on their topics.
 //!
 //! A record is put back as it was, and once: a receipt beside its dead letter says so to later
 //! runs, `putting_back_twice_changes_nothing_the_second_time`. Where a run ends between the record
@@ -17,7 +17,7 @@ mod words;
 
 use contracts::Topic;
 use jiff::Timestamp;
-use kafka_client::{Brokers, MskIam, SignIn, SignInError};
+use kafka::{Auth, AuthError, Brokers, MskIam};
 
 use crate::fault::Fault;
 use crate::terminal::Terminal;
@@ -110,20 +110,20 @@ fn is_from(entry: &Entry, topic: Option<Topic>) -> bool {
 
 async fn brokers(options: &BrokerOptions, clock: fn() -> Timestamp) -> Result<Brokers, Fault> {
     let bootstrap_servers = options.servers().map_err(Fault::start)?.to_owned();
-    let sign_in = match options.sign_in {
-        SignInChoice::None => SignIn::None,
+    let auth = match options.sign_in {
+        SignInChoice::None => Auth::None,
         SignInChoice::MskIam => {
             let certificates = options.ca_file.as_ref().map(|file| file.display().to_string());
-            SignIn::MskIam(msk_iam(certificates, clock).await.map_err(Fault::start)?)
+            Auth::MskIam(msk_iam(certificates, clock).await.map_err(Fault::start)?)
         }
     };
-    Ok(Brokers { bootstrap_servers, sign_in })
+    Ok(Brokers { bootstrap_servers, auth })
 }
 
 async fn msk_iam(
     certificates: Option<String>,
     clock: fn() -> Timestamp,
-) -> Result<MskIam, SignInError> {
+) -> Result<MskIam, AuthError> {
     let aws = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
     MskIam::new(&aws, certificates, clock).await
 }

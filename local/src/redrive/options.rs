@@ -1,4 +1,4 @@
-//! What does `redrive` want to be told?
+//! Options of `redrive`.
 
 use std::path::PathBuf;
 
@@ -117,8 +117,8 @@ impl BrokerOptions {
 }
 
 fn topic(name: &str) -> Result<Topic, String> {
-    let names = Topic::ALL.map(Topic::name).join(", ");
-    Topic::from_name(name).ok_or_else(|| format!("give one of {names}"))
+    let names: Vec<_> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+    Topic::from_name(name).ok_or_else(|| format!("give one of {}", names.join(", ")))
 }
 
 #[cfg(test)]

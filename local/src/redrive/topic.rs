@@ -1,4 +1,4 @@
-//! What lies on `order.dead-letter`? Everything from its beginning to the ends it has now.
+//! Reads `order.dead-letter` from its beginning to the ends it has now.
 //!
 //! It is read without a consumer group, so that nothing is taken from anyone and a second reading
 //! finds the same.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kafka_client::{Brokers, Context};
+use kafka::{Brokers, Context};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -98,15 +98,15 @@ fn letters(brokers: &Brokers) -> Result<Vec<Letter>, ReadError> {
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 ends.remove(&partition);
                 heard = Instant::now();
-                // It is remembered as trouble, which it is not.
-                drop(consumer.context().take_trouble());
+                // The client reports it as an error, which it is not.
+                drop(consumer.context().take_last_error());
             }
             // The client tries again by itself.
             Some(Err(error)) => trouble = error.to_string(),
             None => {}
         }
         if heard.elapsed() > ANSWER_WITHIN {
-            return Err(stuck(consumer.context().take_trouble().unwrap_or(trouble)));
+            return Err(stuck(consumer.context().take_last_error().unwrap_or(trouble)));
         }
     }
     Ok(letters)
@@ -121,7 +121,7 @@ fn assign(
         // Why the way is barred, such as a sign-in that is refused, is only heard by polling.
         let asked = Instant::now();
         while asked.elapsed() < EXPLAINED_WITHIN && consumer.poll(LOOK).is_some() {}
-        let trouble = consumer.context().take_trouble().unwrap_or_else(|| error.to_string());
+        let trouble = consumer.context().take_last_error().unwrap_or_else(|| error.to_string());
         ReadError::Silent { servers: servers.to_owned(), trouble }
     };
     let metadata =

@@ -1,21 +1,33 @@
-//! Which events there are, on which topic each belongs, and how each looks.
+//! The events of the workflow, and what follows from the workflow table for each.
 
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use serde::{Deserialize, Serialize};
-
-use crate::{StageName, Topic};
+use crate::{STAGES, StageName, Topic};
 
 /// The nine events of the order workflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(const_into_str)]
 pub enum EventType {
-    /// An order came in and needs validation.
+    /// An order was accepted and needs validation.
     OrderCreated,
     /// The order is well formed; its stock can be reserved.
     OrderValidated,
     /// The stock is reserved; the customer can be charged.
     InventoryReserved,
-    /// The customer is charged and can be told.
+    /// The customer is charged and can be notified.
     PaymentCompleted,
     /// The order is complete.
     OrderCompleted,
@@ -25,47 +37,27 @@ pub enum EventType {
     OrderInventoryFailed,
     /// The customer could not be charged.
     OrderPaymentFailed,
-    /// The customer could not be told.
+    /// The customer could not be notified.
     OrderNotificationFailed,
 }
 
 impl EventType {
     /// Every event, in the order of the workflow, failures last.
-    pub const ALL: [Self; 9] = [
-        Self::OrderCreated,
-        Self::OrderValidated,
-        Self::InventoryReserved,
-        Self::PaymentCompleted,
-        Self::OrderCompleted,
-        Self::OrderValidationFailed,
-        Self::OrderInventoryFailed,
-        Self::OrderPaymentFailed,
-        Self::OrderNotificationFailed,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
-    /// The name as it stands in `eventType`.
+    /// The text of `eventType`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::OrderCreated => "OrderCreated",
-            Self::OrderValidated => "OrderValidated",
-            Self::InventoryReserved => "InventoryReserved",
-            Self::PaymentCompleted => "PaymentCompleted",
-            Self::OrderCompleted => "OrderCompleted",
-            Self::OrderValidationFailed => "OrderValidationFailed",
-            Self::OrderInventoryFailed => "OrderInventoryFailed",
-            Self::OrderPaymentFailed => "OrderPaymentFailed",
-            Self::OrderNotificationFailed => "OrderNotificationFailed",
-        }
+        self.into_str()
     }
 
-    /// The event of that name, if there is one.
+    /// The event of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event_type| event_type.name() == name)
+        name.parse().ok()
     }
 
-    /// The topic on which the event belongs.
+    /// The topic that carries the event.
     #[must_use]
     pub const fn topic(self) -> Topic {
         match self {
@@ -83,26 +75,23 @@ impl EventType {
 
     /// The stage that publishes the event.
     #[must_use]
-    pub const fn published_by(self) -> StageName {
-        match self {
-            Self::OrderCreated => StageName::OrderApi,
-            Self::OrderValidated | Self::OrderValidationFailed => StageName::Validator,
-            Self::InventoryReserved | Self::OrderInventoryFailed => StageName::Inventory,
-            Self::PaymentCompleted | Self::OrderPaymentFailed => StageName::Payment,
-            Self::OrderCompleted | Self::OrderNotificationFailed => StageName::Notification,
-        }
+    pub fn published_by(self) -> StageName {
+        let publisher = STAGES.iter().find(|spec| spec.published_events().any(|it| it == self));
+        publisher.map_or(StageName::OrderApi, |spec| spec.name)
     }
 
-    /// Whether the event says that a stage failed.
+    /// Whether the event reports a rejection.
     #[must_use]
-    pub const fn is_failure(self) -> bool {
-        matches!(self.topic(), Topic::OrderFailed)
+    pub fn is_failure(self) -> bool {
+        STAGES.iter().filter_map(|spec| spec.publishes?.rejected).any(|rejected| rejected == self)
     }
 
-    /// Whether an order has ended with this event.
+    /// Whether the event ends its order: no stage decides about it and publishes.
     #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        self.is_failure() || matches!(self, Self::OrderCompleted)
+    pub fn is_terminal(self) -> bool {
+        !STAGES.iter().filter(|spec| spec.publishes.is_some()).any(
+            |spec| matches!(spec.consumes, crate::Consumes::Event(consumed) if consumed == self),
+        )
     }
 
     /// The event's JSON Schema (draft 2020-12), as published under `schemas/`.
@@ -124,12 +113,6 @@ impl EventType {
     }
 }
 
-impl fmt::Display for EventType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,9 +120,18 @@ mod tests {
     #[test]
     fn every_event_is_found_by_its_name() {
         for event_type in EventType::ALL {
-            assert_eq!(EventType::from_name(event_type.name()), Some(event_type));
+            assert_eq!(EventType::from_name(event_type.name()), Some(*event_type));
         }
         assert_eq!(EventType::from_name("OrderShipped"), None);
+    }
+
+    #[test]
+    fn failures_are_what_the_failure_topic_carries_and_every_failure_ends_its_order() {
+        for event_type in EventType::ALL {
+            assert_eq!(event_type.is_failure(), event_type.topic() == Topic::OrderFailed);
+            assert!(event_type.is_terminal() || !event_type.is_failure(), "{event_type}");
+        }
+        assert!(EventType::OrderCompleted.is_terminal());
     }
 
     #[test]

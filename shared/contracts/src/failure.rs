@@ -1,79 +1,69 @@
-//! Why an order, or a record, went no further.
+//! Reasons why an order, or a record, went no further.
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::{JsonObject, StageName};
+use crate::{
+    Object, StageName, Topic,
+    object::{push_field, quoted},
+};
+
+/// The longest text of a reason in bytes; a longer one is cut.
+const MAX_REASON_BYTES: usize = 8 * 1024;
+
+/// The most errors that one reason lists; the others are counted.
+pub const MAX_LISTED_ERRORS: usize = 20;
 
 /// The kinds of failure: the word before the colon of a `failureReason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE", const_into_str)]
 pub enum FailureCode {
     /// The order is not well formed.
     ValidationFailed,
-    /// An item is not there in the quantity that was ordered.
+    /// An item is not available in the quantity that was ordered.
     OutOfStock,
-    /// An item is not sold here.
+    /// An item does not exist.
     UnknownSku,
-    /// The customer's money could not be taken.
+    /// The customer could not be charged.
     PaymentDeclined,
-    /// The customer could not be told.
+    /// The customer could not be notified.
     NotificationFailed,
-    /// The record is no event of the contract.
+    /// The record is not an event of the contract.
     MalformedEvent,
-    /// The record is an event, but of another topic.
+    /// The record is an event of another topic.
     UnexpectedEvent,
-    /// The event would not fit the database.
+    /// The event does not fit a row of the database.
     EventTooLarge,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [Self; 8] = [
-        Self::ValidationFailed,
-        Self::OutOfStock,
-        Self::UnknownSku,
-        Self::PaymentDeclined,
-        Self::NotificationFailed,
-        Self::MalformedEvent,
-        Self::UnexpectedEvent,
-        Self::EventTooLarge,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
-    /// The word as it stands in events.
+    /// The word in events.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::ValidationFailed => "VALIDATION_FAILED",
-            Self::OutOfStock => "OUT_OF_STOCK",
-            Self::UnknownSku => "UNKNOWN_SKU",
-            Self::PaymentDeclined => "PAYMENT_DECLINED",
-            Self::NotificationFailed => "NOTIFICATION_FAILED",
-            Self::MalformedEvent => "MALFORMED_EVENT",
-            Self::UnexpectedEvent => "UNEXPECTED_EVENT",
-            Self::EventTooLarge => "EVENT_TOO_LARGE",
-        }
+        self.into_str()
     }
 
-    /// The code that a `failureReason` begins with, if it is one of these.
+    /// The code that a `failureReason` begins with.
     #[must_use]
     pub fn of_reason(failure_reason: &str) -> Option<Self> {
-        let word = failure_reason.split(':').next()?;
-        Self::ALL.into_iter().find(|code| code.name() == word)
-    }
-
-    /// Whether the failure is about a record that was no event of its topic.
-    ///
-    /// Such a report ends no order, even where the record carried an order's id.
-    #[must_use]
-    pub const fn is_poison(self) -> bool {
-        matches!(self, Self::MalformedEvent | Self::UnexpectedEvent)
-    }
-}
-
-impl fmt::Display for FailureCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        failure_reason.split(':').next()?.parse().ok()
     }
 }
 
@@ -83,24 +73,44 @@ pub struct FailureReason {
     /// The kind of failure.
     pub code: FailureCode,
     /// What a person can act on.
-    pub text: String,
+    text: String,
 }
 
 impl FailureReason {
-    /// A reason of that kind.
+    /// A reason of that kind; a text above 8 KB is cut.
     #[must_use]
     pub fn new(code: FailureCode, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        let mut text = text.into();
+        if text.len() > MAX_REASON_BYTES {
+            text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
+            text.push_str("...");
+        }
+        Self { code, text }
     }
 
-    /// One reason for several: the first one's code, every text. `None` where there is none.
+    /// One reason for a list of errors: the first [`MAX_LISTED_ERRORS`], and how many more.
     #[must_use]
-    pub fn merge(reasons: impl IntoIterator<Item = Self>) -> Option<Self> {
-        reasons.into_iter().reduce(|mut merged, next| {
-            merged.text.push_str("; ");
-            merged.text.push_str(&next.text);
-            merged
-        })
+    pub fn of_errors(code: FailureCode, errors: &[String]) -> Self {
+        let listed = errors.get(..MAX_LISTED_ERRORS).unwrap_or(errors);
+        let mut text = listed.join("; ");
+        if errors.len() > listed.len() {
+            text.push_str(&format!("; and {} more", errors.len() - listed.len()));
+        }
+        Self::new(code, text)
+    }
+
+    /// One reason for several: the code of the first, and every text. `None` for none.
+    #[must_use]
+    pub fn merge(reasons: Vec<Self>) -> Option<Self> {
+        let code = reasons.first()?.code;
+        let texts: Vec<_> = reasons.into_iter().map(|reason| reason.text).collect();
+        Some(Self::of_errors(code, &texts))
+    }
+
+    /// What a person can act on.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -110,50 +120,75 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// Where a record lies on the broker.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Source {
-    /// The topic's name.
-    pub topic: String,
+/// The position of a record on the broker; reads `topic-partition-offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordPosition {
+    /// The topic.
+    pub topic: Topic,
     /// The partition's number.
     pub partition: i32,
     /// The record's offset in its partition.
     pub offset: i64,
 }
 
-/// The payload of a failure event.
-///
-/// `original` is left out where there is none, or where it is what made the event too large.
-#[must_use]
-pub fn failure_payload(
-    reason: &FailureReason,
-    stage: StageName,
-    source: &Source,
-    original: Option<&Value>,
-) -> JsonObject {
-    let mut payload = JsonObject::new();
-    if let Some(original) = original {
-        payload.insert("originalPayload".to_owned(), original.clone());
+impl fmt::Display for RecordPosition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, partition, offset } = self;
+        write!(formatter, "{topic}-{partition}-{offset}")
     }
-    payload.insert("failureReason".to_owned(), reason.to_string().into());
-    payload.insert("stage".to_owned(), stage.name().into());
-    payload.insert(
-        "source".to_owned(),
-        json!({ "topic": source.topic, "partition": source.partition, "offset": source.offset }),
-    );
-    payload
+}
+
+/// The payload of a failure event.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    /// Why.
+    pub reason: &'a FailureReason,
+    /// The stage that says so.
+    pub stage: StageName,
+    /// The record that it is about.
+    pub source: RecordPosition,
+    /// The payload of that record as JSON text; left out where there is none or it is too large.
+    pub original_payload: Option<&'a str>,
+    /// Whether the record was malformed, so that the failure is about no order.
+    pub is_malformed_report: bool,
+}
+
+impl Failure<'_> {
+    /// The payload as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = "{".to_owned();
+        if let Some(original) = self.original_payload {
+            push_field(&mut json, "originalPayload", original);
+        }
+        push_field(&mut json, "failureReason", &quoted(&self.reason.to_string()));
+        push_field(&mut json, "stage", &quoted(self.stage.name()));
+        let RecordPosition { topic, partition, offset } = self.source;
+        let source = format!(r#"{{"topic":"{topic}","partition":{partition},"offset":{offset}}}"#);
+        push_field(&mut json, "source", &source);
+        if self.is_malformed_report {
+            push_field(&mut json, MALFORMED, "true");
+        }
+        json.push('}');
+        json
+    }
+}
+
+/// The field that marks the report of a malformed record.
+///
+/// Only the workflow writes the top level of a failure's payload: a client's own fields are inside
+/// `originalPayload`.
+const MALFORMED: &str = "malformed";
+
+/// Whether the payload of a failure event marks the report of a malformed record.
+pub(crate) fn is_marked_malformed(failure_payload: &Object<'_>) -> bool {
+    failure_payload.get(MALFORMED) == Some("true")
 }
 
 /// The code of a failure event, read from its payload.
 #[must_use]
-pub fn failure_code(payload: &JsonObject) -> Option<FailureCode> {
-    FailureCode::of_reason(payload.get("failureReason")?.as_str()?)
-}
-
-/// Whether an event with this payload reports a record that was no event, and so is about no order.
-#[must_use]
-pub fn reports_bad_record(payload: &JsonObject) -> bool {
-    failure_code(payload).is_some_and(FailureCode::is_poison)
+pub fn failure_code(failure_payload: &Object<'_>) -> Option<FailureCode> {
+    FailureCode::of_reason(&failure_payload.string("failureReason")?)
 }
 
 #[cfg(test)]
@@ -163,19 +198,29 @@ mod tests {
     #[test]
     fn a_code_is_read_back_from_its_reason() {
         for code in FailureCode::ALL {
-            let reason = FailureReason::new(code, "wanted 3: available 1").to_string();
-            assert_eq!(FailureCode::of_reason(&reason), Some(code));
+            let reason = FailureReason::new(*code, "wanted 3: available 1").to_string();
+            assert_eq!(FailureCode::of_reason(&reason), Some(*code));
         }
-        assert_eq!(FailureCode::of_reason("some other service's words"), None);
+        assert_eq!(FailureCode::OutOfStock.name(), "OUT_OF_STOCK");
+        assert_eq!(FailureCode::of_reason("words of another service"), None);
     }
 
     #[test]
     fn several_reasons_become_one_that_names_them_all() {
-        let merged = FailureReason::merge([
+        let merged = FailureReason::merge(vec![
             FailureReason::new(FailureCode::OutOfStock, "A is short"),
-            FailureReason::new(FailureCode::UnknownSku, "B is not sold here"),
+            FailureReason::new(FailureCode::UnknownSku, "B does not exist"),
         ]);
-        assert_eq!(merged.unwrap().to_string(), "OUT_OF_STOCK: A is short; B is not sold here");
-        assert_eq!(FailureReason::merge([]), None);
+        assert_eq!(merged.unwrap().to_string(), "OUT_OF_STOCK: A is short; B does not exist");
+        assert_eq!(FailureReason::merge(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_reason_is_bounded() {
+        let errors: Vec<_> = (0..1_000).map(|number| format!("error {number}")).collect();
+        let reason = FailureReason::of_errors(FailureCode::ValidationFailed, &errors);
+        assert!(reason.text().ends_with("; error 19; and 980 more"), "{reason}");
+        let long = FailureReason::new(FailureCode::OutOfStock, "é".repeat(MAX_REASON_BYTES));
+        assert!(long.text().len() <= MAX_REASON_BYTES + 3);
     }
 }

@@ -3,30 +3,24 @@
 use std::fmt;
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
-use serde_json::Number;
+
+use crate::decimal::exact;
 
 /// An exact decimal amount; never a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Money(Decimal);
 
 impl Money {
-    /// Reads the amount from the digits of a JSON number.
-    ///
-    /// `None` where the number has more digits than can be kept exactly (28).
-    #[must_use]
-    pub fn from_number(number: &Number) -> Option<Self> {
-        Self::from_text(number.as_str())
-    }
-
-    /// Reads the amount from text such as `99.98` or `1e3`; `None` where it is no exact amount.
+    /// Reads an amount such as `99.98` or `1e3`; `None` where it is not exact within 28 digits.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
-        let exact = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(text).ok().filter(|_| has_few_digits(text))
-        } else {
-            Decimal::from_str_exact(text).ok()
-        };
-        exact.map(|amount| Self(amount.normalize()))
+        exact(text).map(|amount| Self(amount.normalize()))
+    }
+
+    /// The amount as a decimal.
+    #[must_use]
+    pub const fn decimal(self) -> Decimal {
+        self.0
     }
 
     /// Whether the amount is above zero.
@@ -35,7 +29,7 @@ impl Money {
         self.0 > Decimal::ZERO
     }
 
-    /// Digits behind the point that the amount needs: 2 for 99.98, 0 for 100.00.
+    /// Decimals that the amount needs: 2 for 99.98, 0 for 100.00.
     #[must_use]
     pub fn decimals(self) -> u32 {
         self.0.scale()
@@ -63,12 +57,6 @@ impl Money {
     }
 }
 
-/// Whether the digits before the exponent can be kept exactly; `from_scientific` rounds longer ones.
-fn has_few_digits(text: &str) -> bool {
-    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    mantissa.chars().filter(char::is_ascii_digit).count() <= 28
-}
-
 impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -82,7 +70,7 @@ mod tests {
     use super::*;
 
     fn money(text: &str) -> Option<Money> {
-        Money::from_number(&serde_json::from_str(text).expect("a JSON number"))
+        Money::from_text(text)
     }
 
     #[test]

@@ -1,29 +1,78 @@
-//! How deep may an event nest, so that every stage and every failure can still be read?
+//! A limit on nesting, so that every reader with the usual limit of 128 levels can read every event.
 
-use serde_json::Value;
-
-use crate::EventType;
-
-/// The deepest nesting of an event that is taken.
+/// The deepest nesting of an order's payload.
 ///
-/// The JSON reader stops at 128 levels, and a failure event wraps the payload once more: an event
-/// at the reader's limit could be taken in but its failure could not be read.
+/// Many JSON readers stop at 128 levels, and a failure event wraps the payload twice.
 pub const MAX_NESTING: usize = 100;
 
-/// What a failure event may nest deeper than the event it reports.
-const FAILURE_WRAPPING: usize = 2;
+/// The deepest nesting of a whole event: the envelope, a failure's payload, the original payload.
+pub(crate) const MAX_EVENT_NESTING: usize = MAX_NESTING + 2;
 
-/// The deepest nesting of a payload of this event.
-pub(crate) const fn max_nesting(event_type: EventType) -> usize {
-    if event_type.is_failure() { MAX_NESTING + FAILURE_WRAPPING } else { MAX_NESTING }
+/// The number of lists and objects inside each other in this JSON text.
+///
+/// Counted over the bytes: a reader that keeps values as text does not look into them.
+#[must_use]
+pub fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest, mut bytes) = (0_usize, 0, json.bytes());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    deepest
 }
 
-/// How many lists and objects lie inside each other, the value itself included.
+/// Advances past the closing quote.
+fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The JSON text without white space between its tokens.
 #[must_use]
-pub fn nesting(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(nesting).max().unwrap_or_default(),
-        Value::Object(object) => 1 + object.values().map(nesting).max().unwrap_or_default(),
-        _ => 0,
+pub fn compact(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let mut is_in_string = false;
+    let mut is_escaped = false;
+    compact.extend(json.chars().filter(|character| {
+        if is_in_string {
+            is_in_string = is_escaped || *character != '"';
+            is_escaped = !is_escaped && *character == '\\';
+            return true;
+        }
+        is_in_string = *character == '"';
+        !matches!(character, ' ' | '\t' | '\n' | '\r')
+    }));
+    compact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_counted_outside_of_strings() {
+        assert_eq!(nesting("7"), 0);
+        assert_eq!(nesting(r#"{"a":[{"b":"[[\"{{"}],"c":[]}"#), 3);
+        assert_eq!(nesting(&"[".repeat(100_000)), 100_000);
+    }
+
+    #[test]
+    fn white_space_goes_and_strings_stay() {
+        let json = "{ \"a b\\\" c\" :\t[ 1 ,\r\n\"x\\\\\" , \" \" ] }";
+        assert_eq!(compact(json), r#"{"a b\" c":[1,"x\\"," "]}"#);
     }
 }

@@ -1,20 +1,33 @@
-//! The typed view of an order's payload: who ordered what, for how much.
+//! Typed views of an order's payload: customer, items, total.
 //!
-//! A view reads and never changes the payload. What it cannot read comes back as sentences that
-//! tell the sender what to put right.
+//! A view reads and never changes the payload. Errors are sentences that tell the sender what to
+//! correct.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use rust_decimal::{Decimal, prelude::ToPrimitive};
-use serde_json::Value;
+use rust_decimal::prelude::ToPrimitive;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
-use crate::{JsonObject, Money};
+use crate::{
+    Money, Object,
+    decimal::{MAX_DIGITS, exact},
+    failure::MAX_LISTED_ERRORS,
+    object::string,
+};
 
 /// The longest customer id or SKU in bytes; both are keys of tables (at most 2,048 bytes there).
 pub const MAX_KEY_BYTES: usize = 256;
 
 /// The largest quantity of one line.
 pub const MAX_QUANTITY: u64 = 1_000_000_000;
+
+/// The most different SKUs of one order: a DynamoDB transaction takes 100 actions, and a stage's row
+/// is one of them.
+pub const MAX_SKUS: usize = 98;
 
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,41 +42,115 @@ pub struct Item {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn customer_id(payload: &JsonObject) -> Result<&str, String> {
-    key_text(payload, "customerId", "customerId")
+pub fn customer_id<'a>(payload: &Object<'a>) -> Result<Cow<'a, str>, String> {
+    key_text(payload.get("customerId"), "customerId")
 }
 
 /// Reads `items`.
 ///
 /// # Errors
 /// Everything that is wrong with any line.
-pub fn items(payload: &JsonObject) -> Result<Vec<Item>, Vec<String>> {
+pub fn items(payload: &Object<'_>) -> Result<Vec<Item>, Errors> {
     let Some(lines) = payload.get("items") else {
-        return Err(vec!["missing items".to_owned()]);
+        return Err(Errors::one("missing items"));
     };
-    let Some(lines) = lines.as_array().filter(|lines| !lines.is_empty()) else {
-        return Err(vec!["items must be a list of at least one item".to_owned()]);
-    };
-    let (mut items, mut faults) = (Vec::with_capacity(lines.len()), Vec::new());
-    for (index, line) in lines.iter().enumerate() {
-        match item(line, index) {
-            Ok(item) => items.push(item),
-            Err(wrong) => faults.extend(wrong),
-        }
+    match serde_json::from_str(lines) {
+        Ok(Lines { items, errors }) if errors.is_empty() && !items.is_empty() => Ok(items),
+        Ok(Lines { errors, .. }) if !errors.is_empty() => Err(errors),
+        _ => Err(Errors::one("items must be a list of at least one item")),
     }
-    if faults.is_empty() { Ok(items) } else { Err(faults) }
 }
 
-fn item(line: &Value, index: usize) -> Result<Item, Vec<String>> {
-    let Some(line) = line.as_object() else {
-        return Err(vec![format!("items[{index}] must be an object with sku and quantity")]);
-    };
-    let sku = key_text(line, "sku", &format!("items[{index}].sku"));
+/// The errors of a list, of which the first ones are kept and the others counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    first: Vec<String>,
+    more: usize,
+}
+
+impl Errors {
+    fn one(text: &str) -> Self {
+        Self { first: vec![text.to_owned()], more: 0 }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Adds an error.
+    pub fn push(&mut self, error: String) {
+        if self.first.len() < MAX_LISTED_ERRORS {
+            self.first.push(error);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds the errors of another list.
+    pub fn extend(&mut self, other: Self) {
+        other.first.into_iter().for_each(|error| self.push(error));
+        self.more += other.more;
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.first.join("; "))?;
+        match self.more {
+            0 => Ok(()),
+            more => write!(formatter, "; and {more} more"),
+        }
+    }
+}
+
+/// The lines of an order, read one by one, so that memory follows what is kept.
+#[derive(Default)]
+struct Lines {
+    items: Vec<Item>,
+    errors: Errors,
+}
+
+impl<'de> Deserialize<'de> for Lines {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(LinesVisitor)
+    }
+}
+
+struct LinesVisitor;
+
+impl<'de> Visitor<'de> for LinesVisitor {
+    type Value = Lines;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Lines, A::Error> {
+        let (mut read, mut index) = (Lines::default(), 0_usize);
+        while let Some(line) = lines.next_element::<&RawValue>()? {
+            match item(line.get(), index) {
+                Ok(item) if read.errors.is_empty() => read.items.push(item),
+                Ok(_) => {}
+                Err(errors) => errors.into_iter().for_each(|error| read.errors.push(error)),
+            }
+            index += 1;
+        }
+        Ok(read)
+    }
+}
+
+fn item(line: &str, index: usize) -> Result<Item, Vec<String>> {
+    let line = Object::parse(line).map_err(|error| {
+        vec![format!("items[{index}] must be an object with sku and quantity: {error}")]
+    })?;
+    let sku = key_text(line.get("sku"), &format_args!("items[{index}].sku"));
     let quantity = line.get("quantity").and_then(whole_number).ok_or_else(|| {
         format!("items[{index}].quantity must be a whole number from 1 to {MAX_QUANTITY}")
     });
     match (sku, quantity) {
-        (Ok(sku), Ok(quantity)) => Ok(Item { sku: sku.to_owned(), quantity }),
+        (Ok(sku), Ok(quantity)) => Ok(Item { sku: sku.into_owned(), quantity }),
         (sku, quantity) => Err([sku.err(), quantity.err()].into_iter().flatten().collect()),
     }
 }
@@ -72,13 +159,15 @@ fn item(line: &Value, index: usize) -> Result<Item, Vec<String>> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn total_amount(payload: &JsonObject) -> Result<Money, String> {
-    match payload.get("totalAmount") {
-        None => Err("missing totalAmount".to_owned()),
-        Some(Value::Number(number)) => Money::from_number(number)
-            .ok_or_else(|| "totalAmount must have at most 28 digits".to_owned()),
-        Some(_) => Err("totalAmount must be a number".to_owned()),
+pub fn total_amount(payload: &Object<'_>) -> Result<Money, String> {
+    let Some(json) = payload.get("totalAmount") else {
+        return Err("missing totalAmount".to_owned());
+    };
+    if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Err("totalAmount must be a number".to_owned());
     }
+    Money::from_text(json)
+        .ok_or_else(|| format!("totalAmount must have at most {MAX_DIGITS} digits"))
 }
 
 /// The quantity of each SKU: lines of one SKU are added up, in the order of the SKUs.
@@ -92,74 +181,87 @@ pub fn quantity_by_sku(items: &[Item]) -> BTreeMap<&str, u64> {
     quantities
 }
 
-/// Reads a text that has to fit a table's key; `name` is how the sender knows it.
-fn key_text<'a>(object: &'a JsonObject, field: &str, name: &str) -> Result<&'a str, String> {
-    match object.get(field) {
-        None => Err(format!("missing {name}")),
-        Some(Value::String(text)) if text.trim().is_empty() => {
-            Err(format!("{name} must not be empty"))
-        }
-        Some(Value::String(text)) if text.len() > MAX_KEY_BYTES => {
-            Err(format!("{name} must have at most {MAX_KEY_BYTES} bytes"))
-        }
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(format!("{name} must be text")),
+/// Reads a string that fits a table's key; `name` is its path in the payload.
+fn key_text<'a>(
+    json: Option<&'a str>,
+    name: &(impl fmt::Display + ?Sized),
+) -> Result<Cow<'a, str>, String> {
+    let json = json.ok_or_else(|| format!("missing {name}"))?;
+    let text = string(json).ok_or_else(|| format!("{name} must be a string"))?;
+    if text.trim().is_empty() {
+        return Err(format!("{name} must not be empty"));
     }
+    if text.len() > MAX_KEY_BYTES {
+        return Err(format!("{name} must have at most {MAX_KEY_BYTES} bytes"));
+    }
+    Ok(text)
 }
 
 /// A quantity by its value, so that `2`, `2.0` and `2e0` are the same.
-fn whole_number(value: &Value) -> Option<u64> {
-    let text = value.as_number()?.as_str();
-    let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()?;
+fn whole_number(json: &str) -> Option<u64> {
+    let decimal = exact(json)?;
     let whole = decimal.is_integer().then(|| decimal.to_u64()).flatten()?;
     (1..=MAX_QUANTITY).contains(&whole).then_some(whole)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn payload(value: &Value) -> JsonObject {
-        value.as_object().expect("an object").clone()
+    fn errors(payload: &str) -> String {
+        items(&Object::parse(payload).unwrap()).unwrap_err().to_string()
     }
 
     #[test]
-    fn every_fault_of_every_line_is_named() {
-        let order = payload(&json!({ "items": [
-            { "sku": "A", "quantity": 1 },
-            { "sku": 7, "quantity": 0 },
-            "B",
-            { "quantity": 1.5 },
-            { "sku": " ", "quantity": "2" },
-        ]}));
+    fn every_error_of_every_line_is_named() {
+        let order = r#"{"items":[
+            {"sku":"A","quantity":1}, {"sku":7,"quantity":0}, {"quantity":1.5},
+            {"sku":" ","quantity":"2"}, {"sku":"B","sku":"C","quantity":1}
+        ]}"#;
         assert_eq!(
-            items(&order).unwrap_err(),
-            [
-                "items[1].sku must be text",
-                "items[1].quantity must be a whole number from 1 to 1000000000",
-                "items[2] must be an object with sku and quantity",
-                "missing items[3].sku",
-                "items[3].quantity must be a whole number from 1 to 1000000000",
-                "items[4].sku must not be empty",
-                "items[4].quantity must be a whole number from 1 to 1000000000",
-            ]
+            errors(order),
+            "items[1].sku must be a string; \
+             items[1].quantity must be a whole number from 1 to 1000000000; \
+             missing items[2].sku; \
+             items[2].quantity must be a whole number from 1 to 1000000000; \
+             items[3].sku must not be empty; \
+             items[3].quantity must be a whole number from 1 to 1000000000; \
+             items[4] must be an object with sku and quantity: field \"sku\" occurs twice"
         );
-        assert_eq!(items(&payload(&json!({}))).unwrap_err(), ["missing items"]);
-        assert!(items(&payload(&json!({ "items": [] }))).is_err());
+        assert!(errors(r#"{"items":["B"]}"#).starts_with("items[0] must be an object with sku"));
+        assert_eq!(errors("{}"), "missing items");
+        for not_a_list in [r#"{"items":[]}"#, r#"{"items":{}}"#, r#"{"items":"A"}"#] {
+            assert_eq!(errors(not_a_list), "items must be a list of at least one item");
+        }
+    }
+
+    #[test]
+    fn a_list_of_many_errors_names_the_first_and_counts_the_rest() {
+        let order = format!(r#"{{"items":[{}7]}}"#, "7,".repeat(5_000));
+        let errors = errors(&order);
+        assert!(errors.ends_with("; and 4981 more"), "{errors}");
+        assert!(errors.len() < 4_000);
     }
 
     #[test]
     fn a_whole_number_may_be_written_in_any_way() {
         for text in ["2", "2.0", "2e0", "0.2e1"] {
-            let value: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(whole_number(&value), Some(2), "{text}");
+            assert_eq!(whole_number(text), Some(2), "{text}");
         }
-        for text in ["0", "-1", "1000000001", "1e30", "123456789012345678901234567890123"] {
-            let value: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(whole_number(&value), None, "{text}");
+        for text in
+            ["0", "-1", "1000000001", "1e30", "\"2\"", "1.99999999999999999999999999999999999e0"]
+        {
+            assert_eq!(whole_number(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_amount_is_a_number_of_at_most_28_digits() {
+        let amount = |json| total_amount(&Object::parse(json).unwrap());
+        assert_eq!(amount(r#"{"totalAmount":99.980}"#).unwrap().to_string(), "99.98");
+        assert_eq!(amount("{}").unwrap_err(), "missing totalAmount");
+        assert_eq!(amount(r#"{"totalAmount":"1"}"#).unwrap_err(), "totalAmount must be a number");
+        assert!(amount(r#"{"totalAmount":1e400}"#).unwrap_err().contains("28 digits"));
     }
 
     #[test]

@@ -1,26 +1,45 @@
-//! What identifies an order, and where it stops fitting the database.
+//! Identifiers of orders and requests, bounded so that every one of them can be stored.
 
 use std::fmt;
+
+use crate::RecordPosition;
 
 /// The longest order id in bytes: half of what a DynamoDB partition key holds (2,048 bytes).
 pub const MAX_ORDER_ID_BYTES: usize = 1_024;
 
-/// The id of an order: not empty, at most [`MAX_ORDER_ID_BYTES`] long.
+/// The longest correlation id in bytes.
+pub const MAX_CORRELATION_ID_BYTES: usize = 256;
+
+/// The prefix of the ids that the order API generates.
+pub const ORDER_ID_PREFIX: &str = "ord-";
+
+/// The id of an order: not blank, without control characters, at most [`MAX_ORDER_ID_BYTES`] long.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId(String);
 
 impl OrderId {
-    /// Reads an order id; `None` where the text is empty, blank or too long.
+    /// Reads an order id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = !text.trim().is_empty() && text.len() <= MAX_ORDER_ID_BYTES;
-        fits.then(|| Self(text.to_owned()))
+        is_id(text, MAX_ORDER_ID_BYTES).then(|| Self(text.to_owned()))
     }
 
-    /// The id of a record that names no order, made from where the record lies.
+    /// Reads a record key that has the form of a generated order id.
+    ///
+    /// A key in another form may be anything, a customer's name included, and would reach the logs.
     #[must_use]
-    pub fn from_position(topic: &str, partition: i32, offset: i64) -> Self {
-        Self(format!("{topic}-{partition}-{offset}"))
+    pub fn from_record_key(key: &[u8]) -> Option<Self> {
+        let key = std::str::from_utf8(key).ok()?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let rest = key.strip_prefix(ORDER_ID_PREFIX)?;
+        let has_form = !rest.is_empty() && rest.len() <= 64 && rest.bytes().all(is_plain);
+        has_form.then(|| Self(key.to_owned()))
+    }
+
+    /// The id of a record that names no order, made from its position.
+    #[must_use]
+    pub fn from_position(position: &RecordPosition) -> Self {
+        Self(position.to_string())
     }
 
     /// The id as text.
@@ -36,15 +55,30 @@ impl fmt::Display for OrderId {
     }
 }
 
+/// Whether a text can identify something: not blank, no control characters, bounded.
+pub(crate) fn is_id(text: &str, max_bytes: usize) -> bool {
+    text.len() <= max_bytes && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_no_row_could_be_keyed_by_is_refused() {
-        assert_eq!(OrderId::parse(""), None);
-        assert_eq!(OrderId::parse("  "), None);
-        assert_eq!(OrderId::parse(&"x".repeat(MAX_ORDER_ID_BYTES + 1)), None);
+    fn an_id_that_cannot_key_a_row_is_refused() {
+        for text in ["", "  ", "a\u{0}b", "line\nfeed", &"x".repeat(MAX_ORDER_ID_BYTES + 1)] {
+            assert_eq!(OrderId::parse(text), None, "{text:?}");
+        }
         assert!(OrderId::parse(&"x".repeat(MAX_ORDER_ID_BYTES)).is_some());
+    }
+
+    #[test]
+    fn a_record_key_is_an_order_id_only_in_the_form_of_one() {
+        let key = b"ord-0192f0c1-8e50-7c30-a1b2-5f6d7e8c9a0b";
+        assert_eq!(OrderId::from_record_key(key).unwrap().as_str().as_bytes(), key);
+        for key in ["Jane Doe", "ord-", "ord-Jane Doe", "jane@shop.example", "ord-\u{e9}"] {
+            assert_eq!(OrderId::from_record_key(key.as_bytes()), None, "{key}");
+        }
+        assert_eq!(OrderId::from_record_key(b"\xff"), None);
     }
 }

@@ -1,78 +1,75 @@
-//! Which topics there are, and how a record that is no event is reported from each.
+//! The topics of the workflow.
 
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::EventType;
+use crate::{EventType, STAGES};
 
 /// The six topics of the order workflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(const_into_str)]
 pub enum Topic {
     /// Carries `OrderCreated`.
+    #[strum(serialize = "order.created")]
     OrderCreated,
     /// Carries `OrderValidated`.
+    #[strum(serialize = "order.validated")]
     OrderValidated,
     /// Carries `InventoryReserved`.
+    #[strum(serialize = "order.inventory-reserved")]
     InventoryReserved,
     /// Carries `PaymentCompleted`.
+    #[strum(serialize = "order.payment-completed")]
     PaymentCompleted,
     /// Carries `OrderCompleted`.
+    #[strum(serialize = "order.completed")]
     OrderCompleted,
     /// Carries every failure.
+    #[strum(serialize = "order.failed")]
     OrderFailed,
 }
 
 impl Topic {
     /// Every topic, in the order of the workflow.
-    pub const ALL: [Self; 6] = [
-        Self::OrderCreated,
-        Self::OrderValidated,
-        Self::InventoryReserved,
-        Self::PaymentCompleted,
-        Self::OrderCompleted,
-        Self::OrderFailed,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The name on the broker.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::OrderCreated => "order.created",
-            Self::OrderValidated => "order.validated",
-            Self::InventoryReserved => "order.inventory-reserved",
-            Self::PaymentCompleted => "order.payment-completed",
-            Self::OrderCompleted => "order.completed",
-            Self::OrderFailed => "order.failed",
-        }
+        self.into_str()
     }
 
-    /// The topic of that name, if it is one of the workflow's.
+    /// The topic of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|topic| topic.name() == name)
+        name.parse().ok()
     }
 
-    /// The failure event that reports a record of this topic which is no event.
+    /// The failure event that reports a malformed record of this topic.
     ///
-    /// It is the failure of the stage that the topic fires; `order.completed` fires none, so there
-    /// it is the failure of the stage that publishes to it. `None` for `order.failed`: such a
-    /// record already lies where failures are watched, and reporting it there would feed itself.
+    /// It is the failure of the stage that the topic triggers, else of the stage that publishes to
+    /// it. `None` for `order.failed`: a report there would trigger another.
     #[must_use]
-    pub const fn poison_reported_as(self) -> Option<EventType> {
-        match self {
-            Self::OrderCreated => Some(EventType::OrderValidationFailed),
-            Self::OrderValidated => Some(EventType::OrderInventoryFailed),
-            Self::InventoryReserved => Some(EventType::OrderPaymentFailed),
-            Self::PaymentCompleted | Self::OrderCompleted => {
-                Some(EventType::OrderNotificationFailed)
-            }
-            Self::OrderFailed => None,
+    pub fn malformed_failure(self) -> Option<EventType> {
+        if self == Self::OrderFailed {
+            return None;
         }
-    }
-}
-
-impl fmt::Display for Topic {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        let consumer = STAGES.iter().filter(|spec| spec.consumes_from(self));
+        let publisher =
+            STAGES.iter().filter(|spec| spec.published_events().any(|it| it.topic() == self));
+        consumer.chain(publisher).find_map(|spec| spec.publishes?.rejected)
     }
 }
 
@@ -83,17 +80,23 @@ mod tests {
     #[test]
     fn every_topic_is_found_by_its_name() {
         for topic in Topic::ALL {
-            assert_eq!(Topic::from_name(topic.name()), Some(topic));
+            assert_eq!(Topic::from_name(topic.name()), Some(*topic));
         }
         assert_eq!(Topic::from_name("order.dead-letter"), None);
     }
 
     #[test]
-    fn a_record_that_is_no_event_is_reported_on_order_failed() {
-        for topic in Topic::ALL {
-            if let Some(event_type) = topic.poison_reported_as() {
-                assert_eq!(event_type.topic(), Topic::OrderFailed);
-            }
-        }
+    fn a_malformed_record_is_reported_by_the_stage_that_its_topic_triggers() {
+        let reported =
+            Topic::ALL.iter().map(|topic| topic.malformed_failure().map(EventType::name));
+        let expected = [
+            Some("OrderValidationFailed"),
+            Some("OrderInventoryFailed"),
+            Some("OrderPaymentFailed"),
+            Some("OrderNotificationFailed"),
+            Some("OrderNotificationFailed"),
+            None,
+        ];
+        assert!(reported.eq(expected));
     }
 }

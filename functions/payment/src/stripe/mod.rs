@@ -1,7 +1,6 @@
-//! Pays with Stripe: one card payment for each order, taken before the stage's row is put.
+//! Pays with Stripe: one card payment for each order, made before the stage's row is inserted.
 //!
-//! Stripe takes the money outside the row's transaction, so an answer that is lost must not become
-//! a second charge. The order id is the idempotency key, and where Stripe may have forgotten it, or
+//! Stripe charges outside the row's transaction, so a lost response must not become a second charge. The order id is the idempotency key, and where Stripe may have forgotten it, or
 //! an answer is missing, the order's payment is looked for before a new one is asked for.
 
 mod answer;
@@ -10,20 +9,21 @@ mod currency;
 mod settings;
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use contracts::{Envelope, Money, OrderId};
+use contracts::{Envelope, Money, OrderId, object::string};
+use engine::{Clock, TransientError};
 use jiff::{SignedDuration, Timestamp};
-use stage::{Clock, Retry};
 
 use self::{
     answer::{Charged, Trouble},
     client::{Charge, Client},
     currency::Currency,
 };
-pub(crate) use settings::StripeSettings;
+pub use settings::StripeSettings;
 
 /// Stripe forgets an idempotency key after 24 hours at the earliest; the hour is for clocks that
 /// disagree.
@@ -38,7 +38,7 @@ const MAX_METADATA: usize = 500;
 
 /// Charges cards through Stripe.
 #[derive(Debug)]
-pub(crate) struct Stripe {
+pub struct Stripe {
     client: Client,
     currency: Currency,
     clock: Clock,
@@ -46,8 +46,8 @@ pub(crate) struct Stripe {
     unanswered: Mutex<HashSet<OrderId>>,
 }
 
-/// What the payment comes to.
-pub(crate) enum Payment {
+/// The outcome of a charge.
+pub(crate) enum ChargeOutcome {
     /// Paid, by the payment of this id.
     Paid(String),
     /// Not paid, for this reason.
@@ -58,38 +58,38 @@ impl Stripe {
     /// Takes the amount from the customer's card, once.
     pub(crate) async fn charge(
         &self,
-        event: &Envelope,
+        event: &Envelope<'_>,
         customer: &str,
         amount: Money,
-    ) -> Result<Payment, Retry> {
-        if let Err(why) = can_be_asked(customer, &event.order_id) {
-            return Ok(Payment::Declined(why));
+    ) -> Result<ChargeOutcome, TransientError> {
+        if let Err(why) = check_ids(customer, &event.order_id) {
+            return Ok(ChargeOutcome::Declined(why));
         }
         let units = match self.currency.units(amount) {
             Ok(units) => units,
-            Err(why) => return Ok(Payment::Declined(why)),
+            Err(why) => return Ok(ChargeOutcome::Declined(why)),
         };
         match self.charge_once(event, customer, units).await {
             Ok(charged) => {
                 self.unanswered().remove(&event.order_id);
                 Ok(match charged {
-                    Charged::Paid(id) => Payment::Paid(id),
-                    Charged::Declined(why) => Payment::Declined(why),
+                    Charged::Paid(id) => ChargeOutcome::Paid(id),
+                    Charged::Declined(why) => ChargeOutcome::Declined(why),
                 })
             }
             Err(Trouble::NotDone(fault) | Trouble::MayBeDone(fault)) => {
-                Err(Retry::new("charging at Stripe", fault))
+                Err(TransientError::new("charge at Stripe", fault))
             }
         }
     }
 
     async fn charge_once(
         &self,
-        event: &Envelope,
+        event: &Envelope<'_>,
         customer: &str,
         units: u64,
     ) -> Result<Charged, Trouble> {
-        if let Some(charged) = self.charged_before(event, customer).await? {
+        if let Some(charged) = self.find_existing_charge(event, customer).await? {
             return Ok(charged);
         }
         let method = match self.payment_method(event, customer).await? {
@@ -102,7 +102,7 @@ impl Stripe {
             units,
             currency: self.currency.code(),
             order_id: event.order_id.as_str(),
-            correlation_id: beginning(&event.correlation_id),
+            correlation_id: truncate_metadata(&event.correlation_id),
         };
         // Noted before the request, because the engine may stop waiting in the midst of it.
         let was_unanswered = !self.unanswered().insert(event.order_id.clone());
@@ -118,9 +118,9 @@ impl Stripe {
 
     /// What came of an earlier charge of the order, where there may be one that the key alone would
     /// not find.
-    async fn charged_before(
+    async fn find_existing_charge(
         &self,
-        event: &Envelope,
+        event: &Envelope<'_>,
         customer: &str,
     ) -> Result<Option<Charged>, Trouble> {
         let (order_id, made) = (&event.order_id, event.timestamp.parse::<Timestamp>().ok());
@@ -138,10 +138,14 @@ impl Stripe {
     }
 
     /// The payment method that the order names, or else the customer's own choice.
-    async fn payment_method(&self, event: &Envelope, customer: &str) -> client::Answered<String> {
+    async fn payment_method(
+        &self,
+        event: &Envelope<'_>,
+        customer: &str,
+    ) -> client::Answered<String> {
         if let Some(named) = event.payload.get("paymentMethodId") {
-            let named = named.as_str().filter(|named| !named.is_empty());
-            return Ok(named.map(str::to_owned).ok_or_else(|| {
+            let named = string(named).filter(|named| !named.is_empty());
+            return Ok(named.map(Cow::into_owned).ok_or_else(|| {
                 Charged::Declined("paymentMethodId must be the id of a payment method".to_owned())
             }));
         }
@@ -162,7 +166,7 @@ impl Stripe {
 }
 
 /// Whether these can be part of a request as they are.
-fn can_be_asked(customer: &str, order_id: &OrderId) -> Result<(), String> {
+fn check_ids(customer: &str, order_id: &OrderId) -> Result<(), String> {
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !customer.bytes().all(is_id) {
         return Err("customerId is no customer of the Stripe account".to_owned());
@@ -175,7 +179,7 @@ fn can_be_asked(customer: &str, order_id: &OrderId) -> Result<(), String> {
 }
 
 /// As much of a text as metadata holds.
-fn beginning(text: &str) -> &str {
+fn truncate_metadata(text: &str) -> &str {
     text.char_indices().nth(MAX_METADATA).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
@@ -184,7 +188,6 @@ mod tests {
     use std::{collections::VecDeque, sync::Arc};
 
     use axum::{Router, body, extract::Request, http::StatusCode, response::IntoResponse};
-    use contracts::EventType;
     use serde_json::{Value, json};
 
     use super::*;
@@ -227,16 +230,13 @@ mod tests {
             Self { stripe, asked }
         }
 
-        async fn charge(&self, payload: Value) -> Result<Payment, Retry> {
-            let Value::Object(payload) = payload else { panic!("a payload is an object") };
-            let order_id = OrderId::parse("ord-1").unwrap();
-            let event = Envelope::new(
-                EventType::InventoryReserved,
-                order_id,
-                "corr-1".to_owned(),
-                EVENT_MADE,
-                payload,
-            );
+        async fn charge(&self, payload: Value) -> Result<ChargeOutcome, TransientError> {
+            let body = json!({
+                "eventType": "InventoryReserved", "orderId": "ord-1", "correlationId": "corr-1",
+                "timestamp": EVENT_MADE.to_string(), "payload": payload,
+            })
+            .to_string();
+            let event = Envelope::decode(body.as_bytes()).unwrap();
             let amount = Money::from_text("99.98").unwrap();
             self.stripe.charge(&event, "cus_1", amount).await
         }
@@ -269,10 +269,10 @@ mod tests {
         json!({ "customerId": "cus_1", "paymentMethodId": "pm_1" })
     }
 
-    fn id(payment: Payment) -> String {
+    fn id(payment: ChargeOutcome) -> String {
         match payment {
-            Payment::Paid(id) => id,
-            Payment::Declined(why) => panic!("declined: {why}"),
+            ChargeOutcome::Paid(id) => id,
+            ChargeOutcome::Declined(why) => panic!("declined: {why}"),
         }
     }
 
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(id(server.charge(json!({})).await.unwrap()), "pi_1");
         assert!(server.asked.lock().unwrap()[1].contains("payment_method=pm_7"));
         let server = Server::start(soon, &[(200, json!({ "deleted": true }))]).await;
-        let Payment::Declined(why) = server.charge(json!({})).await.unwrap() else {
+        let ChargeOutcome::Declined(why) = server.charge(json!({})).await.unwrap() else {
             panic!("nobody is charged");
         };
         assert!(why.starts_with("no_payment_method: "), "{why}");

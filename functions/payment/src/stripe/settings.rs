@@ -1,13 +1,13 @@
-//! What has to be set to pay with Stripe, and where does the key come from?
+//! Settings of Stripe, and its key.
 
 use std::{collections::HashSet, sync::Mutex};
 
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
-use function::Environment;
+use engine::Clock;
 use lambda_runtime::Error;
 use reqwest::Url;
+use runtime::Environment;
 use secrecy::{ExposeSecret, SecretString};
-use stage::Clock;
 
 use super::{
     Stripe,
@@ -20,9 +20,9 @@ const STRIPE: &str = "https://api.stripe.com";
 /// What Stripe's secret keys and restricted keys begin with.
 const KEY_PREFIXES: [&str; 2] = ["sk_", "rk_"];
 
-/// What has to be set to pay with Stripe.
+/// Settings of Stripe.
 #[derive(Debug)]
-pub(crate) struct StripeSettings {
+pub struct StripeSettings {
     currency: Currency,
     base: Url,
     key: Key,
@@ -36,14 +36,14 @@ enum Key {
 }
 
 impl StripeSettings {
-    /// Reads the settings; `None` where one is missing or wrong, which `check` reports.
+    /// Reads the settings; `None` where one is missing or wrong, which `finish` reports.
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
-        let currency = environment.text("CURRENCY", "USD");
+        let currency = environment.required("CURRENCY", "USD");
         let currency = match Currency::parse(&currency) {
             Some(currency) => Some(currency),
             None if currency.is_empty() => None,
             None => {
-                environment.refuse(format!(
+                environment.reject(format!(
                     "CURRENCY is {currency:?}, but must be the three letters of a currency whose \
                      amounts Stripe counts in one way only; for example CURRENCY=USD"
                 ));
@@ -54,7 +54,7 @@ impl StripeSettings {
             environment.optional_text("STRIPE_API_BASE").unwrap_or_else(|| STRIPE.to_owned());
         let url = base_url(&base);
         if url.is_none() {
-            environment.refuse(format!(
+            environment.reject(format!(
                 "STRIPE_API_BASE is {base:?}, but must begin with https://, or be on this machine"
             ));
         }
@@ -70,7 +70,7 @@ impl StripeSettings {
         };
         if !is_key(&key) {
             return Err(
-                "the secret holds no secret key of Stripe; its text must be the key alone, \
+                "the secret does not hold a secret key of Stripe; its text must be the key alone, \
                         which begins with sk_ or rk_"
                     .into(),
             );
@@ -91,10 +91,10 @@ fn key(environment: &mut Environment) -> Option<Key> {
         (Some(key), None) if is_key(&key) => return Some(Key::Here(key)),
         (None, Some(name)) => return Some(Key::Secret(name)),
         (Some(_), None) => environment
-            .refuse("STRIPE_API_KEY is no secret key of Stripe; it must begin with sk_ or rk_"),
+            .reject("STRIPE_API_KEY is not a secret key of Stripe; it must begin with sk_ or rk_"),
         (Some(_), Some(_)) => environment
-            .refuse("STRIPE_API_KEY and STRIPE_API_KEY_SECRET are both set; leave one of them out"),
-        (None, None) => environment.refuse(
+            .reject("STRIPE_API_KEY and STRIPE_API_KEY_SECRET are both set; leave one of them out"),
+        (None, None) => environment.reject(
             "PAYMENT_PROVIDER=stripe needs STRIPE_API_KEY_SECRET, the name or ARN of a secret in \
              Secrets Manager that holds the API key, or STRIPE_API_KEY, the key itself",
         ),
@@ -107,7 +107,7 @@ fn is_key(key: &SecretString) -> bool {
 }
 
 async fn fetch(name: &str) -> Result<SecretString, Error> {
-    let aws = function::aws_config().await;
+    let aws = runtime::aws_config().await;
     // There is no engine yet that would try again.
     let config = aws_sdk_secretsmanager::config::Builder::from(&aws)
         .retry_config(RetryConfig::standard())
@@ -133,7 +133,7 @@ mod tests {
         let read = StripeSettings::read(&mut environment);
         let shown = format!("{read:?}");
         assert!(!shown.contains("hidden"), "{shown}");
-        environment.check(read.is_some()).map_or_else(|error| error.to_string(), |_| String::new())
+        environment.finish(read.is_some()).map_or_else(|error| error.to_string(), |_| String::new())
     }
 
     #[test]

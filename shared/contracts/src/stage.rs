@@ -1,0 +1,228 @@
+//! The workflow as one table: what each stage consumes, publishes and adds.
+
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::{EventType, Topic};
+
+/// A stage of the workflow. It stores one decision for an order, under this name.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
+pub enum StageName {
+    /// Accepts the order.
+    OrderApi,
+    /// Checks that the order is well formed.
+    Validator,
+    /// Reserves the stock.
+    Inventory,
+    /// Charges the customer.
+    Payment,
+    /// Notifies the customer.
+    Notification,
+    /// Releases the stock after a failed payment.
+    Release,
+    /// Closes the order.
+    Close,
+}
+
+/// One row of the workflow table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageSpec {
+    /// The stage.
+    pub name: StageName,
+    /// The events that it decides about.
+    pub consumes: Consumes,
+    /// The events that it publishes; `None` for a stage that only keeps a row.
+    pub publishes: Option<Publishes>,
+    /// The payload fields that it adds to the event of an accepted order.
+    pub adds: &'static [&'static str],
+}
+
+/// The events that a stage decides about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consumes {
+    /// None: the stage is invoked over HTTP.
+    Requests,
+    /// One event.
+    Event(EventType),
+    /// Every event that ends an order.
+    EveryEnd,
+}
+
+/// The two outcomes of a stage that publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publishes {
+    /// The event of an accepted order.
+    pub accepted: EventType,
+    /// The event of a rejected order; `None` where the stage rejects nothing.
+    pub rejected: Option<EventType>,
+}
+
+const fn either(accepted: EventType, rejected: EventType) -> Option<Publishes> {
+    Some(Publishes { accepted, rejected: Some(rejected) })
+}
+
+/// The workflow, in its order.
+pub const STAGES: [StageSpec; StageName::ALL.len()] = {
+    use EventType::{
+        InventoryReserved, OrderCompleted, OrderCreated, OrderInventoryFailed,
+        OrderNotificationFailed, OrderPaymentFailed, OrderValidated, OrderValidationFailed,
+        PaymentCompleted,
+    };
+    [
+        StageSpec {
+            name: StageName::OrderApi,
+            consumes: Consumes::Requests,
+            publishes: Some(Publishes { accepted: OrderCreated, rejected: None }),
+            adds: &[],
+        },
+        StageSpec {
+            name: StageName::Validator,
+            consumes: Consumes::Event(OrderCreated),
+            publishes: either(OrderValidated, OrderValidationFailed),
+            adds: &[],
+        },
+        StageSpec {
+            name: StageName::Inventory,
+            consumes: Consumes::Event(OrderValidated),
+            publishes: either(InventoryReserved, OrderInventoryFailed),
+            adds: &["reservationId"],
+        },
+        StageSpec {
+            name: StageName::Payment,
+            consumes: Consumes::Event(InventoryReserved),
+            publishes: either(PaymentCompleted, OrderPaymentFailed),
+            adds: &["paymentId"],
+        },
+        StageSpec {
+            name: StageName::Notification,
+            consumes: Consumes::Event(PaymentCompleted),
+            publishes: either(OrderCompleted, OrderNotificationFailed),
+            adds: &[],
+        },
+        StageSpec {
+            name: StageName::Release,
+            consumes: Consumes::Event(OrderPaymentFailed),
+            publishes: None,
+            adds: &[],
+        },
+        StageSpec {
+            name: StageName::Close,
+            consumes: Consumes::EveryEnd,
+            publishes: None,
+            adds: &[],
+        },
+    ]
+};
+
+impl StageName {
+    /// Every stage, in the order of the workflow.
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
+
+    /// The name in rows, logs and events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.into_str()
+    }
+
+    /// The stage of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        name.parse().ok()
+    }
+
+    /// The stage's row of [`STAGES`].
+    #[must_use]
+    pub fn spec(self) -> &'static StageSpec {
+        let [first, ..] = &STAGES;
+        STAGES.iter().find(|spec| spec.name == self).unwrap_or(first)
+    }
+}
+
+impl StageSpec {
+    /// Whether the stage decides about this event.
+    #[must_use]
+    pub fn is_for(&self, event_type: EventType) -> bool {
+        match self.consumes {
+            Consumes::Requests => false,
+            Consumes::Event(consumed) => consumed == event_type,
+            Consumes::EveryEnd => event_type.is_terminal(),
+        }
+    }
+
+    /// The events that the stage decides about.
+    pub fn consumed_events(&self) -> impl Iterator<Item = EventType> + use<> {
+        let spec = *self;
+        EventType::ALL.iter().copied().filter(move |event_type| spec.is_for(*event_type))
+    }
+
+    /// The events that the stage publishes.
+    pub fn published_events(&self) -> impl Iterator<Item = EventType> + use<> {
+        self.publishes
+            .into_iter()
+            .flat_map(|publishes| [Some(publishes.accepted), publishes.rejected])
+            .flatten()
+    }
+
+    /// Whether the stage is triggered by this topic.
+    #[must_use]
+    pub fn consumes_from(&self, topic: Topic) -> bool {
+        self.consumed_events().any(|event_type| event_type.topic() == topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_has_its_row_in_order() {
+        let names: Vec<_> = STAGES.iter().map(|spec| spec.name).collect();
+        assert_eq!(names, StageName::ALL);
+        for name in StageName::ALL {
+            assert_eq!(name.spec().name, *name);
+            assert_eq!(StageName::from_name(name.name()), Some(*name));
+        }
+        assert_eq!(StageName::OrderApi.name(), "order-api");
+    }
+
+    #[test]
+    fn every_event_is_published_by_one_stage_and_decided_about_by_one_that_publishes_at_most() {
+        for event_type in EventType::ALL {
+            let publishers =
+                STAGES.iter().filter(|it| it.published_events().any(|e| e == *event_type));
+            assert_eq!(publishers.count(), 1, "{event_type}");
+            let deciders =
+                STAGES.iter().filter(|it| it.publishes.is_some() && it.is_for(*event_type));
+            assert_eq!(deciders.count(), usize::from(!event_type.is_terminal()), "{event_type}");
+        }
+    }
+
+    #[test]
+    fn close_consumes_every_end() {
+        let consumed: Vec<_> =
+            StageName::Close.spec().consumed_events().map(EventType::name).collect();
+        assert_eq!(
+            consumed,
+            [
+                "OrderCompleted",
+                "OrderValidationFailed",
+                "OrderInventoryFailed",
+                "OrderPaymentFailed",
+                "OrderNotificationFailed",
+            ]
+        );
+    }
+}

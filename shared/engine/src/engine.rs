@@ -1,0 +1,206 @@
+//! The pipeline of a batch: read, settle (look up, decide, insert, publish), respond.
+//!
+//! Records of one row share its decision; different rows hold up nobody. Whatever was stored is
+//! published, and only what is published counts as done.
+
+use std::time::Duration;
+
+use contracts::{Topic, TraceParent};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    Context, Row, Stage, TransientError,
+    error::Error,
+    lambda_event::{BatchResponse, KafkaEvent},
+    log,
+    new_row::Stamp,
+    record,
+    rows::{Done, Request, Rows},
+    stage::AnyStage,
+};
+
+/// The longest that the Kafka client tries to deliver an event: longer than a broker's failover
+/// takes, and with room beside it in a function's 60 seconds.
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The time reserved for the response after the last delivery.
+const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Runs the stages of one function.
+pub struct Engine {
+    stages: Vec<Box<dyn AnyStage>>,
+    context: Context,
+}
+
+/// A batch that must be redelivered as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The mapping triggers the wrong function.
+    #[error(
+        "no stage of this function consumes topic {0:?}: check the topic of its event-source \
+         mapping in template.yaml"
+    )]
+    UnknownTopic(String),
+    /// Records failed, and the mapping would ignore a partial response.
+    #[error(
+        "{0} records failed and the mapping does not read partial responses: redeliver the batch"
+    )]
+    NotReportable(usize),
+}
+
+/// An order that was taken in.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The stored row, which may be an earlier one with the same key.
+    pub row: Row,
+    /// Whether the row is new.
+    pub is_new: bool,
+    /// Whether its event was published.
+    pub published: Result<(), TransientError>,
+}
+
+impl Engine {
+    /// An engine without stages.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        Self { stages: Vec::new(), context }
+    }
+
+    /// The engine with one more stage.
+    #[must_use]
+    pub fn with(mut self, stage: impl Stage) -> Self {
+        self.stages.push(Box::new(stage));
+        self
+    }
+
+    /// Connects to the database and to the brokers that the stages publish to.
+    pub async fn warm_up(&self) {
+        let stages = self.stages.iter();
+        let events = stages.flat_map(|stage| stage.name().spec().published_events());
+        self.context.warm_up(&events.map(|event| event.topic()).collect::<Vec<_>>()).await;
+    }
+
+    /// Processes a batch and returns the records to redeliver. The process may be stopped at
+    /// `deadline`.
+    ///
+    /// # Errors
+    /// Where the whole batch must be redelivered.
+    pub async fn handle(
+        &self,
+        event: &KafkaEvent<'_>,
+        deadline: Instant,
+    ) -> Result<BatchResponse, BatchError> {
+        let Some((topic, stage)) = self.stage_for(event)? else {
+            return Ok(BatchResponse::default());
+        };
+        let values = record::values(event);
+        let records = record::read_all(event, &values, topic, stage.name());
+        let mut rows = Rows::of_batch(&self.context, stage, &records, self.stamp(stage));
+        self.settle(&mut rows, decide_by(Instant::now(), deadline)).await;
+        let delivered = rows.delivered().await;
+        let mut response = Vec::with_capacity(records.len());
+        for (record, result) in records.into_iter().zip(delivered) {
+            log::result(stage.name(), &record, &result, (self.context.clock)());
+            response.push((record.identifier, result.is_err()));
+        }
+        let response = BatchResponse::from_results(response);
+        if !response.is_success() && !self.context.reports_batch_item_failures {
+            return Err(BatchError::NotReportable(response.batch_item_failures.len()));
+        }
+        Ok(response)
+    }
+
+    /// Takes an order in: stores its first row unless there is one, and publishes the stored event.
+    ///
+    /// # Errors
+    /// Where the row could not be stored by `until`.
+    pub async fn accept(
+        &self,
+        row: Row,
+        trace_parent: Option<&TraceParent>,
+        until: Instant,
+    ) -> Result<Accepted, Error> {
+        let mut rows = Rows::of_row(&self.context, row, trace_parent);
+        self.settle(&mut rows, until).await;
+        rows.accepted().await
+    }
+
+    /// Brings every key to its row, or to the deadline.
+    async fn settle(&self, rows: &mut Rows<'_>, until: Instant) {
+        let mut requests = FuturesUnordered::new();
+        loop {
+            let now = Instant::now();
+            for request in rows.next_requests(now) {
+                requests.push(self.perform(request));
+            }
+            let Some(wake) = rows.next_wake(now, until) else { return };
+            tokio::select! {
+                biased;
+                Some(done) = requests.next(), if !requests.is_empty() => {
+                    rows.apply(done);
+                    // All that is done by now, so that it goes on together.
+                    while let Some(Some(done)) = requests.next().now_or_never() {
+                        rows.apply(done);
+                    }
+                }
+                () = sleep_until(wake) => {
+                    if wake >= until {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn perform(&self, request: Request<'_>) -> Done {
+        let orders = &self.context.orders;
+        match request {
+            Request::LookUp(slots, keys) => Done::LookedUp(slots, orders.get_all(&keys).await),
+            Request::Decide(slot, stage, event, needed) => {
+                Done::Decided(slot, stage.decide(event, &needed).await)
+            }
+            Request::Insert(slots, rows) => {
+                let rows: Vec<_> = rows.iter().map(|new| &new.row).collect();
+                Done::Inserted(slots.into_iter().zip(orders.insert_all(&rows).await).collect())
+            }
+            Request::Commit(slots, rows) => {
+                let group: Vec<_> = rows.iter().map(AsRef::as_ref).collect();
+                Done::Inserted(slots.into_iter().zip(orders.commit(&group).await).collect())
+            }
+        }
+    }
+
+    /// The topic of a batch and the stage that consumes it; `None` for an empty batch.
+    fn stage_for(
+        &self,
+        event: &KafkaEvent<'_>,
+    ) -> Result<Option<(Topic, &dyn AnyStage)>, BatchError> {
+        let mut found = None;
+        for name in event.topics() {
+            let unknown = || BatchError::UnknownTopic(name.to_owned());
+            let topic = Topic::from_name(name).ok_or_else(unknown)?;
+            let mut stages = self.stages.iter();
+            let stage = stages.find(|stage| stage.name().spec().consumes_from(topic));
+            let stage = stage.ok_or_else(unknown)?;
+            // A mapping reads one topic.
+            if found.is_some_and(|(first, _)| first != topic) {
+                return Err(unknown());
+            }
+            found = Some((topic, stage.as_ref()));
+        }
+        Ok(found)
+    }
+
+    fn stamp(&self, stage: &dyn AnyStage) -> Stamp {
+        let now = (self.context.clock)();
+        Stamp { stage: stage.name(), now, expires_at: self.context.expires_at(now) }
+    }
+}
+
+/// The deadline for deciding. Leaves time to publish and respond, but at least half of the
+/// remaining time.
+fn decide_by(now: Instant, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    now + left.saturating_sub(DELIVERY_TIMEOUT + RESPONSE_MARGIN).max(left / 2)
+}

@@ -1,0 +1,101 @@
+//! Errors by what the caller does: retry a transient one, report a broken invariant.
+
+use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A failed operation that may succeed later: retried within the time left, then redelivered.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation}")]
+pub struct TransientError {
+    operation: Cow<'static, str>,
+    #[source]
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// A state that cannot occur unless the code or the data is wrong. Not retried within a call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("invariant broken: {0}")]
+pub struct BrokenInvariant(pub(crate) String);
+
+/// Why a record is not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// It may succeed later.
+    #[error(transparent)]
+    Transient(#[from] TransientError),
+    /// It needs a person.
+    #[error(transparent)]
+    Broken(#[from] BrokenInvariant),
+}
+
+impl TransientError {
+    /// An operation that failed, and its cause.
+    pub fn new(operation: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
+        Self { operation: operation.into(), cause: Some(Arc::from(cause.into())) }
+    }
+
+    /// An operation that ran out of time, and the last error it met.
+    #[must_use]
+    pub fn timed_out(operation: &str, last: Option<Self>) -> Self {
+        let operation = format!("deadline exceeded while {operation}").into();
+        Self { operation, cause: last.map(|last| Arc::new(last) as _) }
+    }
+
+    /// A request that DynamoDB or another service of AWS failed.
+    ///
+    /// Only the code of a service's error is kept: its text may quote a whole item.
+    pub fn aws<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let cause = match &error {
+            SdkError::ServiceError(error) => error.err().code().unwrap_or("unknown").to_owned(),
+            _ => DisplayErrorContext(error).to_string(),
+        };
+        Self::new(operation, cause)
+    }
+
+    /// The error and all its causes on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+impl Error {
+    /// The error and all its causes on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+/// The jittered pause before the given retry, counted from 0.
+pub(crate) fn backoff(attempt: usize) -> Duration {
+    const MAX: Duration = Duration::from_secs(1);
+    // Short at first: most transient errors are two orders updating one item at the same time.
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_delay(MAX)
+        .with_jitter()
+        .without_max_times()
+        .build()
+        .nth(attempt.min(16))
+        .unwrap_or(MAX)
+}

@@ -1,0 +1,53 @@
+//! The engine of every Kafka-triggered stage of the order workflow.
+//!
+//! The guarantee: the effect of a stage on an order happens once, however often its event is
+//! delivered and wherever the process stops. It rests on one row for each order and stage, inserted
+//! only where there is none, together with everything the decision changes in DynamoDB, and holding
+//! the exact bytes of the event to publish:
+//!
+//! ```text
+//! record ──► decode ──► decide ──► insert row IF none for (orderId, stage) ──► publish its event ──► done
+//!                                        │ there is one                            ▲
+//!                                        └────────────── the stored row ───────────┘
+//! crash before the insert:    nothing happened, the redelivery starts afresh
+//! crash before the publish:   the redelivery finds the row and publishes the event in it
+//! crash after the publish:    the redelivery publishes the same bytes again
+//! ```
+//!
+//! It does not hold for effects outside DynamoDB: those need the order id as an idempotency key, and
+//! such a stage decides only after a look-up has found no row. Proved by
+//! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
+//!
+//! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `rows`
+//! (the state of each key while it runs), [`row`], [`orders_table`], `transaction`,
+//! [`lambda_event`] (the event in, the response out), `publisher`.
+
+pub mod stage;
+
+pub mod engine;
+mod groups;
+mod rows;
+
+mod record;
+pub mod row;
+
+mod new_row;
+pub mod orders_table;
+mod transaction;
+
+pub mod lambda_event;
+mod publisher;
+
+pub mod context;
+pub mod digest;
+pub mod error;
+mod log;
+
+pub use context::{Clock, Context};
+pub use digest::Digest;
+pub use engine::{Accepted, Engine};
+pub use error::TransientError;
+pub use orders_table::OrdersTable;
+pub use publisher::Publisher;
+pub use row::{CustomerIndexKey, Row, RowBody, RowKey};
+pub use stage::{Decision, Effect, Needed, Stage};

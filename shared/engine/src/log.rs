@@ -1,0 +1,75 @@
+//! One log line for each record. Neither payload nor customer is ever logged.
+
+use contracts::{FailureCode, StageName};
+use jiff::Timestamp;
+
+use crate::{error::Error, record::Record};
+
+/// What a record came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    Rejected(FailureCode),
+    Redelivered,
+    Conflicting,
+    Malformed(FailureCode),
+    Ignored,
+}
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected(_) => "rejected",
+            Self::Redelivered => "redelivered",
+            Self::Conflicting => "conflicting",
+            Self::Malformed(_) => "malformed",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    const fn code(self) -> Option<FailureCode> {
+        match self {
+            Self::Rejected(code) | Self::Malformed(code) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+/// Logs a record's result.
+pub(crate) fn result(
+    stage: StageName,
+    record: &Record<'_>,
+    result: &Result<Outcome, Error>,
+    now: Timestamp,
+) {
+    let position = record.position;
+    // `None` where the record carries no time.
+    let age_ms = record.timestamp_ms.map(|it| now.as_millisecond().saturating_sub(it));
+    match result {
+        Ok(outcome) => tracing::info!(
+            orderId = record.order_id(),
+            correlationId = record.event().map(|event| event.correlation_id.as_ref()),
+            stage = stage.name(),
+            topic = position.topic.name(),
+            partition = position.partition,
+            offset = position.offset,
+            writtenAtMs = record.timestamp_ms,
+            ageMs = age_ms,
+            outcome = outcome.name(),
+            code = outcome.code().map(FailureCode::name),
+            "decided"
+        ),
+        Err(error) => tracing::warn!(
+            orderId = record.order_id(),
+            stage = stage.name(),
+            topic = position.topic.name(),
+            partition = position.partition,
+            offset = position.offset,
+            ageMs = age_ms,
+            outcome = "retried",
+            error = error.chain(),
+            "to be redelivered"
+        ),
+    }
+}

@@ -1,0 +1,157 @@
+//! New rows: of an accepted order, of a rejected one, of a malformed record.
+
+use contracts::{
+    Envelope, Failure, FailureCode, FailureReason, Fields, OrderId, Publishes, RecordPosition,
+    StageName, StoredEvent,
+};
+use jiff::Timestamp;
+
+use crate::{
+    Digest, Effect, Row, RowBody, RowKey,
+    error::BrokenInvariant,
+    log::Outcome,
+    record::{Malformed, Record},
+    row::MAX_ROW_BYTES,
+};
+
+/// The room that a row has beside its event: its other attributes, the fields that a stage adds,
+/// the reason and source of a failure.
+const ROOM_BYTES: usize = 16 * 1024;
+
+/// The largest event that a stage decides about.
+const MAX_EVENT_BYTES: usize = MAX_ROW_BYTES - ROOM_BYTES;
+
+/// A row to insert, the updates to commit with it, and its log outcome.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) row: Row,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) outcome: Outcome,
+}
+
+/// What every row of a batch has in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) stage: StageName,
+    pub(crate) now: Timestamp,
+    pub(crate) expires_at: i64,
+}
+
+impl Stamp {
+    fn row(&self, id: String, digest: Digest, body: RowBody) -> Row {
+        let key = RowKey { id, stage: self.stage };
+        Row { key, body, digest, expires_at: self.expires_at, customer_index: None }
+    }
+}
+
+/// Whether the event of an order, with what a stage adds, fits a row.
+pub(crate) fn fits(event: &Envelope<'_>) -> bool {
+    event.size_bytes() <= MAX_EVENT_BYTES
+}
+
+impl NewRow {
+    /// The row of an order that goes on.
+    pub(crate) fn accepted(
+        event: &Envelope<'_>,
+        fields: &Fields,
+        effects: Vec<Effect>,
+        stamp: Stamp,
+    ) -> Result<Self, BrokenInvariant> {
+        let body = match stamp.stage.spec().publishes {
+            Some(Publishes { accepted, .. }) => {
+                let payload = event.payload.with(fields);
+                RowBody::Event(StoredEvent::next(event, accepted, stamp.now, &payload))
+            }
+            None => RowBody::Data(fields.to_json()),
+        };
+        let row = stamp.row(event.order_id.to_string(), digest_of(event), body);
+        match row.size_bytes() {
+            ..=MAX_ROW_BYTES => Ok(Self { row, effects, outcome: Outcome::Accepted }),
+            size => Err(BrokenInvariant(format!(
+                "the row of {} is {size} bytes, above {MAX_ROW_BYTES}: stage {} adds too much",
+                event.order_id, stamp.stage
+            ))),
+        }
+    }
+
+    /// The row of an order that ends here.
+    pub(crate) fn rejected(
+        event: &Envelope<'_>,
+        source: RecordPosition,
+        reason: &FailureReason,
+        stamp: Stamp,
+    ) -> Result<Self, BrokenInvariant> {
+        let publishes = stamp.stage.spec().publishes;
+        let Some(rejected) = publishes.and_then(|publishes| publishes.rejected) else {
+            return Err(BrokenInvariant(format!(
+                "stage {} rejects nothing: {reason}",
+                stamp.stage
+            )));
+        };
+        let failure = |original_payload| {
+            let stage = stamp.stage;
+            Failure { reason, stage, source, original_payload, is_malformed_report: false }
+                .to_json()
+        };
+        let event_body = if fits(event) {
+            StoredEvent::next(event, rejected, stamp.now, &failure(Some(event.payload.text())))
+        } else {
+            let ids = (&event.order_id, event.correlation_id.as_ref());
+            StoredEvent::new(rejected, ids.0, ids.1, stamp.now, &failure(None))
+        };
+        let id = event.order_id.to_string();
+        let row = stamp.row(id, digest_of(event), RowBody::Event(event_body));
+        Ok(Self { row, effects: Vec::new(), outcome: Outcome::Rejected(reason.code) })
+    }
+
+    /// The rejection of an event that does not fit a row.
+    pub(crate) fn too_large(
+        event: &Envelope<'_>,
+        source: RecordPosition,
+        stamp: Stamp,
+    ) -> Result<Self, BrokenInvariant> {
+        let text =
+            format!("an event must have at most {MAX_EVENT_BYTES} bytes; see its source record");
+        let reason = FailureReason::new(FailureCode::EventTooLarge, text);
+        Self::rejected(event, source, &reason, stamp)
+    }
+
+    /// The row that reports a malformed record. It is keyed by the record's position and digest, so
+    /// that it takes no order's decision and none of a topic that was created anew. `None` where
+    /// the record is among the failures already.
+    pub(crate) fn malformed_report(
+        record: &Record<'_>,
+        malformed: &Malformed<'_>,
+        stamp: Stamp,
+    ) -> Option<Self> {
+        let event_type = record.position.topic.malformed_failure()?;
+        let why = &malformed.event;
+        let order_id: &OrderId = &malformed.order_id;
+        let correlation_id = why.correlation_id.as_deref().unwrap_or_default();
+        let position = record.position.to_string();
+        let failure = Failure {
+            reason: &why.reason,
+            stage: stamp.stage,
+            source: record.position,
+            original_payload: why.payload.filter(|payload| payload.len() <= MAX_EVENT_BYTES),
+            is_malformed_report: true,
+        };
+        let event = StoredEvent::new(
+            event_type,
+            order_id,
+            // An event has a correlation id; a record without one is its own request.
+            if correlation_id.is_empty() { &position } else { correlation_id },
+            stamp.now,
+            &failure.to_json(),
+        );
+        let event = RowBody::Event(event.as_malformed_report());
+        let row = stamp.row(malformed.row_id(record), malformed.digest, event);
+        let outcome = Outcome::Malformed(why.reason.code);
+        Some(Self { row, effects: Vec::new(), outcome })
+    }
+}
+
+/// The digest that tells another content for the same order apart.
+pub(crate) fn digest_of(event: &Envelope<'_>) -> Digest {
+    Digest::of(event.payload.text().as_bytes())
+}

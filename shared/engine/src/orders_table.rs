@@ -1,0 +1,144 @@
+//! Statements on the orders table. A row is inserted only where there is none, and never changed.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{
+        BatchStatementErrorCodeEnum, BatchStatementRequest, BatchStatementResponse,
+        KeysAndAttributes,
+    },
+};
+
+use contracts::FailureReason;
+
+use crate::{Row, RowKey, TransientError};
+
+/// The most keys of one look-up: what `BatchGetItem` takes.
+pub(crate) const MAX_KEYS: usize = 100;
+
+/// The most rows of one insert: what `BatchExecuteStatement` takes.
+pub(crate) const MAX_ROWS: usize = 25;
+
+/// The most bytes of one insert. No limit is documented; `TransactWriteItems` has this one.
+pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
+
+const OPERATION: &str = "insert rows";
+
+/// The orders table.
+#[derive(Debug, Clone)]
+pub struct OrdersTable {
+    /// The client, for statements of a function's own.
+    pub client: Client,
+    /// The table's name.
+    pub name: String,
+}
+
+/// The outcome of inserting one row.
+#[derive(Debug)]
+pub(crate) enum Inserted {
+    /// The row is new, and its effects have happened.
+    New,
+    /// There was a row already; nothing has changed.
+    Existing,
+    /// Its effects are refused; nothing has changed.
+    Refused(FailureReason),
+    /// Others of its group were in the way: insert it in another group.
+    Regroup,
+    /// Others of its group come first, and what they leave is not certain: insert it alone.
+    Alone,
+    /// It is not known; the insert can be repeated.
+    Failed(TransientError),
+}
+
+impl OrdersTable {
+    /// Opens a connection by reading a key that has no row.
+    pub(crate) async fn connect(&self) -> Result<(), TransientError> {
+        let stage = contracts::StageName::OrderApi;
+        self.get_all(&[RowKey { id: "warm-up".to_owned(), stage }]).await.map(drop)
+    }
+
+    /// The rows with these keys, at most [`MAX_KEYS`], read consistently.
+    ///
+    /// # Errors
+    /// Where the request fails or a row cannot be read. A key that DynamoDB left unprocessed fails
+    /// the request, so that a missing row is never taken for none.
+    pub async fn get_all(&self, keys: &[RowKey]) -> Result<HashMap<RowKey, Row>, TransientError> {
+        const OPERATION: &str = "look up rows";
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(RowKey::to_item).collect()))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| TransientError::new(OPERATION, error))?;
+        let response = self.client.batch_get_item().request_items(&self.name, request).send().await;
+        let response = response.map_err(|error| TransientError::aws(OPERATION, error))?;
+        if response.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
+            return Err(TransientError::new(OPERATION, "keys were left unprocessed"));
+        }
+        let items = response.responses().and_then(|tables| tables.get(&self.name));
+        items
+            .into_iter()
+            .flatten()
+            .map(|item| {
+                let row = Row::from_item(item);
+                let row = row.map_err(|error| TransientError::new(OPERATION, error))?;
+                Ok((row.key.clone(), row))
+            })
+            .collect()
+    }
+
+    /// Inserts each row that does not exist, at most [`MAX_ROWS`]; the outcomes are in their order.
+    pub(crate) async fn insert_all(&self, rows: &[&Row]) -> Vec<Inserted> {
+        let failed =
+            |error: TransientError| rows.iter().map(|_| Inserted::Failed(error.clone())).collect();
+        let statements: Result<Vec<_>, _> = rows.iter().map(|row| self.insert(row)).collect();
+        let statements = match statements {
+            Ok(statements) => statements,
+            Err(error) => return failed(TransientError::new(OPERATION, error)),
+        };
+        let request = self.client.batch_execute_statement().set_statements(Some(statements));
+        match request.send().await {
+            Ok(response) if response.responses().len() == rows.len() => {
+                response.responses().iter().map(outcome).collect()
+            }
+            Ok(_) => {
+                failed(TransientError::new(OPERATION, "the response does not match the request"))
+            }
+            Err(error) => failed(TransientError::aws(OPERATION, error)),
+        }
+    }
+
+    /// A conditional insert: PartiQL refuses it where an item of that key exists.
+    fn insert(
+        &self,
+        row: &Row,
+    ) -> Result<BatchStatementRequest, aws_sdk_dynamodb::error::BuildError> {
+        let mut statement = format!("INSERT INTO \"{}\" VALUE {{", self.name);
+        let mut parameters = Vec::with_capacity(7);
+        for (name, value) in row.attributes() {
+            if !parameters.is_empty() {
+                statement.push(',');
+            }
+            statement.push('\'');
+            statement.push_str(name);
+            statement.push_str("':?");
+            parameters.push(value);
+        }
+        statement.push('}');
+        BatchStatementRequest::builder()
+            .statement(statement)
+            .set_parameters(Some(parameters))
+            .build()
+    }
+}
+
+fn outcome(response: &BatchStatementResponse) -> Inserted {
+    let Some(error) = response.error() else { return Inserted::New };
+    match error.code() {
+        Some(BatchStatementErrorCodeEnum::DuplicateItem) => Inserted::Existing,
+        code => {
+            let code = code.map_or("unknown", BatchStatementErrorCodeEnum::as_str);
+            Inserted::Failed(TransientError::new(OPERATION, code.to_owned()))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The row that holds a stage's decision about an order.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use contracts::{StageName, StoredEvent};
+
+use crate::Digest;
+
+/// The largest item that DynamoDB takes: 400 KB, names included.
+pub const MAX_ROW_BYTES: usize = 400 * 1024;
+
+/// An item of a table.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The names of the orders table's attributes; they count into every write.
+pub mod attribute {
+    /// The order, or the position of a malformed record: partition key.
+    pub const ORDER_ID: &str = "orderId";
+    /// The stage: sort key.
+    pub const STAGE: &str = "stage";
+    /// The exact bytes of the event that the stage publishes.
+    pub const EVENT: &str = "event";
+    /// The JSON object that a stage keeps which publishes nothing.
+    pub const RESULT: &str = "result";
+    /// The digest of the payload that was decided about.
+    pub const DIGEST: &str = "digest";
+    /// When DynamoDB may remove the row, in seconds since 1970.
+    pub const EXPIRES_AT: &str = "expiresAt";
+    /// The order's customer: partition key of the index of orders by customer.
+    pub const CUSTOMER_ID: &str = "customerId";
+    /// When the order was accepted: sort key of that index.
+    pub const ACCEPTED_AT: &str = "acceptedAt";
+}
+
+/// The key of a row. Records with the same key share one decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RowKey {
+    /// The order's id, or the position and digest of a malformed record.
+    pub id: String,
+    /// The stage that decides.
+    pub stage: StageName,
+}
+
+/// One decision: of one stage, about one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Order and stage.
+    pub key: RowKey,
+    /// The decision.
+    pub body: RowBody,
+    /// Of the payload that was decided about.
+    pub digest: Digest,
+    /// When the row may be removed, in seconds since 1970.
+    pub expires_at: i64,
+    /// The order's key in the index by customer; only its first row has one, which keeps the index
+    /// as small as the number of orders.
+    pub customer_index: Option<CustomerIndexKey>,
+}
+
+/// The key of an order in the index by customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerIndexKey {
+    /// The order's customer.
+    pub customer_id: String,
+    /// When the order was accepted, in RFC 3339 with milliseconds, so that texts sort as times do.
+    pub accepted_at: String,
+}
+
+/// A stored decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowBody {
+    /// The event to publish.
+    Event(StoredEvent),
+    /// The JSON object that a stage keeps which publishes nothing.
+    Data(String),
+}
+
+/// A row that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read row {id}/{stage}: attribute {attribute:?} is missing or malformed")]
+pub struct UnreadableRow {
+    id: String,
+    stage: String,
+    attribute: &'static str,
+}
+
+impl RowKey {
+    /// The key as an item of the orders table.
+    #[must_use]
+    pub fn to_item(&self) -> Item {
+        Item::from([
+            (attribute::ORDER_ID.to_owned(), AttributeValue::S(self.id.clone())),
+            (attribute::STAGE.to_owned(), AttributeValue::S(self.stage.name().to_owned())),
+        ])
+    }
+}
+
+impl Row {
+    /// The attributes of the row, key first.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let body = match &self.body {
+            RowBody::Event(event) => (attribute::EVENT, text(&event.body)),
+            RowBody::Data(json) => (attribute::RESULT, text(json)),
+        };
+        let index = self.customer_index.iter().flat_map(move |index| {
+            [
+                (attribute::CUSTOMER_ID, text(&index.customer_id)),
+                (attribute::ACCEPTED_AT, text(&index.accepted_at)),
+            ]
+        });
+        [
+            (attribute::ORDER_ID, text(&self.key.id)),
+            (attribute::STAGE, text(self.key.stage.name())),
+            body,
+            (attribute::DIGEST, AttributeValue::B(Blob::new(self.digest.bytes()))),
+            (attribute::EXPIRES_AT, AttributeValue::N(self.expires_at.to_string())),
+        ]
+        .into_iter()
+        .chain(index)
+    }
+
+    /// The row as an item of the orders table.
+    #[must_use]
+    pub fn to_item(&self) -> Item {
+        self.attributes().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Reads a row from an item of the orders table.
+    ///
+    /// # Errors
+    /// Where an attribute is missing or malformed.
+    pub fn from_item(item: &Item) -> Result<Self, UnreadableRow> {
+        let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let (id, stage) = (text(attribute::ORDER_ID), text(attribute::STAGE));
+        let unreadable = |attribute| UnreadableRow {
+            id: id.clone().unwrap_or_default(),
+            stage: stage.clone().unwrap_or_default(),
+            attribute,
+        };
+        let body = match (text(attribute::EVENT), text(attribute::RESULT)) {
+            (Some(body), _) => StoredEvent::read(body).ok().map(RowBody::Event),
+            (None, data) => data.map(RowBody::Data),
+        };
+        let digest = item.get(attribute::DIGEST).and_then(|value| value.as_b().ok());
+        let expires_at = item.get(attribute::EXPIRES_AT).and_then(|value| value.as_n().ok());
+        let index = text(attribute::CUSTOMER_ID).zip(text(attribute::ACCEPTED_AT));
+        let stage_name = stage.as_deref().and_then(StageName::from_name);
+        Ok(Self {
+            customer_index: index
+                .map(|(customer_id, accepted_at)| CustomerIndexKey { customer_id, accepted_at }),
+            body: body.ok_or_else(|| unreadable(attribute::EVENT))?,
+            digest: digest
+                .and_then(|blob| Digest::from_bytes(blob.as_ref()))
+                .ok_or_else(|| unreadable(attribute::DIGEST))?,
+            expires_at: expires_at
+                .and_then(|number| number.parse().ok())
+                .ok_or_else(|| unreadable(attribute::EXPIRES_AT))?,
+            key: RowKey {
+                id: id.clone().ok_or_else(|| unreadable(attribute::ORDER_ID))?,
+                stage: stage_name.ok_or_else(|| unreadable(attribute::STAGE))?,
+            },
+        })
+    }
+
+    /// The size that DynamoDB counts: the bytes of all names and values.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let value = |value: &AttributeValue| match value {
+            // A number takes a byte for two digits and one more; its text is longer than that.
+            AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+            AttributeValue::B(blob) => blob.as_ref().len(),
+            _ => 0,
+        };
+        self.attributes().map(|(name, it)| name.len() + value(&it)).sum()
+    }
+}
+#[cfg(test)]
+mod tests {
+    use contracts::{EventType, OrderId};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn usual_row() -> Row {
+        let payload = r#"{"customerId":"cust-000123","items":[{"sku":"SKU-000101","quantity":2},{"sku":"SKU-000102","quantity":1},{"sku":"SKU-000103","quantity":12}],"totalAmount":1299.98,"reservationId":"res-0192f0c1-8e50-7c30-a1b2-5f6d7e8c9a0b","paymentId":"pay-0192f0c1-8e50-7c30-a1b2-5f6d7e8c9a0b"}"#;
+        let order_id = OrderId::parse("ord-0192f0c1-8e50-7c30-a1b2-5f6d7e8c9a0b").unwrap();
+        let correlation_id = "corr-0192f0c1-8e50-7c30-a1b2-5f6d7e8c9a0b";
+        let at = Timestamp::UNIX_EPOCH;
+        let event_type = EventType::OrderCompleted;
+        let event = StoredEvent::new(event_type, &order_id, correlation_id, at, payload);
+        Row {
+            key: RowKey { id: order_id.to_string(), stage: StageName::Notification },
+            body: RowBody::Event(event),
+            digest: Digest::of(payload.as_bytes()),
+            expires_at: 1_800_000_000,
+            customer_index: Some(CustomerIndexKey {
+                customer_id: "cust-000123".to_owned(),
+                accepted_at: "2026-02-06T12:00:00.000Z".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_row_reads_back_as_it_was_written() {
+        let row = usual_row();
+        assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
+        let data = RowBody::Data(r#"{"status":"COMPLETED"}"#.to_owned());
+        let row = Row { body: data, customer_index: None, ..row };
+        assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
+    }
+
+    #[test]
+    fn the_row_of_a_usual_order_costs_one_write_unit() {
+        let size = usual_row().size_bytes();
+        assert!(size < 1_024, "{size} bytes");
+    }
+
+    #[test]
+    fn a_row_that_lacks_an_attribute_is_named() {
+        for attribute in [attribute::EVENT, attribute::DIGEST, attribute::EXPIRES_AT] {
+            let mut item = usual_row().to_item();
+            item.remove(attribute);
+            let error = Row::from_item(&item).unwrap_err().to_string();
+            assert!(error.contains(attribute), "{error}");
+        }
+    }
+}

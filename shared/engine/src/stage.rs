@@ -1,0 +1,134 @@
+//! A stage: its name, what it needs, and one decision about an order.
+
+use std::future::Future;
+
+use contracts::{Envelope, FailureReason, Fields, StageName};
+use futures::future::BoxFuture;
+use rust_decimal::Decimal;
+
+use crate::{Row, TransientError};
+
+/// One stage of the workflow; what it consumes and publishes is in [`contracts::STAGES`].
+pub trait Stage: Send + Sync + 'static {
+    /// The name under which the stage's decision is stored.
+    const NAME: StageName;
+
+    /// Stages whose rows about the order the decision needs.
+    const NEEDS: &'static [StageName] = &[];
+
+    /// Whether deciding acts outside DynamoDB, so that a look-up must come first.
+    fn acts_outside(&self) -> bool {
+        false
+    }
+
+    /// Decides about an order that has no row of this stage.
+    ///
+    /// # Errors
+    /// A failure that may pass. A business "no" is a [`Decision`].
+    fn decide(
+        &self,
+        event: &Envelope<'_>,
+        needed: &Needed,
+    ) -> impl Future<Output = Result<Decision, TransientError>> + Send;
+
+    /// Called once after a new row is stored. Use it for metrics only: a crash before the call
+    /// skips it.
+    fn on_inserted(&self, _event: &Envelope<'_>, _row: &Row) {}
+}
+
+/// A stage's decision about an order.
+#[derive(Debug)]
+pub enum Decision {
+    /// The order goes on.
+    Accept {
+        /// Added to the payload; for a stage that publishes nothing, kept in the row.
+        fields: Fields,
+        /// Committed together with the row, or not at all.
+        effects: Vec<Effect>,
+    },
+    /// The order ends here, for a reason that a person can act on.
+    Reject(FailureReason),
+}
+
+impl Decision {
+    /// The order goes on as it is.
+    #[must_use]
+    pub fn accept() -> Self {
+        Self::Accept { fields: Fields::default(), effects: Vec::new() }
+    }
+}
+
+/// Numbers to add to one item, while one of its attributes must not fall below zero.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// The table.
+    pub table: String,
+    /// The item's key: the name and value of its partition key.
+    pub key: (&'static str, String),
+    /// The numbers to add, by attribute.
+    pub adds: Vec<(&'static str, Decimal)>,
+    /// The attribute that must not fall below zero.
+    pub floor: &'static str,
+    /// The rejection reason, given what the floor attribute holds. `None`: the item does not exist.
+    pub refused: fn(&Self, Option<Decimal>) -> FailureReason,
+}
+
+impl Effect {
+    /// How much of the floor attribute the effect takes; zero where it takes none.
+    #[must_use]
+    pub fn needs(&self) -> Decimal {
+        let added = self.adds.iter().filter(|(name, _)| *name == self.floor).map(|(_, it)| *it);
+        (-added.sum::<Decimal>()).max(Decimal::ZERO)
+    }
+}
+
+/// The rows about an order that a stage [needs](Stage::NEEDS).
+#[derive(Debug, Default)]
+pub struct Needed(pub(crate) Vec<Row>);
+
+impl Needed {
+    /// The row of a stage.
+    #[must_use]
+    pub fn row(&self, stage: StageName) -> Option<&Row> {
+        self.0.iter().find(|row| row.key.stage == stage)
+    }
+}
+
+/// A stage without its type, so that a function can hold several.
+pub(crate) trait AnyStage: Send + Sync {
+    fn name(&self) -> StageName;
+    fn needs(&self) -> &'static [StageName];
+    fn acts_outside(&self) -> bool;
+    fn decide<'a>(
+        &'a self,
+        event: &'a Envelope<'a>,
+        needed: &'a Needed,
+    ) -> BoxFuture<'a, Result<Decision, TransientError>>;
+    fn on_inserted(&self, event: &Envelope<'_>, row: &Row);
+}
+
+impl<S: Stage> AnyStage for S {
+    fn name(&self) -> StageName {
+        S::NAME
+    }
+
+    fn needs(&self) -> &'static [StageName] {
+        S::NEEDS
+    }
+
+    fn acts_outside(&self) -> bool {
+        Stage::acts_outside(self)
+    }
+
+    fn decide<'a>(
+        &'a self,
+        event: &'a Envelope<'a>,
+        needed: &'a Needed,
+    ) -> BoxFuture<'a, Result<Decision, TransientError>> {
+        Box::pin(Stage::decide(self, event, needed))
+    }
+
+    fn on_inserted(&self, event: &Envelope<'_>, row: &Row) {
+        Stage::on_inserted(self, event, row);
+    }
+}

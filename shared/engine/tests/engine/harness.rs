@@ -1,0 +1,242 @@
+//! The harness of an engine test: a toy stage, an embedded broker, an embedded database.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use contracts::{Envelope, FailureCode, FailureReason, Fields, StageName, Topic, order::items};
+use engine::{
+    Context, Decision, Effect, Engine, Needed, OrdersTable, Publisher, RowBody, RowKey, Stage,
+    TransientError,
+    engine::BatchError,
+    lambda_event::{BatchResponse, KafkaEvent},
+};
+use jiff::{SignedDuration, Timestamp};
+use kafka::{Brokers, Producer};
+use local::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+/// Takes its items out of the stock table; nothing else.
+struct Toy {
+    table: String,
+}
+
+impl Stage for Toy {
+    const NAME: StageName = StageName::Inventory;
+
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+        let effects = items(&event.payload).unwrap_or_default().into_iter().map(|item| Effect {
+            table: self.table.clone(),
+            key: ("sku", item.sku),
+            adds: vec![("available", -Decimal::from(item.quantity))],
+            floor: "available",
+            refused: |effect, available| {
+                let has = available.map_or("none".to_owned(), |it| it.to_string());
+                let text = format!("{} has {has}", effect.key.1);
+                FailureReason::new(FailureCode::OutOfStock, text)
+            },
+        });
+        Ok(Decision::Accept { fields: Fields::default(), effects: effects.collect() })
+    }
+}
+
+/// An event as it was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) key: String,
+    pub(crate) body: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Published {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        &self.headers.iter().find(|(key, _)| key == name).expect("the header is there").1
+    }
+}
+
+pub(crate) struct Harness {
+    broker: Broker,
+    database: Database,
+    engine: Engine,
+    context: Context,
+}
+
+impl Harness {
+    #[expect(clippy::disallowed_methods, reason = "a test's main is the test")]
+    pub(crate) async fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+        let template = Template::read(&root).expect("the template is readable");
+        let broker = Broker::embedded().expect("the broker starts");
+        broker.create_topics(&template.topics).await.expect("the topics are created");
+        let settings = AwsSettings::from_environment(|_| None);
+        let database = Database::embedded(&settings, "").await.expect("the database starts");
+        database.create_tables(&template.tables).await.expect("the tables are created");
+        let brokers = Brokers::plaintext(broker.bootstrap_servers());
+        let context = Context {
+            orders: OrdersTable {
+                client: database.client().clone(),
+                name: database.table_name("OrdersTable"),
+            },
+            publisher: Publisher::new(Producer::new(&brokers, Duration::from_secs(2)).unwrap()),
+            // No two decisions are stamped alike, so that a second one could not go unnoticed.
+            clock: Timestamp::now,
+            row_ttl: SignedDuration::from_hours(24),
+            reports_batch_item_failures: true,
+        };
+        let engine = Self::engine(&context, &database);
+        Self { broker, database, engine, context }
+    }
+
+    pub(crate) fn without_partial_responses(mut self) -> Self {
+        self.context.reports_batch_item_failures = false;
+        self.engine = Self::engine(&self.context, &self.database);
+        self
+    }
+
+    fn engine(context: &Context, database: &Database) -> Engine {
+        Engine::new(context.clone()).with(Toy { table: database.table_name("StockTable") })
+    }
+
+    /// Delivers one batch from one partition.
+    pub(crate) async fn deliver(&self, records: &[Value]) -> Result<BatchResponse, BatchError> {
+        self.deliver_from("order.validated-0", records).await
+    }
+
+    /// Delivers one batch from this partition.
+    pub(crate) async fn deliver_from(
+        &self,
+        partition: &str,
+        records: &[Value],
+    ) -> Result<BatchResponse, BatchError> {
+        let event = json!({ "eventSource": "aws:kafka", "records": { partition: records } });
+        let event = event.to_string();
+        let event: KafkaEvent<'_> = serde_json::from_str(&event).unwrap();
+        self.engine.handle(&event, tokio::time::Instant::now() + Duration::from_secs(20)).await
+    }
+
+    pub(crate) async fn stock(&self, sku: &str, available: u32) {
+        self.database
+            .client()
+            .put_item()
+            .table_name(self.database.table_name("StockTable"))
+            .item("sku", AttributeValue::S(sku.to_owned()))
+            .item("available", AttributeValue::N(available.to_string()))
+            .send()
+            .await
+            .expect("stock is put");
+    }
+
+    /// Puts an item whose `available` is text.
+    pub(crate) async fn broken_stock(&self, sku: &str) {
+        self.database
+            .client()
+            .put_item()
+            .table_name(self.database.table_name("StockTable"))
+            .item("sku", AttributeValue::S(sku.to_owned()))
+            .item("available", AttributeValue::S("10".to_owned()))
+            .send()
+            .await
+            .expect("stock is put");
+    }
+
+    pub(crate) async fn available(&self, sku: &str) -> String {
+        let answer = self
+            .database
+            .client()
+            .get_item()
+            .table_name(self.database.table_name("StockTable"))
+            .key("sku", AttributeValue::S(sku.to_owned()))
+            .send()
+            .await
+            .expect("stock is read");
+        answer.item.unwrap()["available"].as_n().unwrap().clone()
+    }
+
+    pub(crate) async fn stored_event(&self, order_id: &str) -> String {
+        let key = RowKey { id: order_id.to_owned(), stage: StageName::Inventory };
+        let mut rows = self.context.orders.get_all(std::slice::from_ref(&key)).await.unwrap();
+        match rows.remove(&key).expect("there is a row").body {
+            RowBody::Event(event) => event.body,
+            RowBody::Data(data) => panic!("the row holds no event: {data}"),
+        }
+    }
+
+    pub(crate) fn broker_down(&self) {
+        self.broker.mock().unwrap().broker_down(1).unwrap();
+    }
+
+    pub(crate) fn broker_up(&self) {
+        self.broker.mock().unwrap().broker_up(1).unwrap();
+    }
+
+    /// The records of a topic, once there are this many; fails if there are not within 10 s.
+    pub(crate) fn published(&self, topic: Topic, count: usize) -> Vec<Published> {
+        first_of(self.broker.bootstrap_servers(), topic, count)
+    }
+}
+
+fn first_of(bootstrap_servers: &str, topic: Topic, count: usize) -> Vec<Published> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap_servers)
+        .set("group.id", "harness")
+        .set("fetch.wait.max.ms", "5")
+        .create()
+        .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic.name()), Duration::from_secs(5)).unwrap();
+    let mut partitions = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning).unwrap();
+    }
+    consumer.assign(&partitions).unwrap();
+    let (mut published, give_up) = (Vec::new(), Instant::now() + Duration::from_secs(10));
+    while published.len() < count {
+        assert!(Instant::now() < give_up, "{topic} holds {published:?}, not {count} events");
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
+        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+        let headers = message.headers().unwrap().iter();
+        published.push(Published {
+            key: text(message.key()),
+            body: text(message.payload()),
+            headers: headers.map(|it| (it.key.to_owned(), text(it.value))).collect(),
+        });
+    }
+    published
+}
+
+impl Harness {
+    /// The key of the first record of a topic.
+    pub(crate) async fn published_soon(&self, topic: Topic) -> String {
+        let servers = self.broker.bootstrap_servers().to_owned();
+        let first = move || first_of(&servers, topic, 1)[0].key.clone();
+        tokio::task::spawn_blocking(first).await.unwrap()
+    }
+}
+
+/// An `OrderValidated` event.
+pub(crate) fn event(order_id: &str, items: &[(&str, u64)]) -> Value {
+    let items: Vec<Value> =
+        items.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
+    json!({
+        "eventType": "OrderValidated", "orderId": order_id, "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:00Z", "payload": { "customerId": "cust-1", "items": items },
+    })
+}
+
+/// A record of an event.
+pub(crate) fn record(offset: i64, event: &Value) -> Value {
+    raw_record(offset, &BASE64_STANDARD.encode(event.to_string()).into())
+}
+
+/// A record with this value.
+pub(crate) fn raw_record(offset: i64, value: &Value) -> Value {
+    json!({ "topic": "order.validated", "partition": 0, "offset": offset, "value": value })
+}

@@ -1,0 +1,14 @@
+//! The process around an engine: settings, clients, logs, and Lambda's loop.
+//!
+//! Every `main` reads the same from top to bottom: [`log_as_json`], [`Settings`], [`connect`], and
+//! [`run`] with the function's stages.
+
+mod connect;
+mod run;
+mod settings;
+pub mod spec;
+
+pub use connect::{aws_config, connect, connect_with};
+pub use run::{handle_batch, log_as_json, run};
+pub use settings::{Environment, KafkaAuth, Settings, SettingsError};
+pub use spec::{FunctionSpec, TableUse};

@@ -1,0 +1,39 @@
+//! A function as a value: what `template.yaml` must declare for it.
+
+use contracts::StageName;
+
+use crate::Environment;
+
+/// A function as a value: what `template.yaml` must declare for it.
+#[derive(Debug, Clone, Copy)]
+pub struct FunctionSpec {
+    /// The name of its package, folder and binary.
+    pub name: &'static str,
+    /// The stages that it runs.
+    pub stages: &'static [StageName],
+    /// The tables that it uses.
+    pub tables: &'static [TableUse],
+    /// Reads its settings, which tells the environment the variables that it knows.
+    pub read_settings: fn(&mut Environment),
+}
+
+/// The use of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct TableUse {
+    /// The environment variable that holds the table's name.
+    pub variable: &'static str,
+    /// The actions on the table, and on its indexes where they end in `/index`.
+    pub actions: &'static [&'static str],
+}
+
+/// The orders table, for stages whose rows have no effects.
+pub const ORDERS: TableUse = TableUse {
+    variable: "ORDERS_TABLE",
+    actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"],
+};
+
+/// The orders table, for stages whose rows commit with effects.
+pub const ORDERS_WITH_EFFECTS: TableUse = TableUse {
+    variable: "ORDERS_TABLE",
+    actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PutItem"],
+};
