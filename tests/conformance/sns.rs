@@ -32,9 +32,8 @@ async fn publish(State(messages): State<Messages>, body: Bytes) -> String {
     let form = crate::form(&body);
     assert_eq!(form["Action"], "Publish");
     let entry = |number: usize| format!("MessageAttributes.entry.{number}");
-    let order = (1..=10).find(|it| {
-        form.get(&format!("{}.Name", entry(*it))).is_some_and(|name| name == "orderId")
-    });
+    let order = (1..=10)
+        .find(|it| form.get(&format!("{}.Name", entry(*it))).is_some_and(|name| name == "orderId"));
     let order = order.expect("a message names its order");
     let order_id = form[&format!("{}.Value.StringValue", entry(order))].clone();
     *messages.lock().unwrap().entry(order_id).or_default() += 1;

@@ -66,8 +66,10 @@ async fn charge(State(account): State<Account>, headers: HeaderMap, body: Bytes)
         let mut ledger = account.lock().unwrap();
         *ledger.requests.entry(form["customer"].clone()).or_default() += 1;
         match ledger.payments.get(&key) {
-            Some((first, _)) if *first != body => return error(StatusCode::BAD_REQUEST, Value::Null),
-            Some((_, None)) => return error(StatusCode::CONFLICT, "idempotency_key_in_use".into()),
+            Some((first, _)) if *first != body => {
+                return error(StatusCode::BAD_REQUEST, None);
+            }
+            Some((_, None)) => return error(StatusCode::CONFLICT, Some("idempotency_key_in_use")),
             Some((_, Some(payment))) => return (StatusCode::OK, Json(payment.clone())),
             None => ledger.payments.insert(key.clone(), (body.clone(), None)),
         };
@@ -97,6 +99,6 @@ async fn customer(State(account): State<Account>, Path(id): Path<String>) -> Ans
     (StatusCode::OK, Json(json!({ "id": id, "invoice_settings": settings })))
 }
 
-fn error(status: StatusCode, code: Value) -> Answer {
+fn error(status: StatusCode, code: Option<&str>) -> Answer {
     (status, Json(json!({ "error": { "type": "idempotency_error", "code": code } })))
 }

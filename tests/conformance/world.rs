@@ -66,7 +66,8 @@ impl World {
     ) -> HostedFunction {
         let mut functions = self.template.functions.iter();
         let declared = functions.find(|it| it.name.binary == name).expect("a function");
-        let mut environment: BTreeMap<String, String> = self.aws.environment().into_iter().collect();
+        let mut environment: BTreeMap<String, String> =
+            self.aws.environment().into_iter().collect();
         for (variable, setting) in &declared.environment {
             let value = match setting {
                 // The embedded broker does not authenticate its clients.
@@ -78,7 +79,8 @@ impl World {
             environment.insert(variable.clone(), value);
         }
         environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), database.to_owned());
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        environment
+            .extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         HostedFunction {
             name: name.to_owned(),
             executable: EXECUTABLES.get().expect("the functions are built")[name].clone(),

@@ -4,6 +4,8 @@
 //! such as an order's id and the name of a stage. A request may carry the writes of many orders.
 
 mod faults;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::sync::{Arc, Mutex};
