@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// The offset of the first record of each partition.
 const FIRST_OFFSET: usize = 40;
 
+/// The texts that only a conflicting event has.
+pub(crate) const CONFLICT: [&str; 2] = ["conflictingField", "2001-02-03T04:05:06.789Z"];
+
 /// A record as it was read from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -30,10 +33,12 @@ impl Record {
         Some(event["orderId"].as_str()?.to_owned())
     }
 
-    /// The same event with one more field in its payload.
-    pub(crate) fn with_field(&self, name: &str) -> Self {
+    /// The event with another time and one more field in its payload.
+    pub(crate) fn conflicting(&self) -> Self {
         let mut event: Value = serde_json::from_slice(&self.value).expect("an event is JSON");
-        event["payload"][name] = true.into();
+        let [field, timestamp] = CONFLICT;
+        event["payload"][field] = true.into();
+        event["timestamp"] = timestamp.into();
         Self { value: event.to_string().into_bytes(), ..self.clone() }
     }
 
