@@ -1,7 +1,12 @@
-//! Stands between the functions and their database: counts requests, and gets in the way of writes.
+//! A proxy before the functions' database: counts requests and injects faults into writes.
 //!
-//! A write that a fault is about is told by texts that its body holds, such as an order's id and the
-//! name of a stage.
+//! A fault names the writes it is about by texts that one item or statement of the request holds,
+//! such as an order's id and the name of a stage. A request may carry the writes of many orders.
+
+mod faults;
+#[cfg(test)]
+mod tests;
+mod writes;
 
 use std::sync::{Arc, Mutex};
 
@@ -9,29 +14,23 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde_json::Value;
 use tokio::sync::oneshot;
 
-/// What happens to the next write that holds certain texts.
-enum Fault {
-    /// It is carried out, but its answer is held back until the sender is let go.
-    HoldAnswer { reached: oneshot::Sender<()>, release: oneshot::Receiver<()> },
-    /// It is carried out, but the answer is lost.
-    LoseAnswer,
-    /// It is refused as one too many.
-    Throttle,
-}
+use self::faults::{Effect, Fault, Hold, Injection};
+use crate::lossy_proxy::cut_off;
 
-type Faults = Arc<Mutex<Vec<(Vec<String>, Fault)>>>;
+type Faults = Arc<Mutex<Vec<Fault>>>;
 
 /// A request that came by.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The operation, such as `PutItem`.
     pub operation: String,
-    /// What was asked, in JSON.
+    /// The request in JSON.
     pub body: String,
 }
 
@@ -88,21 +87,44 @@ impl DatabaseProxy {
     pub fn hold_answer(&self, texts: &[&str]) -> HeldAnswer {
         let (reached_sender, reached) = oneshot::channel();
         let (release_sender, release) = oneshot::channel();
-        self.add(texts, Fault::HoldAnswer { reached: reached_sender, release });
+        self.add(Fault::once(texts, Injection::Hold(Hold { reached: reached_sender, release })));
         HeldAnswer { reached, _release: release_sender }
     }
 
-    /// Loses the answer to the next write that holds all these texts.
+    /// Answers 500 to the next write that holds all these texts, after carrying it out.
     pub fn lose_answer(&self, texts: &[&str]) {
-        self.add(texts, Fault::LoseAnswer);
+        self.add(Fault::once(texts, Injection::Plain(Effect::LoseAnswer)));
     }
 
-    /// Refuses the next write that holds all these texts as one too many.
+    /// Cuts the connection of the next write that holds all these texts, after carrying it out.
+    pub fn cut_answer(&self, texts: &[&str]) {
+        self.add(Fault::once(texts, Injection::Plain(Effect::CutAnswer)));
+    }
+
+    /// Throttles the next request with a write that holds all these texts.
     pub fn throttle(&self, texts: &[&str]) {
-        self.add(texts, Fault::Throttle);
+        self.add(Fault::once(texts, Injection::Plain(Effect::ThrottleRequest)));
     }
 
-    /// How many faults have not come to pass yet.
+    /// Throttles the next write that holds all these texts, and not the others of its batch.
+    ///
+    /// A transaction is cancelled with `ThrottlingError` as that item's reason.
+    pub fn throttle_item(&self, texts: &[&str]) {
+        self.add(Fault::once(texts, Injection::Plain(Effect::ThrottleItem)));
+    }
+
+    /// As [`Self::throttle_item`] for every write that holds all these texts, until
+    /// [`Self::clear_faults`].
+    pub fn keep_throttling_item(&self, texts: &[&str]) {
+        self.add(Fault::lasting(texts, Injection::Plain(Effect::ThrottleItem)));
+    }
+
+    /// Forgets all faults.
+    pub fn clear_faults(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// How many faults have not come to pass yet, lasting ones included.
     #[must_use]
     pub fn faults_left(&self) -> usize {
         self.faults.lock().unwrap().len()
@@ -115,9 +137,8 @@ impl DatabaseProxy {
         requests.iter().filter(|request| request.body.contains(text)).cloned().collect()
     }
 
-    fn add(&self, texts: &[&str], fault: Fault) {
-        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        self.faults.lock().unwrap().push((texts, fault));
+    fn add(&self, fault: Fault) {
+        self.faults.lock().unwrap().push(fault);
     }
 }
 
@@ -126,33 +147,62 @@ async fn pass_on(State(upstream): State<Upstream>, headers: HeaderMap, body: Byt
         operation: operation(&headers),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    let fault = if matches!(request.operation.as_str(), "PutItem" | "TransactWriteItems") {
-        let mut faults = upstream.faults.lock().unwrap();
-        let hit = |texts: &[String]| texts.iter().all(|it| request.body.contains(it));
-        let hit = faults.iter().position(|(texts, _)| hit(texts));
-        hit.map(|index| faults.remove(index).1)
-    } else {
-        None
-    };
-    upstream.requests.lock().unwrap().push(request);
-    if let Some(Fault::Throttle) = fault {
-        let kind = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
-        return (StatusCode::BAD_REQUEST, [("content-type", "application/x-amz-json-1.0")], kind)
-            .into_response();
+    let taken = faults::take(&mut upstream.faults.lock().unwrap(), &writes::of(&request));
+    upstream.requests.lock().unwrap().push(request.clone());
+    let Some((injection, items)) = taken else { return forward(&upstream, headers, body).await };
+    match injection {
+        Injection::Plain(Effect::ThrottleRequest) => refusal(&writes::throttled()),
+        Injection::Plain(Effect::ThrottleItem) => match request.operation.as_str() {
+            "BatchExecuteStatement" => {
+                let (others, places) = writes::without(&request.body, &items);
+                let answer = match others {
+                    None => Value::Null,
+                    Some(others) => forwarded_json(&upstream, headers, others).await,
+                };
+                json(StatusCode::OK, &writes::with_throttled(answer, &places))
+            }
+            "TransactWriteItems" => refusal(&writes::cancelled(&request.body, &items)),
+            _ => refusal(&writes::throttled()),
+        },
+        Injection::Plain(Effect::LoseAnswer) => {
+            forward(&upstream, headers, body).await;
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Injection::Plain(Effect::CutAnswer) => {
+            forward(&upstream, headers, body).await;
+            (StatusCode::OK, cut_off()).into_response()
+        }
+        Injection::Hold(Hold { reached, release }) => {
+            let answer = forward(&upstream, headers, body).await;
+            reached.send(()).ok();
+            release.await.ok();
+            answer
+        }
     }
+}
+
+async fn forward(upstream: &Upstream, headers: HeaderMap, body: Bytes) -> Response {
     let answer = upstream.client.post(&upstream.url).headers(headers).body(body).send().await;
     let Ok(answer) = answer else { return StatusCode::BAD_GATEWAY.into_response() };
     let (status, headers) = (answer.status(), answer.headers().clone());
     let Ok(body) = answer.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
-    match fault {
-        Some(Fault::LoseAnswer) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Some(Fault::HoldAnswer { reached, release }) => {
-            reached.send(()).ok();
-            release.await.ok();
-        }
-        _ => {}
-    }
     (status, headers, body).into_response()
+}
+
+/// The answer to a request whose body differs from the one that came.
+async fn forwarded_json(upstream: &Upstream, mut headers: HeaderMap, body: Value) -> Value {
+    headers.remove(header::CONTENT_LENGTH);
+    let request = upstream.client.post(&upstream.url).headers(headers).body(body.to_string());
+    let answer = request.send().await.expect("the database answers");
+    answer.json().await.expect("the answer is JSON")
+}
+
+fn refusal(body: &Value) -> Response {
+    json(StatusCode::BAD_REQUEST, body)
+}
+
+fn json(status: StatusCode, body: &Value) -> Response {
+    (status, [("content-type", "application/x-amz-json-1.0")], body.to_string()).into_response()
 }
 
 /// The operation, from a header such as `DynamoDB_20120810.PutItem`.

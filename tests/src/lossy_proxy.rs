@@ -105,6 +105,6 @@ async fn answer(
 }
 
 /// A body that ends with its connection before anything of it was sent.
-fn cut_off() -> Body {
+pub(crate) fn cut_off() -> Body {
     Body::from_stream(stream::once(async { Err::<Bytes, _>("the connection is cut") }))
 }

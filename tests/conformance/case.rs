@@ -1,0 +1,184 @@
+//! One stage in one situation: its own broker, database proxy and providers, and the checks.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::broker::Broker;
+use workflow_tests::database_proxy::DatabaseProxy;
+
+use crate::{
+    delivery::{Batch, Record},
+    process::Process,
+    sns::Sns,
+    stripe::Stripe,
+    subject::{Provider, Subject},
+    topics::published,
+    upstream::{self, AVAILABLE, BALANCE, BALANCE_CHARGED, CENTS, Order, QUANTITY},
+    world::{Item, World},
+};
+
+/// As the template has it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A stage in a situation.
+pub(crate) struct Case {
+    pub(crate) subject: Subject,
+    pub(crate) orders: Vec<Order>,
+    pub(crate) proxy: DatabaseProxy,
+    world: Arc<World>,
+    broker: Broker,
+    stripe: Stripe,
+    sns: Sns,
+}
+
+impl Case {
+    pub(crate) async fn new(world: Arc<World>, subject: Subject, orders: Vec<Order>) -> Self {
+        let proxy = DatabaseProxy::start(world.database.endpoint()).await;
+        let broker = world.broker().await;
+        let (stripe, sns) = (Stripe::start().await, Sns::start().await);
+        Self { subject, orders, proxy, world, broker, stripe, sns }
+    }
+
+    /// Starts a process of the stage's function.
+    pub(crate) async fn process(&self, timeout: Duration) -> Process {
+        let settings: &[(&str, String)] = match self.subject.provider {
+            Provider::None => &[],
+            Provider::Stripe => &[
+                ("PAYMENT_PROVIDER", "stripe".to_owned()),
+                ("CURRENCY", "USD".to_owned()),
+                ("STRIPE_API_KEY", "sk_test_conformance".to_owned()),
+                ("STRIPE_API_BASE", self.stripe.url.clone()),
+            ],
+            Provider::Sns => &[
+                ("NOTIFICATION_CHANNEL", "sns".to_owned()),
+                ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:orders".to_owned()),
+                ("AWS_ENDPOINT_URL_SNS", self.sns.url.clone()),
+            ],
+        };
+        let servers = (&self.broker, self.proxy.url.as_str());
+        Process::start(self.world.function(self.subject.function, servers, settings, timeout)).await
+    }
+
+    /// A batch of these records by partition.
+    pub(crate) fn batch(&self, partitions: &[&[&Record]]) -> Batch {
+        let records = |records: &&[&Record]| records.iter().copied().cloned().collect();
+        let partitions = partitions.iter().map(records).collect();
+        Batch { topic: self.subject.input, partitions }
+    }
+
+    /// A batch of all orders, on two partitions.
+    pub(crate) fn whole_batch(&self) -> Batch {
+        let inputs: Vec<_> = self.orders.iter().map(|order| &order.input).collect();
+        let (first, second) = inputs.split_at(inputs.len() / 2);
+        self.batch(&[first, second])
+    }
+
+    /// The texts by which the proxy knows the stage's row about an order.
+    pub(crate) fn row_texts(&self, order: &Order) -> [String; 2] {
+        [format!("\"S\":\"{}\"", order.id), format!("\"S\":\"{}\"", self.subject.stage)]
+    }
+
+    pub(crate) fn take_broker_away(&self) {
+        self.broker.mock().expect("the broker is embedded").broker_down(1).expect("it goes down");
+    }
+
+    pub(crate) fn bring_broker_back(&self) {
+        self.broker.mock().expect("the broker is embedded").broker_up(1).expect("it comes up");
+    }
+
+    /// All rows of the case's orders.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Item> {
+        let mut rows = BTreeMap::new();
+        for order in &self.orders {
+            let of_order = self.world.rows(&order.id).await;
+            rows.extend(of_order.into_iter().map(|(it, row)| ((order.id.clone(), it), row)));
+        }
+        rows
+    }
+
+    /// The stage's row about an order.
+    pub(crate) async fn row(&self, order: &Order) -> Option<Item> {
+        self.world.rows(&order.id).await.remove(self.subject.stage)
+    }
+
+    /// The records that the stage has published.
+    pub(crate) async fn published(&self) -> Vec<Record> {
+        published(self.broker.bootstrap_servers()).await
+    }
+
+    /// Checks rows, events and effects of all orders; `calls` is how many calls outside an order
+    /// may have caused.
+    pub(crate) async fn check(&self, calls: RangeInclusive<usize>) {
+        let records = self.published().await;
+        for order in &self.orders {
+            self.check_events(order, &records).await;
+        }
+        self.check_effects().await;
+        for order in &self.orders {
+            self.check_calls(order, &calls);
+        }
+    }
+
+    /// Checks that an order has a row, and that all its events are the bytes in that row.
+    async fn check_events(&self, order: &Order, records: &[Record]) {
+        let id = &order.id;
+        let row = self.row(order).await.unwrap_or_else(|| panic!("{id} has no row"));
+        let events = events(order, records);
+        let Some(topic) = self.subject.output else {
+            assert!(events.is_empty(), "{id} has events: {events:?}");
+            return;
+        };
+        let first = events.first().unwrap_or_else(|| panic!("{id} has no event"));
+        assert!(events.iter().all(|it| it == first), "{id} has different events: {events:?}");
+        assert_eq!(first.topic, topic, "{id}: topic of the event");
+        assert_eq!(first.key.as_deref(), Some(id.as_bytes()), "{id}: key of the event");
+        let is_event = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => text.as_bytes() == first.value,
+            AttributeValue::B(bytes) => bytes.as_ref() == first.value,
+            _ => false,
+        };
+        assert!(row.values().any(is_event), "{id}: its event is not in its row {row:?}");
+    }
+
+    /// Checks that the effects of every order have happened once.
+    async fn check_effects(&self) {
+        let sku = upstream::sku(&self.subject);
+        let reserved = if self.subject.reserves { QUANTITY * self.orders.len() } else { 0 };
+        for (attribute, expected) in [("available", AVAILABLE - reserved), ("reserved", reserved)] {
+            let number = self.world.number("StockTable", ("sku", &sku), attribute).await;
+            assert_eq!(number, expected.to_string(), "{sku}: {attribute}");
+        }
+        if !self.subject.has_account {
+            return;
+        }
+        let unchanged = BALANCE.to_string();
+        let expected = if self.subject.charges_wallet { BALANCE_CHARGED } else { &unchanged };
+        for Order { customer, .. } in &self.orders {
+            let key = ("customerId", customer.as_str());
+            let balance = self.world.number("AccountsTable", key, "balance").await;
+            assert_eq!(balance, expected, "{customer}: balance");
+        }
+    }
+
+    /// Checks that an order was charged once, and how many calls outside it has caused.
+    pub(crate) fn check_calls(&self, order: &Order, expected: &RangeInclusive<usize>) {
+        let calls = match self.subject.provider {
+            Provider::None => return,
+            Provider::Stripe => {
+                assert_eq!(self.stripe.charges(&order.id), [CENTS], "{}: charges", order.id);
+                self.stripe.requests(&order.customer)
+            }
+            Provider::Sns => self.sns.messages(&order.id),
+        };
+        let number = match (expected.start(), expected.end()) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first} to {last}"),
+        };
+        assert!(expected.contains(&calls), "calls outside for one order: {calls}, not {number}");
+    }
+}
+
+/// The records about an order.
+pub(crate) fn events<'a>(order: &Order, records: &'a [Record]) -> Vec<&'a Record> {
+    records.iter().filter(|it| it.order_id().as_deref() == Some(&*order.id)).collect()
+}

@@ -1,0 +1,108 @@
+//! Conformance of every real stage: the functions' processes, a broker, a database, and faults.
+//!
+//! A case is a stage in a situation; each is a line on standard output:
+//!
+//! ```text
+//! cargo test -p workflow-tests --test conformance -- --nocapture
+//! ```
+//!
+//! Only the binaries, the topics and the tables are known here, and nothing of the engine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first failure, and prints its cases"
+)]
+
+mod case;
+mod delivery;
+mod process;
+mod situations;
+mod sns;
+mod stripe;
+mod subject;
+mod tally;
+mod topics;
+mod upstream;
+mod world;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use axum::Router;
+
+use self::tally::for_every_stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivered_batch_changes_nothing_and_calls_nobody_again() {
+    for_every_stage("delivered again", 3, situations::delivered_again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_with_the_same_orders_have_one_effect() {
+    for_every_stage("two processes at once", 6, situations::two_processes_at_once).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_request_is_retried_without_another_call_outside() {
+    for_every_stage("insert throttled, whole request", 3, situations::throttled_request).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_item_is_retried_without_another_call_outside() {
+    for_every_stage("insert throttled, single item", 3, situations::throttled_item).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_whose_answer_is_an_error_counts_once() {
+    for_every_stage("insert answered with 500", 3, situations::lost_answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_whose_answer_is_cut_counts_once() {
+    for_every_stage("insert's connection cut", 3, situations::cut_answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_survive_the_absence_of_the_broker() {
+    for_every_stage("broker away", 3, situations::broker_away).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_order_and_a_malformed_record_delay_nobody() {
+    for_every_stage("trouble beside good orders", 4, situations::trouble_beside_good_orders).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_killed_after_the_insert_is_taken_over_from() {
+    for_every_stage("killed after the insert", 1, situations::killed_after_insert).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_record_of_an_order_decides() {
+    for_every_stage("conflicting duplicate", 1, situations::conflicting_duplicate).await;
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Serves a stub of a provider; gives its URL.
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await.expect("the stub serves") });
+    url
+}
+
+/// The fields of a form, or of a query.
+fn form(encoded: &[u8]) -> HashMap<String, String> {
+    let mut url = reqwest::Url::parse("http://127.0.0.1/").expect("a URL");
+    url.set_query(std::str::from_utf8(encoded).ok());
+    url.query_pairs().into_owned().collect()
+}

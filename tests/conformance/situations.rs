@@ -1,0 +1,187 @@
+//! The situations, each for one stage.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    case::{Case, TIMEOUT, events},
+    delivery::{CONFLICT, Record},
+    process::Process,
+    subject::Provider,
+    upstream::Order,
+};
+
+/// Throttled inserts of each order.
+const THROTTLES: usize = 3;
+
+/// The batch is delivered again, to the same process and to another one.
+pub(crate) async fn delivered_again(case: Arc<Case>) {
+    let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
+    process.succeed(&batch).await;
+    let rows = case.rows().await;
+    process.succeed(&batch).await;
+    case.process(TIMEOUT).await.succeed(&batch).await;
+    assert_eq!(case.rows().await, rows, "rows after the redelivery");
+    case.check(1..=1).await;
+    let records = case.published().await;
+    for order in case.orders.iter().filter(|_| case.subject.output.is_some()) {
+        assert_eq!(events(order, &records).len(), 3, "events of 3 deliveries");
+    }
+}
+
+/// Two processes get batches at the same time that share half of their orders.
+pub(crate) async fn two_processes_at_once(case: Arc<Case>) {
+    let inputs: Vec<_> = case.orders.iter().map(|order| &order.input).collect();
+    let (first, second) = (case.batch(&[&inputs[..4]]), case.batch(&[&inputs[2..]]));
+    let one = case.process(TIMEOUT).await;
+    let other = case.process(TIMEOUT).await;
+    tokio::join!(one.succeed(&first), other.succeed(&second));
+    // Both may ask before either has stored its row; Stripe answers 409 to one of them, and charges
+    // once, which is checked whatever the number of requests.
+    let at_most = if case.subject.provider == Provider::Stripe { usize::MAX } else { 2 };
+    case.check(1..=at_most).await;
+    for order in [0, 1, 4, 5].map(|index| &case.orders[index]) {
+        case.check_calls(order, &(1..=1));
+    }
+}
+
+/// The request that carries the insert is throttled, several times for each order.
+pub(crate) async fn throttled_request(case: Arc<Case>) {
+    let texts = case.orders.iter().map(|order| case.row_texts(order));
+    for [order, stage] in texts.flat_map(|texts| vec![texts; THROTTLES]) {
+        case.proxy.throttle(&[&order, &stage]);
+    }
+    one_invocation_despite_faults(&case).await;
+}
+
+/// The insert is throttled beside others of its batch, several times for each order.
+pub(crate) async fn throttled_item(case: Arc<Case>) {
+    let texts = case.orders.iter().map(|order| case.row_texts(order));
+    for [order, stage] in texts.flat_map(|texts| vec![texts; THROTTLES]) {
+        case.proxy.throttle_item(&[&order, &stage]);
+    }
+    one_invocation_despite_faults(&case).await;
+}
+
+/// The insert is carried out, and its answer is a server error.
+pub(crate) async fn lost_answer(case: Arc<Case>) {
+    for [order, stage] in case.orders.iter().map(|order| case.row_texts(order)) {
+        case.proxy.lose_answer(&[&order, &stage]);
+    }
+    one_invocation_despite_faults(&case).await;
+}
+
+/// The insert is carried out, and its connection is cut before the answer.
+pub(crate) async fn cut_answer(case: Arc<Case>) {
+    for [order, stage] in case.orders.iter().map(|order| case.row_texts(order)) {
+        case.proxy.cut_answer(&[&order, &stage]);
+    }
+    one_invocation_despite_faults(&case).await;
+}
+
+async fn one_invocation_despite_faults(case: &Case) {
+    case.process(TIMEOUT).await.succeed(&case.whole_batch()).await;
+    assert_eq!(case.proxy.faults_left(), 0, "faults that met no write");
+    case.check(1..=1).await;
+}
+
+/// The broker is away during the invocation, and back for the redelivery.
+pub(crate) async fn broker_away(case: Arc<Case>) {
+    let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
+    case.take_broker_away();
+    let failures = process.deliver(&batch).await;
+    let is_publisher = case.subject.output.is_some();
+    assert!(!is_publisher || failures != Ok(BTreeSet::new()), "success without a broker");
+    case.bring_broker_back();
+    process.redeliver(&batch).await;
+    case.check(1..=1).await;
+}
+
+/// A malformed record and an order that is throttled all the time lie beside good orders.
+pub(crate) async fn trouble_beside_good_orders(case: Arc<Case>) {
+    const DEADLINE: Duration = Duration::from_secs(8);
+    let [a, b, troubled, c] = &case.orders[..] else { panic!("four orders") };
+    let malformed = Record::malformed(case.subject.input);
+    let second = [&troubled.input, &c.input];
+    let batch = case.batch(&[&[&a.input, &malformed, &b.input], &second]);
+    let process = case.process(DEADLINE).await;
+    let [order, stage] = case.row_texts(troubled);
+    case.proxy.keep_throttling_item(&[&order, &stage]);
+
+    let good = [a, b, c];
+    let (failures, ()) = tokio::join!(process.deliver(&batch), until_handled(&case, &good));
+    let failures = failures.unwrap_or_else(|error| panic!("the invocation fails: {error}"));
+    assert!(failures.contains(&(1, 0)), "the throttled order is not reported: {failures:?}");
+    let may_fail = |place: &(usize, usize)| place.0 == 1;
+    assert!(failures.iter().all(may_fail), "good records are reported: {failures:?}");
+
+    case.proxy.clear_faults();
+    process.redeliver(&case.batch(&[&[], &second])).await;
+    // The throttled order may cause one call in each invocation.
+    case.check(1..=2).await;
+    for order in good {
+        case.check_calls(order, &(1..=1));
+    }
+}
+
+/// Waits until these orders have their events, or their rows where the stage publishes nothing, and
+/// the malformed record its report.
+async fn until_handled(case: &Case, orders: &[&Order]) {
+    const PROMPTLY: Duration = Duration::from_secs(3);
+    let started = Instant::now();
+    loop {
+        let records = case.published().await;
+        let mut missing = Vec::new();
+        for order in orders {
+            let is_handled = match case.subject.output {
+                Some(_) => !events(order, &records).is_empty(),
+                None => case.row(order).await.is_some(),
+            };
+            missing.extend((!is_handled).then_some(order.id.as_str()));
+        }
+        // Nobody reports a record of the topic that carries the reports.
+        let has_report = records.iter().any(|record| record.topic == "order.failed");
+        if case.subject.input != "order.failed" && !has_report {
+            missing.push("the report of the malformed record");
+        }
+        if missing.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < PROMPTLY, "delayed by a throttled order: {missing:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The process is killed after the insert and before its answer.
+pub(crate) async fn killed_after_insert(case: Arc<Case>) {
+    let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
+    let [order, stage] = case.row_texts(&case.orders[0]);
+    let mut held = case.proxy.hold_answer(&[&order, &stage]);
+    let kill = async {
+        held.carried_out().await;
+        process.kill().await;
+    };
+    let (killed, ()) = tokio::join!(process.deliver(&batch), kill);
+    assert!(killed.is_err(), "the killed process has answered: {killed:?}");
+    drop(held);
+    let rows = case.rows().await;
+    assert_eq!(case.published().await, [], "published before the kill");
+    process.succeed(&batch).await;
+    assert_eq!(case.rows().await, rows, "rows after the redelivery");
+    case.check(1..=1).await;
+}
+
+/// A batch holds a record twice, and then its order with other content.
+pub(crate) async fn conflicting_duplicate(case: Arc<Case>) {
+    let input = &case.orders[0].input;
+    let conflicting = input.conflicting();
+    let process: Process = case.process(TIMEOUT).await;
+    process.succeed(&case.batch(&[&[input, input, &conflicting]])).await;
+    let rows = case.rows().await;
+    let stored = format!("{rows:?}");
+    assert!(!CONFLICT.iter().any(|it| stored.contains(it)), "the last record decides: {stored}");
+    process.succeed(&case.batch(&[&[&conflicting]])).await;
+    assert_eq!(case.rows().await, rows, "rows after the conflicting duplicate");
+    case.check(1..=1).await;
+}

@@ -1,0 +1,78 @@
+//! Runs a situation over every stage, and counts the cases.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use crate::{case::Case, subject::Subject, upstream, world::World};
+
+/// Longest that one case may take.
+const CASE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Cases and failed cases so far.
+static TALLY: Mutex<(usize, usize)> = Mutex::new((0, 0));
+
+/// Runs a situation over every stage, all at the same time, with so many orders for each.
+///
+/// Every case is a line on standard output. Panics with the list of failed cases.
+pub(crate) async fn for_every_stage<Fut>(
+    situation: &str,
+    number_of_orders: usize,
+    run: impl Fn(Arc<Case>) -> Fut,
+) where
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let world = Arc::new(World::start().await);
+    let orders = upstream::orders(&world, number_of_orders).await;
+    let cases = orders.into_iter().map(async |(subject, orders)| {
+        let case = Arc::new(Case::new(Arc::clone(&world), subject, orders).await);
+        (subject, outcome(tokio::spawn(timeout(CASE_TIMEOUT, run(case)))).await)
+    });
+    let outcomes = join_all(cases).await;
+    report(situation, &outcomes);
+}
+
+/// The message of a case that failed.
+async fn outcome(
+    case: tokio::task::JoinHandle<Result<(), tokio::time::error::Elapsed>>,
+) -> Result<(), String> {
+    match case.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_elapsed)) => Err(format!("not done after {} s", CASE_TIMEOUT.as_secs())),
+        Err(error) => Err(error.try_into_panic().map_or_else(|it| it.to_string(), message)),
+    }
+}
+
+fn message(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => {
+            other.downcast_ref::<&str>().map_or_else(String::new, |text| (*text).to_owned())
+        }
+    }
+}
+
+fn report(situation: &str, outcomes: &[(Subject, Result<(), String>)]) {
+    let mut failed = Vec::new();
+    let mut tally = TALLY.lock().unwrap();
+    for (subject, outcome) in outcomes {
+        let case = format!("{} / {situation}", subject.name);
+        match outcome {
+            Ok(()) => println!("case {case} ... ok"),
+            Err(why) => {
+                println!("case {case} ... FAILED: {why}");
+                failed.push(case);
+            }
+        }
+    }
+    tally.0 += outcomes.len();
+    tally.1 += failed.len();
+    println!("conformance: {} cases so far, {} failed", tally.0, tally.1);
+    drop(tally);
+    assert!(failed.is_empty(), "failed cases:\n  {}", failed.join("\n  "));
+}

@@ -1,0 +1,131 @@
+//! The proxy before the embedded database, as the SDK sees it.
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    error::ProvideErrorMetadata,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        AttributeDefinition, AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest,
+        BillingMode, KeySchemaElement, KeyType, Put, ScalarAttributeType, TransactWriteItem,
+    },
+};
+use local::{aws_settings::AwsSettings, database::Database};
+
+use super::DatabaseProxy;
+
+struct Harness {
+    proxy: DatabaseProxy,
+    client: Client,
+    _database: Database,
+}
+
+impl Harness {
+    async fn start() -> Self {
+        let database = Database::embedded(&AwsSettings::default(), "").await.unwrap();
+        let proxy = DatabaseProxy::start(database.endpoint()).await;
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&proxy.url)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let client = Client::from_conf(config);
+        let id = AttributeDefinition::builder().attribute_name("id");
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
+        let table = client.create_table().table_name("Rows").key_schema(key.build().unwrap());
+        let id = id.attribute_type(ScalarAttributeType::S).build().unwrap();
+        let table = table.attribute_definitions(id).billing_mode(BillingMode::PayPerRequest);
+        table.send().await.unwrap();
+        Self { proxy, client, _database: database }
+    }
+
+    /// Inserts rows by one batch of statements; gives the error of each, or that of the request.
+    async fn insert(
+        &self,
+        ids: &[&str],
+    ) -> Result<Vec<Option<BatchStatementErrorCodeEnum>>, String> {
+        let statements = ids.iter().map(|id| {
+            let statement = BatchStatementRequest::builder()
+                .statement("INSERT INTO \"Rows\" VALUE {'id': ?}")
+                .parameters(AttributeValue::S((*id).to_owned()));
+            statement.build().unwrap()
+        });
+        let request = self.client.batch_execute_statement();
+        let answer = request.set_statements(Some(statements.collect())).send().await;
+        let answer = answer.map_err(|error| error.code().unwrap_or("no code").to_owned())?;
+        let responses = answer.responses().iter();
+        Ok(responses.map(|it| it.error().and_then(|error| error.code().cloned())).collect())
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let rows = self.client.scan().table_name("Rows").consistent_read(true).send().await;
+        let rows = rows.unwrap().items.unwrap_or_default();
+        let mut ids: Vec<_> = rows.iter().map(|row| row["id"].as_s().unwrap().clone()).collect();
+        ids.sort();
+        ids
+    }
+}
+
+fn text(id: &str) -> String {
+    format!("\"S\":\"{id}\"")
+}
+
+#[tokio::test]
+async fn a_throttled_statement_leaves_the_others_of_its_batch_alone() {
+    let harness = Harness::start().await;
+    harness.proxy.throttle_item(&[&text("b")]);
+    let errors = harness.insert(&["a", "b", "c"]).await;
+    assert_eq!(errors, Ok(vec![None, Some(BatchStatementErrorCodeEnum::ThrottlingError), None]));
+    assert_eq!(harness.ids().await, ["a", "c"]);
+    assert_eq!(harness.insert(&["b"]).await, Ok(vec![None]));
+}
+
+#[tokio::test]
+async fn a_batch_with_a_throttled_order_counts_as_a_try_of_each_of_its_orders() {
+    let harness = Harness::start().await;
+    harness.proxy.throttle(&[&text("a")]);
+    harness.proxy.throttle(&[&text("b")]);
+    harness.proxy.throttle(&[&text("b")]);
+    let throttled = Err("ThrottlingException".to_owned());
+    assert_eq!(harness.insert(&["a", "b"]).await, throttled);
+    assert_eq!(harness.proxy.faults_left(), 1);
+    assert_eq!(harness.insert(&["a"]).await, Ok(vec![None]));
+    assert_eq!(harness.insert(&["b"]).await, throttled);
+    assert_eq!(harness.ids().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_is_lost_or_cut_is_carried_out() {
+    let harness = Harness::start().await;
+    harness.proxy.lose_answer(&[&text("a")]);
+    harness.proxy.cut_answer(&[&text("b")]);
+    assert!(harness.insert(&["a"]).await.is_err());
+    assert!(harness.insert(&["b"]).await.is_err());
+    assert_eq!(harness.ids().await, ["a", "b"]);
+    assert_eq!(harness.proxy.faults_left(), 0);
+}
+
+#[tokio::test]
+async fn a_throttled_item_cancels_its_transaction_and_is_named_as_the_reason() {
+    let harness = Harness::start().await;
+    harness.proxy.keep_throttling_item(&[&text("b")]);
+    let items = ["a", "b"].map(|id| {
+        let put = Put::builder().table_name("Rows").item("id", AttributeValue::S(id.to_owned()));
+        TransactWriteItem::builder().put(put.build().unwrap()).build()
+    });
+    for _ in 0..2 {
+        let request = harness.client.transact_write_items();
+        let answer = request.set_transact_items(Some(items.to_vec())).send().await;
+        let error = answer.unwrap_err().into_service_error();
+        let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+            panic!("{error:?}");
+        };
+        let codes: Vec<_> = cancelled.cancellation_reasons().iter().map(|it| it.code()).collect();
+        assert_eq!(codes, [Some("None"), Some("ThrottlingError")]);
+    }
+    assert!(harness.ids().await.is_empty());
+    harness.proxy.clear_faults();
+    assert_eq!(harness.proxy.faults_left(), 0);
+}
