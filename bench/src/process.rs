@@ -1,0 +1,192 @@
+//! A process under measurement: its invocations, its resources, its last output.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use crate::contender::Contender;
+use crate::cpu_share::CpuShare;
+use crate::error::{BenchError, Context, Result};
+use crate::procfs;
+use crate::runtime_api::{Call, CallKind, RuntimeApi};
+
+/// The environment that a process has in AWS as well; the rest comes from its contender.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
+/// Longer than the functions' own timeout.
+const INVOCATION_TIMEOUT: Duration = Duration::from_secs(90);
+const OUTPUT_TAIL_BYTES: usize = 4096;
+
+/// A running process; killed when dropped.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    api: RuntimeApi,
+    is_waiting: bool,
+    output: Arc<Mutex<Vec<u8>>>,
+    pub(crate) started: Instant,
+    pub(crate) id: u32,
+}
+
+/// What an invocation returned, and when.
+pub(crate) struct Response {
+    pub(crate) body: Bytes,
+    pub(crate) wall: Duration,
+}
+
+impl Process {
+    pub(crate) async fn start(contender: &Contender, share: Option<&CpuShare>) -> Result<Self> {
+        Self::start_with(contender, share, None).await
+    }
+
+    /// Starts the process with an invocation that waits for it already, as Lambda does.
+    pub(crate) async fn start_with(
+        contender: &Contender,
+        share: Option<&CpuShare>,
+        invocation: Option<Bytes>,
+    ) -> Result<Self> {
+        let api = RuntimeApi::start().await?;
+        if let Some(invocation) = invocation {
+            api.invocations.send(invocation).ok();
+        }
+        // The embedded broker leaves its connections open to children, which would keep them alive.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
+        let mut command = command(contender, share);
+        command.env("AWS_LAMBDA_RUNTIME_API", api.address.to_string());
+        let started = Instant::now();
+        let mut child =
+            command.spawn().context(format!("cannot start {}", contender.program.display()))?;
+        let output = Arc::default();
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(keep_tail(stdout, Arc::clone(&output)));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep_tail(stderr, Arc::clone(&output)));
+        }
+        let id = child.id().unwrap_or_default();
+        Ok(Self {
+            name: contender.name.clone(),
+            child,
+            api,
+            is_waiting: false,
+            output,
+            started,
+            id,
+        })
+    }
+
+    /// Waits until the process asks for its next invocation, and returns when it did.
+    pub(crate) async fn ready(&mut self) -> Result<Instant> {
+        let call = self.call().await?;
+        match call.kind {
+            CallKind::Next => {
+                self.is_waiting = true;
+                Ok(call.at)
+            }
+            CallKind::Response(_) => Err(self.failed("it answered before it was invoked")),
+            CallKind::Error(body) => Err(self.failed(&String::from_utf8_lossy(&body))),
+        }
+    }
+
+    /// Invokes the process and waits for its response.
+    pub(crate) async fn invoke(&mut self, event: Bytes) -> Result<Response> {
+        if !self.is_waiting {
+            self.ready().await?;
+        }
+        let delivered = Instant::now();
+        self.api.invocations.send(event).ok();
+        let (at, body) = self.response().await?;
+        Ok(Response { body, wall: at.duration_since(delivered) })
+    }
+
+    /// Waits for the response to an invocation that was delivered.
+    pub(crate) async fn response(&mut self) -> Result<(Instant, Bytes)> {
+        self.is_waiting = false;
+        let call = self.call().await?;
+        match call.kind {
+            CallKind::Response(body) => Ok((call.at, body)),
+            CallKind::Next => Err(self.failed("it asked for an invocation without answering one")),
+            CallKind::Error(body) => Err(self.failed(&String::from_utf8_lossy(&body))),
+        }
+    }
+
+    async fn call(&mut self) -> Result<Call> {
+        tokio::select! {
+            biased;
+            call = self.api.calls.recv() => {
+                call.ok_or_else(|| BenchError::Invalid("the Runtime API has stopped".to_owned()))
+            }
+            ended = self.child.wait() => {
+                let status = ended.context(format!("cannot wait for {}", self.name))?;
+                Err(self.failed(&format!("it ended with {status}")))
+            }
+            () = tokio::time::sleep(INVOCATION_TIMEOUT) => {
+                Err(self.failed("it did not answer within 90 s"))
+            }
+        }
+    }
+
+    pub(crate) fn processor_time_ns(&self) -> Result<u64> {
+        procfs::processor_time_ns(self.id)
+    }
+
+    pub(crate) fn peak_memory_kb(&self) -> Result<u64> {
+        procfs::peak_memory_kb(self.id)
+    }
+
+    /// Kills the process and waits until it is gone.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.child.kill().await.context(format!("cannot stop {}", self.name))
+    }
+
+    /// An error with the last output of the process.
+    pub(crate) fn failed(&self, cause: &str) -> BenchError {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = String::from_utf8_lossy(&output);
+        BenchError::Invalid(format!("{}: {cause}; its last output:\n{}", self.name, output.trim()))
+    }
+}
+
+fn command(contender: &Contender, share: Option<&CpuShare>) -> Command {
+    let mut command = match share {
+        None => Command::new(&contender.program),
+        Some(share) => {
+            // The shell enters the group first, so that the start is limited too.
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]);
+            command.arg(share.processes_file()).arg(&contender.program);
+            command
+        }
+    };
+    command
+        .args(&contender.arguments)
+        .env_clear()
+        .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .env("AWS_LAMBDA_FUNCTION_NAME", &contender.name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", contender.name))
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        .envs(&contender.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Reads all output, so that the process never waits for it, and keeps its end.
+async fn keep_tail(mut stream: impl AsyncRead + Unpin, tail: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let excess = tail.len().saturating_sub(OUTPUT_TAIL_BYTES);
+        tail.drain(..excess);
+    }
+}
