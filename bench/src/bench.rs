@@ -55,7 +55,8 @@ impl Bench {
         }
         let servers = Servers::start(&options).await?;
         let published = Stage::ALL.into_iter().filter_map(Stage::publishes_to);
-        let topics: Vec<&str> = [ORDER_CREATED, ORDER_FAILED].into_iter().chain(published).collect();
+        let topics: Vec<&str> =
+            [ORDER_CREATED, ORDER_FAILED].into_iter().chain(published).collect();
         let topics = TopicReader::new(servers.broker.bootstrap_servers(), &topics)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run_id = format!("bench-{:x}", now.as_nanos());
@@ -122,8 +123,8 @@ async fn post(api: &Contender, requests: &[String]) -> Result<Vec<String>> {
     let mut order_ids = Vec::with_capacity(requests.len());
     for request in requests {
         let response = process.invoke(request.clone().into()).await?;
-        let response: ApiResponse =
-            serde_json::from_slice(&response.body).context("cannot read the order API's response")?;
+        let response: ApiResponse = serde_json::from_slice(&response.body)
+            .context("cannot read the order API's response")?;
         if !(200..300).contains(&response.status_code) {
             let cause = format!("POST /orders: status {}: {}", response.status_code, response.body);
             return Err(process.failed(&cause));
@@ -144,7 +145,8 @@ pub(crate) async fn deliver(process: &mut Process, batch: &[Record]) -> Result<(
 
 /// Checks that the response reports no failed record.
 pub(crate) fn check(process: &Process, body: &[u8]) -> Result<()> {
-    let compact: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let compact: Vec<u8> =
+        body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if compact == NO_FAILURES {
         return Ok(());
     }

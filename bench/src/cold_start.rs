@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, check, check_count};
 use crate::contender::Contender;
 use crate::error::Result;
-use crate::procfs;
 use crate::process::Process;
+use crate::procfs;
 use crate::record::{Record, invocation};
 use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
@@ -154,9 +154,10 @@ fn section(starts: &[ColdStart]) -> Section {
     section.rows = starts
         .iter()
         .map(|it| {
-            let times = [&it.next, &it.first_record, &it.first_batch].into_iter().flat_map(|times| {
-                [times.wall_us.display(milliseconds), times.cpu_us.display(milliseconds)]
-            });
+            let times =
+                [&it.next, &it.first_record, &it.first_batch].into_iter().flat_map(|times| {
+                    [times.wall_us.display(milliseconds), times.cpu_us.display(milliseconds)]
+                });
             let connections = it.connections.display(|count| count.to_string());
             [it.name.clone()].into_iter().chain(times).chain([connections]).collect()
         })

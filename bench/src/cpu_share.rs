@@ -46,7 +46,8 @@ impl CpuShare {
         if !controllers.split_whitespace().any(|controller| controller == "cpu") {
             return Err("cgroup v2 has no cpu controller here".to_owned());
         }
-        let share = Self { directory: Path::new(ROOT).join(format!("bench-{}", std::process::id())) };
+        let share =
+            Self { directory: Path::new(ROOT).join(format!("bench-{}", std::process::id())) };
         fs::create_dir(&share.directory).map_err(|error| error.to_string())?;
         fs::write(share.directory.join("cpu.max"), format!("{} {PERIOD_US}", quota.0))
             .map_err(|error| error.to_string())?;

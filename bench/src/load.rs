@@ -11,47 +11,37 @@ use local::aws_settings::AwsSettings;
 use local::stack::{Stack, StackOptions};
 use local::tap::{Tap, TapRecord};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cli::Options;
 use crate::error::{BenchError, Context, Result};
+use crate::load_step::{STEP, Step, Times, section};
 use crate::orders::{self, Kind};
-use crate::report::{Report, Section, progress};
+use crate::report::{Report, progress};
 use crate::servers::load_holdings;
-use crate::stage::{ORDER_CREATED, ORDER_FAILED, Stage};
-use crate::statistics::{grouped, percentile};
+use crate::stage::{ORDER_COMPLETED, ORDER_CREATED, ORDER_FAILED};
 
 const FULL_RATES: [u64; 6] = [25, 50, 100, 200, 400, 800];
 const QUICK_RATES: [u64; 3] = [25, 50, 100];
-const STEP: Duration = Duration::from_secs(5);
 /// How long the orders of a step may take after its last POST.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the topics must be quiet before the first order.
 const IDLE: Duration = Duration::from_secs(1);
-/// Below this share of the rate the workflow is saturated.
-const SATURATED_PERCENT: u64 = 80;
 const PROCESSES: usize = 2;
+/// The topics of an order that succeeds, in order.
+const EVENT_TOPICS: [&str; 5] = [
+    ORDER_CREATED,
+    "order.validated",
+    "order.inventory-reserved",
+    "order.payment-completed",
+    ORDER_COMPLETED,
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Accepted {
     order_id: String,
-}
-
-/// Milliseconds since the epoch at which an order was posted and each topic got its event.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    posted: u64,
-    events: [Option<u64>; 5],
-}
-
-/// A step of the load.
-struct Step {
-    rate: u64,
-    posted: u64,
-    orders: Vec<Times>,
 }
 
 pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
@@ -75,12 +65,14 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
 
 async fn drive(options: &Options, stack: &Stack) -> Result<Vec<Step>> {
     load_holdings(stack.database.client(), |table| stack.table(table)).await?;
-    let topics: Vec<&str> = topics().into_iter().chain([ORDER_FAILED]).collect();
+    let topics: Vec<&str> = EVENT_TOPICS.into_iter().chain([ORDER_FAILED]).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.context("cannot read the topics")?;
     // On brokers of one's own, the mappings may have a backlog.
     while timeout(IDLE, tap.next()).await.is_ok_and(|record| record.is_some()) {}
     let api = stack.api_url().ok_or_else(|| {
-        BenchError::Invalid("cannot send orders: no function of the template serves HTTP".to_owned())
+        BenchError::Invalid(
+            "cannot send orders: no function of the template serves HTTP".to_owned(),
+        )
     })?;
     let rates: &[u64] = if options.quick { &QUICK_RATES } else { &FULL_RATES };
     let mut steps: Vec<Step> = Vec::new();
@@ -150,7 +142,7 @@ async fn post(
 
 fn note(record: &TapRecord, orders: &mut HashMap<String, Times>) -> Result<()> {
     let order_id = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-    let Some(at) = topics().iter().position(|topic| *topic == record.topic) else {
+    let Some(at) = EVENT_TOPICS.iter().position(|topic| *topic == record.topic) else {
         return Err(BenchError::Invalid(format!("order {order_id} has failed: see order.failed")));
     };
     let event = orders.entry(order_id).or_default().events.get_mut(at).map(|event| (event, record));
@@ -160,113 +152,7 @@ fn note(record: &TapRecord, orders: &mut HashMap<String, Times>) -> Result<()> {
     Ok(())
 }
 
-/// The topics of an order that succeeds, in order.
-fn topics() -> [&'static str; 5] {
-    let [validator, inventory, payment, notification, _] = Stage::ALL.map(Stage::publishes_to);
-    let published = [validator, inventory, payment, notification].map(Option::unwrap_or_default);
-    let [validated, reserved, paid, completed] = published;
-    [ORDER_CREATED, validated, reserved, paid, completed]
-}
-
 fn epoch_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Times {
-    fn completed(&self) -> Option<u64> {
-        self.events.last().copied().flatten()
-    }
-
-    /// Milliseconds from one point to the next: intake, validator, inventory, payment, notification.
-    fn stage(&self, index: usize) -> Option<u64> {
-        let before = match index.checked_sub(1) {
-            None => self.posted,
-            Some(before) => self.events.get(before).copied().flatten()?,
-        };
-        Some(self.events.get(index).copied().flatten()?.saturating_sub(before))
-    }
-}
-
-impl Step {
-    fn completed(&self) -> u64 {
-        let completed = self.orders.iter().filter(|order| order.completed().is_some()).count();
-        u64::try_from(completed).unwrap_or(u64::MAX)
-    }
-
-    /// Completed orders a second, from the first POST to the last event.
-    fn throughput(&self) -> u64 {
-        let first = self.orders.iter().map(|order| order.posted).min().unwrap_or_default();
-        let last = self.orders.iter().filter_map(Times::completed).max().unwrap_or_default();
-        self.completed() * 1_000 / last.saturating_sub(first).max(1)
-    }
-
-    fn is_saturated(&self) -> bool {
-        let all = self.posted == self.rate * STEP.as_secs() && self.completed() == self.posted;
-        !all || self.throughput() * 100 < self.rate * SATURATED_PERCENT
-    }
-
-    /// Sorted milliseconds from POST to the last event.
-    fn latencies(&self) -> Vec<u64> {
-        let mut latencies: Vec<u64> = self
-            .orders
-            .iter()
-            .filter_map(|order| Some(order.completed()?.saturating_sub(order.posted)))
-            .collect();
-        latencies.sort_unstable();
-        latencies
-    }
-
-    fn stage_median(&self, index: usize) -> u64 {
-        let mut times: Vec<u64> = self.orders.iter().filter_map(|it| it.stage(index)).collect();
-        times.sort_unstable();
-        percentile(&times, 50)
-    }
-
-    fn stage_medians(&self) -> [u64; 5] {
-        [0, 1, 2, 3, 4].map(|index| self.stage_median(index))
-    }
-
-    fn json(&self) -> Value {
-        let latencies = self.latencies();
-        json!({
-            "rate": self.rate,
-            "posted": self.posted,
-            "completed": self.completed(),
-            "completedPerSecond": self.throughput(),
-            "p50Ms": percentile(&latencies, 50),
-            "p99Ms": percentile(&latencies, 99),
-            "stageMedianMs": self.stage_medians(),
-        })
-    }
-}
-
-fn section(steps: &[Step]) -> Section {
-    let header = [
-        "orders/s sent",
-        "completed/s",
-        "completed",
-        "p50 ms",
-        "p99 ms",
-        "intake ms",
-        "validator ms",
-        "inventory ms",
-        "payment ms",
-        "notification ms",
-    ];
-    let mut section = Section::new("Load: POST to OrderCompleted, stages by median", &header);
-    section.rows = steps
-        .iter()
-        .map(|step| {
-            let latencies = step.latencies();
-            let completed = format!("{} of {}", step.completed(), step.posted);
-            let figures = [percentile(&latencies, 50), percentile(&latencies, 99)];
-            let figures = figures.into_iter().chain(step.stage_medians()).map(grouped);
-            [grouped(step.rate), grouped(step.throughput()), completed]
-                .into_iter()
-                .chain(figures)
-                .collect()
-        })
-        .collect();
-    section
 }

@@ -13,6 +13,7 @@ mod cpu_share;
 mod error;
 mod item_size;
 mod load;
+mod load_step;
 mod orders;
 mod process;
 mod procfs;

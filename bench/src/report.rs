@@ -48,7 +48,8 @@ impl Report {
     }
 
     fn write(&self) -> Result<()> {
-        let failed = || format!("cannot write {} (name another file: --output)", self.path.display());
+        let failed =
+            || format!("cannot write {} (name another file: --output)", self.path.display());
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         std::fs::create_dir_all(folder).context(failed())?;
         let text = format!("{:#}\n", Value::Object(self.parts.clone()));
@@ -72,7 +73,7 @@ impl Section {
     /// The table in Markdown, to be pasted as it is.
     fn render(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::ASCII_MARKDOWN).set_header(&self.header).add_rows(&self.rows);
+        table.load_style(presets::ASCII_MARKDOWN).set_header(&self.header).add_rows(&self.rows);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, deliver};
-use crate::counting_proxy::{Counts, CountingProxy};
+use crate::counting_proxy::{CountingProxy, Counts};
 use crate::error::Result;
 use crate::orders::{self, Kind};
 use crate::process::Process;
@@ -119,8 +119,14 @@ impl Counted {
 }
 
 fn section(counted: &[Counted]) -> Section {
-    let header =
-        ["stage", "orders", "requests", "requests/record", "write units/record", "read units/record"];
+    let header = [
+        "stage",
+        "orders",
+        "requests",
+        "requests/record",
+        "write units/record",
+        "read units/record",
+    ];
     let mut section = Section::new("Database requests of one batch of 100 records", &header);
     section.rows = counted
         .iter()

@@ -107,7 +107,11 @@ async fn next(State(session): State<Arc<Session>>) -> Response {
     (headers, event).into_response()
 }
 
-async fn response(State(session): State<Arc<Session>>, Path(_): Path<String>, body: Body) -> Response {
+async fn response(
+    State(session): State<Arc<Session>>,
+    Path(_): Path<String>,
+    body: Body,
+) -> Response {
     match to_bytes(body, PAYLOAD_LIMIT).await {
         Ok(body) => session.report(CallKind::Response(body)),
         Err(error) => session.report(CallKind::Error(error.to_string().into())),

@@ -42,7 +42,8 @@ impl Servers {
             Some(servers) => Broker::outside(servers).await.context("cannot use the broker")?,
         };
         let mut topics = template.topics.clone();
-        let bare = topics.first().map(|topic| Topic { name: BARE_TOPIC.to_owned(), ..topic.clone() });
+        let bare =
+            topics.first().map(|topic| Topic { name: BARE_TOPIC.to_owned(), ..topic.clone() });
         topics.extend(bare);
         broker.create_topics(&topics).await.context("cannot create the topics")?;
         let aws = AwsSettings::from_environment(|name| std::env::var(name).ok());
@@ -59,7 +60,8 @@ impl Servers {
             false => None,
         };
         let servers = Self { template, broker, database, aws, tls };
-        load_holdings(servers.database.client(), |table| servers.database.table_name(table)).await?;
+        load_holdings(servers.database.client(), |table| servers.database.table_name(table))
+            .await?;
         Ok(servers)
     }
 
@@ -92,6 +94,7 @@ impl Servers {
             (name.clone(), value)
         });
         let mut environment: BTreeMap<_, _> = settings.collect();
+        environment.insert("AWS_LAMBDA_FUNCTION_NAME".to_owned(), binary.to_owned());
         environment.extend(self.client_environment());
         Ok(environment)
     }

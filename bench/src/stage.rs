@@ -12,6 +12,8 @@ pub(crate) enum Stage {
 
 /// The topic of new orders, which the API publishes to.
 pub(crate) const ORDER_CREATED: &str = "order.created";
+/// The topic of orders that have gone through all stages.
+pub(crate) const ORDER_COMPLETED: &str = "order.completed";
 /// The topic of all failures.
 pub(crate) const ORDER_FAILED: &str = "order.failed";
 
@@ -44,7 +46,7 @@ impl Stage {
             Self::Validator => Some("order.validated"),
             Self::Inventory => Some("order.inventory-reserved"),
             Self::Payment => Some("order.payment-completed"),
-            Self::Notification => Some("order.completed"),
+            Self::Notification => Some(ORDER_COMPLETED),
             Self::Close => None,
         }
     }

@@ -131,7 +131,8 @@ async fn measure(
     let done = u64::try_from(measured.len() * size).unwrap_or(u64::MAX);
     walls.sort_unstable();
     let index = cells.keys().filter(|(other, _)| *other == size).count();
-    let known = cells.iter().find(|((other, _), (name, _))| *other == size && *name == contender.name);
+    let known =
+        cells.iter().find(|((other, _), (name, _))| *other == size && *name == contender.name);
     let index = known.map_or(index, |((_, index), _)| *index);
     let (_, cell) =
         cells.entry((size, index)).or_insert_with(|| (contender.name.clone(), Cell::default()));

@@ -78,15 +78,18 @@ impl Indexes {
                 Usage::read(1, read_half_units(size, is_consistent(request)))
             }
             "BatchGetItem" => batch_get(request, response),
-            "TransactGetItems" => sum(array(&request["TransactItems"]).enumerate().map(|(at, _)| {
-                let size = response["Responses"][at]["Item"].as_object().map_or(0, item_size);
-                Usage::read(1, read_half_units(size, true)).doubled()
-            })),
+            "TransactGetItems" => {
+                sum(array(&request["TransactItems"]).enumerate().map(|(at, _)| {
+                    let size =
+                        nth(&response["Responses"], at)["Item"].as_object().map_or(0, item_size);
+                    Usage::read(1, read_half_units(size, true)).doubled()
+                }))
+            }
             "Query" | "Scan" => {
                 let items = array(&response["Items"]);
-                let (count, size) = items.filter_map(Value::as_object).fold((0, 0), |(n, sum), it| {
-                    (n + 1, sum + item_size(it))
-                });
+                let (count, size) = items
+                    .filter_map(Value::as_object)
+                    .fold((0, 0), |(n, sum), it| (n + 1, sum + item_size(it)));
                 Usage::read(count, read_half_units(size, is_consistent(request)))
             }
             _ => Usage::default(),
@@ -135,12 +138,12 @@ impl Indexes {
     }
 
     fn statements(&self, statements: &Value, response: &Value) -> Usage {
-        sum(array(statements).enumerate().map(|(at, it)| {
-            self.statement(it, &response["Responses"][at])
-        }))
+        sum(array(statements)
+            .enumerate()
+            .map(|(at, it)| self.statement(it, nth(&response["Responses"], at))))
     }
 
-    /// A PartiQL statement: an insert, a read by key, or another write.
+    /// A `PartiQL` statement: an insert, a read by key, or another write.
     fn statement(&self, statement: &Value, response: &Value) -> Usage {
         let text = statement["Statement"].as_str().unwrap_or_default();
         let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
@@ -165,7 +168,7 @@ fn inserted(statement: &str, parameters: &Value) -> Value {
         .filter(|pair| pair.last().is_some_and(|after| after.trim_start().starts_with(':')))
         .filter_map(|pair| pair.first().copied())
         .collect();
-    let item: Map<String, Value> = match (names.as_slice(), parameters[0]["M"].as_object()) {
+    let item: Map<String, Value> = match (names.as_slice(), nth(parameters, 0)["M"].as_object()) {
         ([], Some(whole)) => whole.clone(),
         // Names beyond the parameters have literal values, which are small.
         (names, _) => {
@@ -180,7 +183,8 @@ fn batch_get(request: &Value, response: &Value) -> Usage {
     let tables = request["RequestItems"].as_object().into_iter().flatten();
     sum(tables.map(|(table, keys)| {
         let consistent = is_consistent(keys);
-        let found = array(&response["Responses"][table.as_str()]).filter_map(Value::as_object);
+        let found = array(response["Responses"].get(table).unwrap_or(&Value::Null))
+            .filter_map(Value::as_object);
         let found: Vec<u64> =
             found.map(|item| read_half_units(item_size(item), consistent)).collect();
         let asked = array(&keys["Keys"]).count();
@@ -197,6 +201,11 @@ fn is_consistent(request: &Value) -> bool {
 
 fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+/// The element at an index; null where there is none.
+fn nth(value: &Value, index: usize) -> &Value {
+    value.get(index).unwrap_or(&Value::Null)
 }
 
 fn sum(usages: impl Iterator<Item = Usage>) -> Usage {
@@ -282,7 +291,8 @@ mod tests {
         assert_eq!(units("GetItem", &get, &json!({})), (1, 0, 2));
         assert_eq!(units("GetItem", &get, &json!({ "Item": item(4_097) })), (1, 0, 4));
         assert_eq!(units("GetItem", &json!({}), &json!({ "Item": item(10) })), (1, 0, 1));
-        let batch = json!({ "RequestItems": { "T": { "ConsistentRead": true, "Keys": [{}, {}] } } });
+        let batch =
+            json!({ "RequestItems": { "T": { "ConsistentRead": true, "Keys": [{}, {}] } } });
         let found = json!({ "Responses": { "T": [item(5_000)] } });
         assert_eq!(units("BatchGetItem", &batch, &found), (2, 0, 6));
     }
