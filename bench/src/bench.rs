@@ -67,6 +67,10 @@ impl Bench {
         Contender::function(&self.options, &self.servers, stage)
     }
 
+    pub(crate) fn peers(&self, stage: Stage) -> Result<Vec<Contender>> {
+        Contender::peers(&self.options, &self.servers, stage)
+    }
+
     /// Sends new orders through the order API, and returns their `OrderCreated` records.
     pub(crate) async fn intake(&mut self, kinds: &[Kind]) -> Result<Vec<Record>> {
         let first = self.next_order;

@@ -67,7 +67,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
 /// Measures the peers on orders of their own: an order that is done already would be a duplicate.
 async fn measure_peers(bench: &mut Bench, starts: &mut Vec<ColdStart>) -> Result<()> {
     for stage in PEER_STAGES {
-        for contender in Contender::peers(&bench.servers, stage)? {
+        for contender in bench.peers(stage)? {
             let mut records = bench.usual(BATCH + 1).await?;
             if stage == Stage::Inventory {
                 records = bench.carry(Stage::Validator, &records).await?;

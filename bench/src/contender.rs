@@ -9,8 +9,18 @@ use crate::report::progress;
 use crate::servers::{BARE_TABLE, BARE_TOPIC, Servers};
 use crate::stage::Stage;
 
-/// Where the peers are installed, and what each is called in the tables.
-const PEERS: [(&str, &str); 2] = [("python", "Python"), ("node", "Node.js")];
+/// A language of peers.
+struct Peer {
+    folder: &'static str,
+    language: &'static str,
+    /// `KafkaJS` finds no controller in librdkafka's mock cluster.
+    works_with_embedded_broker: bool,
+}
+
+const PEERS: [Peer; 2] = [
+    Peer { folder: "python", language: "Python", works_with_embedded_broker: true },
+    Peer { folder: "node", language: "Node.js", works_with_embedded_broker: false },
+];
 const PEERS_DIRECTORY: &str = "bench/peers";
 const INSTALLED_PEERS_DIRECTORY: &str = "target/peers";
 
@@ -48,17 +58,14 @@ impl Contender {
         }))
     }
 
-    /// The same stage in other languages, where they are installed.
-    pub(crate) fn peers(servers: &Servers, stage: Stage) -> Result<Vec<Self>> {
-        let installed = PEERS.iter().filter(|(folder, _)| {
-            Path::new(INSTALLED_PEERS_DIRECTORY).join(folder).is_dir()
-                && Path::new(PEERS_DIRECTORY).join(folder).join("run").is_file()
-        });
-        installed
-            .map(|(folder, language)| {
+    /// The same stage in other languages, where they are installed and work with the broker.
+    pub(crate) fn peers(options: &Options, servers: &Servers, stage: Stage) -> Result<Vec<Self>> {
+        let included = PEERS.iter().filter(|peer| peer.is_installed() && peer.works_with(options));
+        included
+            .map(|peer| {
                 Ok(Self {
-                    name: format!("{} in {language}", stage.name()),
-                    program: Path::new(PEERS_DIRECTORY).join(folder).join("run"),
+                    name: format!("{} in {}", stage.name(), peer.language),
+                    program: Path::new(PEERS_DIRECTORY).join(peer.folder).join("run"),
                     arguments: vec![stage.binary().to_owned()],
                     environment: servers.environment(stage.binary())?,
                 })
@@ -73,13 +80,29 @@ impl Contender {
     }
 }
 
-/// Says how to include the peers where they are not.
+impl Peer {
+    fn is_installed(&self) -> bool {
+        Path::new(INSTALLED_PEERS_DIRECTORY).join(self.folder).is_dir()
+            && Path::new(PEERS_DIRECTORY).join(self.folder).join("run").is_file()
+    }
+
+    fn works_with(&self, options: &Options) -> bool {
+        options.kafka.is_some() || self.works_with_embedded_broker
+    }
+}
+
+/// Prints which peers are left out, and how to include them.
 pub(crate) fn announce_peers(options: &Options) {
-    let is_installed =
-        PEERS.iter().any(|(folder, _)| Path::new(INSTALLED_PEERS_DIRECTORY).join(folder).is_dir());
-    match (options.peers, is_installed) {
-        (true, true) => {}
-        (true, false) => progress("peers are not installed: run bench/peers/install first"),
-        (false, _) => progress("peers are left out: bench/peers/install, then --peers"),
+    if !options.peers {
+        progress("peers are left out: run bench/peers/install once, then add --peers");
+        return;
+    }
+    for peer in PEERS {
+        let language = peer.language;
+        if !peer.is_installed() {
+            progress(&format!("{language} is left out: run bench/peers/install first"));
+        } else if !peer.works_with(options) {
+            progress(&format!("{language} is left out: its client needs tests/real-servers"));
+        }
     }
 }

@@ -7,6 +7,7 @@ mod bare;
 mod bench;
 mod cli;
 mod cold_start;
+mod command;
 mod contender;
 mod counting_proxy;
 mod cpu_share;

@@ -1,23 +1,25 @@
 //! A process under measurement: its invocations, its resources, its last output.
 
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::command::command;
 use crate::contender::Contender;
 use crate::cpu_share::CpuShare;
 use crate::error::{BenchError, Context, Result};
 use crate::procfs;
 use crate::runtime_api::{Call, CallKind, RuntimeApi};
 
-/// The environment that a process has in AWS as well; the rest comes from its contender.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
 /// Longer than the functions' own timeout.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long the last output of a process may take after its end.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 const OUTPUT_TAIL_BYTES: usize = 4096;
 
 /// A running process; killed when dropped.
@@ -27,6 +29,8 @@ pub(crate) struct Process {
     api: RuntimeApi,
     is_waiting: bool,
     output: Arc<Mutex<Vec<u8>>>,
+    /// The tasks that read the output; aborted when dropped.
+    readers: JoinSet<()>,
     pub(crate) started: Instant,
     pub(crate) id: u32,
 }
@@ -60,11 +64,12 @@ impl Process {
         let mut child =
             command.spawn().context(format!("cannot start {}", contender.program.display()))?;
         let output = Arc::default();
+        let mut readers = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(keep_tail(stdout, Arc::clone(&output)));
+            readers.spawn(keep_tail(stdout, Arc::clone(&output)));
         }
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(keep_tail(stderr, Arc::clone(&output)));
+            readers.spawn(keep_tail(stderr, Arc::clone(&output)));
         }
         let id = child.id().unwrap_or_default();
         Ok(Self {
@@ -73,6 +78,7 @@ impl Process {
             api,
             is_waiting: false,
             output,
+            readers,
             started,
             id,
         })
@@ -121,6 +127,10 @@ impl Process {
             }
             ended = self.child.wait() => {
                 let status = ended.context(format!("cannot wait for {}", self.name))?;
+                // A child of the process may keep its output open.
+                timeout(OUTPUT_TIMEOUT, async { while self.readers.join_next().await.is_some() {} })
+                    .await
+                    .ok();
                 Err(self.failed(&format!("it ended with {status}")))
             }
             () = tokio::time::sleep(INVOCATION_TIMEOUT) => {
@@ -137,7 +147,7 @@ impl Process {
         procfs::peak_memory_kb(self.id)
     }
 
-    /// Kills the process and waits until it is gone.
+    /// Kills the process and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.child.kill().await.context(format!("cannot stop {}", self.name))
     }
@@ -148,36 +158,6 @@ impl Process {
         let output = String::from_utf8_lossy(&output);
         BenchError::Invalid(format!("{}: {cause}; its last output:\n{}", self.name, output.trim()))
     }
-}
-
-fn command(contender: &Contender, share: Option<&CpuShare>) -> Command {
-    let mut command = match share {
-        None => Command::new(&contender.program),
-        Some(share) => {
-            // The shell enters the group first, so that the start is limited too.
-            let mut command = Command::new("/bin/sh");
-            command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]);
-            command.arg(share.processes_file()).arg(&contender.program);
-            command
-        }
-    };
-    command
-        .args(&contender.arguments)
-        .env_clear()
-        .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        .env("AWS_LAMBDA_FUNCTION_NAME", &contender.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", contender.name))
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
-        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .envs(&contender.environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
 }
 
 /// Reads all output, so that the process never waits for it, and keeps its end.

@@ -3,7 +3,6 @@
 //! A round takes new orders through the whole workflow: the events that one measured stage
 //! publishes are the input of the next. So each stage finds the rows of the stages before it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -32,37 +31,36 @@ struct Load {
 }
 
 const FULL: [Load; 4] = [
-    Load { size: 1, batches: 250, peer_batches: 0 },
-    Load { size: 20, batches: 120, peer_batches: 30 },
-    Load { size: 100, batches: 60, peer_batches: 12 },
-    Load { size: 500, batches: 16, peer_batches: 0 },
+    Load { size: 1, batches: 400, peer_batches: 0 },
+    Load { size: 20, batches: 200, peer_batches: 30 },
+    Load { size: 100, batches: 100, peer_batches: 12 },
+    Load { size: 500, batches: 20, peer_batches: 0 },
 ];
-const QUICK: [Load; 4] = [
+/// Without batches of 500, whose warm-up alone takes most of a round.
+const QUICK: [Load; 3] = [
     Load { size: 1, batches: 80, peer_batches: 0 },
     Load { size: 20, batches: 30, peer_batches: 10 },
     Load { size: 100, batches: 12, peer_batches: 5 },
-    Load { size: 500, batches: 4, peer_batches: 0 },
 ];
 
 /// One contender at one batch size, over the rounds.
 #[derive(Default)]
 struct Cell {
+    contender: String,
+    batch_size: usize,
     records_per_cpu_second: Spread,
     p50_us: Spread,
     p99_us: Spread,
     peak_memory_kb: Spread,
 }
 
-/// By batch size, then in the order of measuring.
-type Cells = BTreeMap<(usize, usize), (String, Cell)>;
-
 /// Measures all contenders, in turn, in each round.
 pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
-    let loads = if bench.options.quick { QUICK } else { FULL };
+    let loads: &[Load] = if bench.options.quick { &QUICK } else { &FULL };
     let rounds = bench.options.rounds(ROUNDS);
-    let mut cells = Cells::new();
+    let mut cells = Vec::new();
     for round in 1..=rounds {
-        for load in loads {
+        for &load in loads {
             progress(&format!("stages: round {round} of {rounds}, batches of {}", load.size));
             measure_workflow(bench, load, &mut cells).await?;
             if bench.options.peers && PEER_SIZES.contains(&load.size) {
@@ -73,7 +71,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
     report.add("stages", &section(&cells), results(&cells))
 }
 
-async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Cells) -> Result<()> {
+async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> Result<()> {
     let count = load.size * (WARM_UP_BATCHES + load.batches);
     let created = bench.usual(count).await?;
     let mut records = created.clone();
@@ -90,10 +88,10 @@ async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Cells) -> R
 }
 
 /// Measures the peers on orders of their own: an order that is done already would be a duplicate.
-async fn measure_peers(bench: &mut Bench, load: Load, cells: &mut Cells) -> Result<()> {
+async fn measure_peers(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> Result<()> {
     let count = load.size * (WARM_UP_BATCHES + load.peer_batches);
     for stage in PEER_STAGES {
-        for contender in Contender::peers(&bench.servers, stage)? {
+        for contender in bench.peers(stage)? {
             let mut records = bench.usual(count).await?;
             if stage == Stage::Inventory {
                 records = bench.carry(Stage::Validator, &records).await?;
@@ -109,7 +107,7 @@ async fn measure(
     contender: &Contender,
     records: &[Record],
     size: usize,
-    cells: &mut Cells,
+    cells: &mut Vec<Cell>,
 ) -> Result<()> {
     let invocations: Vec<_> = records.chunks(size).map(invocation).collect();
     let (warm_up, measured) = invocations.split_at(WARM_UP_BATCHES.min(invocations.len()));
@@ -130,12 +128,7 @@ async fn measure(
     let used_ns = process.processor_time_ns()?.saturating_sub(before).max(1);
     let done = u64::try_from(measured.len() * size).unwrap_or(u64::MAX);
     walls.sort_unstable();
-    let index = cells.keys().filter(|(other, _)| *other == size).count();
-    let known =
-        cells.iter().find(|((other, _), (name, _))| *other == size && *name == contender.name);
-    let index = known.map_or(index, |((_, index), _)| *index);
-    let (_, cell) =
-        cells.entry((size, index)).or_insert_with(|| (contender.name.clone(), Cell::default()));
+    let Some(cell) = cell(cells, &contender.name, size) else { return Ok(()) };
     cell.records_per_cpu_second.push(done.saturating_mul(1_000_000_000) / used_ns);
     cell.p50_us.push(percentile(&walls, 50));
     cell.p99_us.push(percentile(&walls, 99));
@@ -143,20 +136,31 @@ async fn measure(
     process.stop().await
 }
 
+/// The cell of a contender at a batch size, new in the first round.
+fn cell<'a>(cells: &'a mut Vec<Cell>, contender: &str, batch_size: usize) -> Option<&'a mut Cell> {
+    let is_same = |cell: &Cell| cell.contender == contender && cell.batch_size == batch_size;
+    let at = cells.iter().position(is_same).unwrap_or_else(|| {
+        let contender = contender.to_owned();
+        cells.push(Cell { contender, batch_size, ..Cell::default() });
+        cells.len() - 1
+    });
+    cells.get_mut(at)
+}
+
 pub(crate) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn section(cells: &Cells) -> Section {
+fn section(cells: &[Cell]) -> Section {
     let header = ["contender", "batch", "records/CPU-s", "p50 ms", "p99 ms", "peak MB"];
     let mut section =
         Section::new("Stages: median (min..max) of interleaved runs, a new process each", &header);
     section.rows = cells
         .iter()
-        .map(|((size, _), (name, cell))| {
+        .map(|cell| {
             vec![
-                name.clone(),
-                size.to_string(),
+                cell.contender.clone(),
+                cell.batch_size.to_string(),
                 cell.records_per_cpu_second.display(grouped),
                 cell.p50_us.display(milliseconds),
                 cell.p99_us.display(milliseconds),
@@ -172,11 +176,11 @@ fn section(cells: &Cells) -> Section {
     section
 }
 
-fn results(cells: &Cells) -> Value {
-    let results = cells.iter().map(|((size, _), (name, cell))| {
+fn results(cells: &[Cell]) -> Value {
+    let results = cells.iter().map(|cell| {
         json!({
-            "contender": name,
-            "batch": size,
+            "contender": cell.contender,
+            "batch": cell.batch_size,
             "recordsPerCpuSecond": cell.records_per_cpu_second.json(),
             "p50Us": cell.p50_us.json(),
             "p99Us": cell.p99_us.json(),

@@ -13,7 +13,12 @@ impl Spread {
     }
 
     pub(crate) fn median(&self) -> u64 {
-        percentile(&self.0, 50)
+        let middle = self.0.len() / 2;
+        let upper = self.0.get(middle).copied().unwrap_or_default();
+        match self.0.len().is_multiple_of(2) {
+            true => self.0.get(middle.wrapping_sub(1)).map_or(upper, |lower| lower.midpoint(upper)),
+            false => upper,
+        }
     }
 
     pub(crate) fn min(&self) -> u64 {
@@ -82,7 +87,12 @@ mod tests {
             spread.push(value);
         }
         assert_eq!(spread.display(grouped), "9,000 (7,000..12,345)");
-        assert_eq!(Spread::default().display(grouped), "-");
+        spread.push(10_000);
+        assert_eq!(spread.median(), 9_500);
+        assert_eq!(
+            (Spread::default().display(grouped), Spread::default().median()),
+            ("-".to_owned(), 0)
+        );
     }
 
     #[test]
