@@ -3,7 +3,7 @@
 //! A round takes new orders through the whole workflow: the events that one measured stage
 //! publishes are the input of the next. So each stage finds the rows of the stages before it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -18,6 +18,10 @@ use crate::statistics::{Spread, grouped, megabytes, milliseconds, percentile};
 
 const WARM_UP_BATCHES: usize = 10;
 const ROUNDS: u64 = 3;
+/// About how long one round of all contenders may take at one batch size.
+const LOAD_LIMIT: Duration = Duration::from_secs(20);
+const QUICK_LOAD_LIMIT: Duration = Duration::from_secs(7);
+const MIN_BATCHES: usize = 4;
 /// The batch sizes at which peers take part.
 const PEER_SIZES: [usize; 2] = [20, 100];
 pub(crate) const PEER_STAGES: [Stage; 2] = [Stage::Validator, Stage::Inventory];
@@ -56,19 +60,48 @@ struct Cell {
 
 /// Measures all contenders, in turn, in each round.
 pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
-    let loads: &[Load] = if bench.options.quick { &QUICK } else { &FULL };
+    let (mut loads, limit) = match bench.options.quick {
+        true => (QUICK.to_vec(), QUICK_LOAD_LIMIT),
+        false => (FULL.to_vec(), LOAD_LIMIT),
+    };
     let rounds = bench.options.rounds(ROUNDS);
     let mut cells = Vec::new();
     for round in 1..=rounds {
-        for &load in loads {
-            progress(&format!("stages: round {round} of {rounds}, batches of {}", load.size));
-            measure_workflow(bench, load, &mut cells).await?;
+        let mut per_order = None;
+        for load in &mut loads {
+            // Only in the first round, so that all rounds have the same batches.
+            if let Some(per_order) = per_order.filter(|_| round == 1) {
+                load.shorten(limit, per_order);
+            }
+            progress(&format!(
+                "stages: round {round} of {rounds}, {} batches of {}",
+                load.batches, load.size
+            ));
+            let started = Instant::now();
+            measure_workflow(bench, *load, &mut cells).await?;
+            // Single records take far longer than those of a batch, and say nothing about them.
+            per_order = (load.size > 1).then(|| started.elapsed() / load.orders());
             if bench.options.peers && PEER_SIZES.contains(&load.size) {
-                measure_peers(bench, load, &mut cells).await?;
+                measure_peers(bench, *load, &mut cells).await?;
             }
         }
     }
     report.add("stages", &section(&cells), results(&cells))
+}
+
+impl Load {
+    /// Orders of a round, warm-up included.
+    fn orders(self) -> u32 {
+        u32::try_from(self.size * (WARM_UP_BATCHES + self.batches)).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Keeps the load within a time limit on slow servers, but measures a few batches at least.
+    fn shorten(&mut self, limit: Duration, per_order: Duration) {
+        let orders = limit.as_micros() / per_order.as_micros().max(1);
+        let batches = usize::try_from(orders).unwrap_or(usize::MAX) / self.size;
+        let most = self.batches;
+        self.batches = batches.saturating_sub(WARM_UP_BATCHES).clamp(MIN_BATCHES.min(most), most);
+    }
 }
 
 async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> Result<()> {
@@ -188,4 +221,19 @@ fn results(cells: &[Cell]) -> Value {
         })
     });
     results.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_servers_shorten_a_load_to_a_few_batches_at_least() {
+        let shortened = |per_order_ms| {
+            let mut load = Load { size: 100, batches: 100, peer_batches: 0 };
+            load.shorten(Duration::from_secs(20), Duration::from_millis(per_order_ms));
+            load.batches
+        };
+        assert_eq!((shortened(1), shortened(5), shortened(50)), (100, 30, MIN_BATCHES));
+    }
 }
