@@ -4,6 +4,7 @@
 //! Runtime API, Kafka's protocol and DynamoDB's. See `docs/performance.md` for the method.
 
 mod bare;
+mod batches;
 mod bench;
 mod cli;
 mod cold_start;
@@ -25,6 +26,7 @@ mod runtime_api;
 mod servers;
 mod stage;
 mod stages;
+mod statement;
 mod statistics;
 mod tls;
 mod topics;

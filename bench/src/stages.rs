@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::batches::{self, Load, WARM_UP_BATCHES};
 use crate::bench::{Bench, check, check_count};
 use crate::contender::Contender;
 use crate::error::Result;
@@ -16,36 +17,10 @@ use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
 use crate::statistics::{Spread, grouped, megabytes, milliseconds, percentile};
 
-const WARM_UP_BATCHES: usize = 10;
 const ROUNDS: u64 = 3;
-/// About how long one round of all contenders may take at one batch size.
-const LOAD_LIMIT: Duration = Duration::from_secs(20);
-const QUICK_LOAD_LIMIT: Duration = Duration::from_secs(7);
-const MIN_BATCHES: usize = 4;
 /// The batch sizes at which peers take part.
 const PEER_SIZES: [usize; 2] = [20, 100];
 pub(crate) const PEER_STAGES: [Stage; 2] = [Stage::Validator, Stage::Inventory];
-
-/// How many batches of a size are measured in a round.
-#[derive(Debug, Clone, Copy)]
-struct Load {
-    size: usize,
-    batches: usize,
-    peer_batches: usize,
-}
-
-const FULL: [Load; 4] = [
-    Load { size: 1, batches: 400, peer_batches: 0 },
-    Load { size: 20, batches: 200, peer_batches: 30 },
-    Load { size: 100, batches: 100, peer_batches: 12 },
-    Load { size: 500, batches: 20, peer_batches: 0 },
-];
-/// Without batches of 500, whose warm-up alone takes most of a round.
-const QUICK: [Load; 3] = [
-    Load { size: 1, batches: 80, peer_batches: 0 },
-    Load { size: 20, batches: 30, peer_batches: 10 },
-    Load { size: 100, batches: 12, peer_batches: 5 },
-];
 
 /// One contender at one batch size, over the rounds.
 #[derive(Default)]
@@ -60,10 +35,7 @@ struct Cell {
 
 /// Measures all contenders, in turn, in each round.
 pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
-    let (mut loads, limit) = match bench.options.quick {
-        true => (QUICK.to_vec(), QUICK_LOAD_LIMIT),
-        false => (FULL.to_vec(), LOAD_LIMIT),
-    };
+    let (mut loads, limit) = batches::plan(bench.options.quick);
     let rounds = bench.options.rounds(ROUNDS);
     let mut cells = Vec::new();
     for round in 1..=rounds {
@@ -87,21 +59,6 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
         }
     }
     report.add("stages", &section(&cells), results(&cells))
-}
-
-impl Load {
-    /// Orders of a round, warm-up included.
-    fn orders(self) -> u32 {
-        u32::try_from(self.size * (WARM_UP_BATCHES + self.batches)).unwrap_or(u32::MAX).max(1)
-    }
-
-    /// Keeps the load within a time limit on slow servers, but measures a few batches at least.
-    fn shorten(&mut self, limit: Duration, per_order: Duration) {
-        let orders = limit.as_micros() / per_order.as_micros().max(1);
-        let batches = usize::try_from(orders).unwrap_or(usize::MAX) / self.size;
-        let most = self.batches;
-        self.batches = batches.saturating_sub(WARM_UP_BATCHES).clamp(MIN_BATCHES.min(most), most);
-    }
 }
 
 async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> Result<()> {
@@ -221,19 +178,4 @@ fn results(cells: &[Cell]) -> Value {
         })
     });
     results.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_servers_shorten_a_load_to_a_few_batches_at_least() {
-        let shortened = |per_order_ms| {
-            let mut load = Load { size: 100, batches: 100, peer_batches: 0 };
-            load.shorten(Duration::from_secs(20), Duration::from_millis(per_order_ms));
-            load.batches
-        };
-        assert_eq!((shortened(1), shortened(5), shortened(50)), (100, 30, MIN_BATCHES));
-    }
 }

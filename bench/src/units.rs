@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::item_size::{item_size, item_size_of};
+use crate::statement::{inserted, nth};
 
 /// What a stage asked of the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -158,27 +159,6 @@ impl Indexes {
     }
 }
 
-/// The put that an `INSERT INTO "Table" VALUE {'name': ?, …}` stands for.
-fn inserted(statement: &str, parameters: &Value) -> Value {
-    let table = statement.split('"').nth(1).unwrap_or_default();
-    let names: Vec<&str> = statement
-        .split('\'')
-        .collect::<Vec<_>>()
-        .windows(2)
-        .filter(|pair| pair.last().is_some_and(|after| after.trim_start().starts_with(':')))
-        .filter_map(|pair| pair.first().copied())
-        .collect();
-    let item: Map<String, Value> = match (names.as_slice(), nth(parameters, 0)["M"].as_object()) {
-        ([], Some(whole)) => whole.clone(),
-        // Names beyond the parameters have literal values, which are small.
-        (names, _) => {
-            let values = array(parameters).cloned().chain(std::iter::repeat(Value::Null));
-            names.iter().map(|name| (*name).to_owned()).zip(values).collect()
-        }
-    };
-    serde_json::json!({ "TableName": table, "Item": item })
-}
-
 fn batch_get(request: &Value, response: &Value) -> Usage {
     let tables = request["RequestItems"].as_object().into_iter().flatten();
     sum(tables.map(|(table, keys)| {
@@ -201,11 +181,6 @@ fn is_consistent(request: &Value) -> bool {
 
 fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-/// The element at an index; null where there is none.
-fn nth(value: &Value, index: usize) -> &Value {
-    value.get(index).unwrap_or(&Value::Null)
 }
 
 fn sum(usages: impl Iterator<Item = Usage>) -> Usage {
