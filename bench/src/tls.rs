@@ -1,16 +1,18 @@
 //! TLS before the database, as in AWS: a proxy with a certificate of its own.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::{BenchError, Context, Result};
 
@@ -28,19 +30,19 @@ pub(crate) struct TlsProxy {
 impl TlsProxy {
     pub(crate) async fn start(endpoint: &str) -> Result<Self> {
         let upstream = address(endpoint)?;
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let certified = rcgen::generate_simple_self_signed(names)
-            .context("cannot make a certificate for --tls")?;
-        let certificate =
-            std::env::temp_dir().join(format!("bench-{}-certificate.pem", std::process::id()));
-        std::fs::write(&certificate, certified.cert.pem())
-            .context(format!("cannot write {}", certificate.display()))?;
-        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+        let directory = std::env::temp_dir();
+        let file = |kind| directory.join(format!("bench-{}-{kind}.pem", std::process::id()));
+        let (certificate, key) = (file("certificate"), file("key"));
+        make_certificate(&certificate, &key).await?;
+        let failed = "cannot read the certificate for --tls";
+        let chain = CertificateDer::from_pem_file(&certificate).context(failed)?;
+        let private_key = PrivateKeyDer::from_pem_file(&key).context(failed)?;
+        std::fs::remove_file(&key).ok();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .context("cannot set up TLS")?
             .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
+            .with_single_cert(vec![chain], private_key)
             .context("cannot set up TLS")?;
         let listener =
             TcpListener::bind("127.0.0.1:0").await.context("cannot start the TLS proxy")?;
@@ -80,6 +82,27 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAdd
             copy_bidirectional(&mut client, &mut server).await.ok();
         });
     }
+}
+
+/// Makes a certificate for this machine, valid for a day.
+async fn make_certificate(certificate: &Path, key: &Path) -> Result<()> {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "1", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        // Clients take a server's certificate for an anchor only where it is not an authority's.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+        .arg(certificate)
+        .arg("-keyout")
+        .arg(key)
+        .output()
+        .await
+        .context("cannot make a certificate for --tls with openssl (install openssl)")?;
+    if made.status.success() {
+        return Ok(());
+    }
+    let cause = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+    Err(BenchError::Invalid(format!("cannot make a certificate for --tls: openssl: {cause}")))
 }
 
 /// The address of a plaintext URL.
