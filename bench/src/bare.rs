@@ -22,7 +22,7 @@ const SINGLE_CONCURRENCY: usize = 32;
 const STATEMENTS_PER_REQUEST: usize = 25;
 const BATCH_CONCURRENCY: usize = 4;
 
-/// How rows are written.
+/// The request that writes rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Write {
     Single,

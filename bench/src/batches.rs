@@ -8,7 +8,7 @@ pub(crate) const WARM_UP_BATCHES: usize = 10;
 const LOAD_LIMIT: Duration = Duration::from_secs(20);
 const QUICK_LOAD_LIMIT: Duration = Duration::from_secs(7);
 const MIN_BATCHES: usize = 4;
-/// How many batches of a size are measured in a round.
+/// A batch size and its batches in one round, without the warm-up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) size: usize,

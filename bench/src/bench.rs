@@ -1,4 +1,4 @@
-//! What every part of a run shares: options, servers, the topics' readers, orders of its own.
+//! State that all parts share: options, servers, the reader of the topics and new orders.
 
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};

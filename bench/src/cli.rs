@@ -64,7 +64,7 @@ pub(crate) enum Part {
 }
 
 impl Options {
-    /// Whether a part is to be measured.
+    /// `true` for the chosen part; for all of them where none was chosen.
     pub(crate) fn includes(&self, part: Part) -> bool {
         self.part.is_none_or(|chosen| chosen == part)
     }
@@ -73,7 +73,7 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { default.min(3) } else { default })
     }
 
-    /// Where the functions' executables are.
+    /// Folder of the functions' executables.
     pub(crate) fn function_dir(&self) -> Result<PathBuf> {
         match &self.function_dir {
             Some(directory) => Ok(directory.clone()),

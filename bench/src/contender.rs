@@ -24,7 +24,7 @@ const PEERS: [Peer; 2] = [
 const PEERS_DIRECTORY: &str = "bench/peers";
 const INSTALLED_PEERS_DIRECTORY: &str = "target/peers";
 
-/// What is run and measured.
+/// A program to measure, with its arguments and environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Contender {
     pub(crate) name: String,

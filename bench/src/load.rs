@@ -24,9 +24,9 @@ use crate::stage::{ORDER_COMPLETED, ORDER_CREATED, ORDER_FAILED};
 
 const FULL_RATES: [u64; 6] = [25, 50, 100, 200, 400, 800];
 const QUICK_RATES: [u64; 3] = [25, 50, 100];
-/// How long the orders of a step may take after its last POST.
+/// Time for the orders of a step to complete after its last POST.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the topics must be quiet before the first order.
+/// Silence on the topics before the first order.
 const IDLE: Duration = Duration::from_secs(1);
 const PROCESSES: usize = 2;
 /// The topics of an order that succeeds, in order.
@@ -67,7 +67,7 @@ async fn drive(options: &Options, stack: &Stack) -> Result<Vec<Step>> {
     load_holdings(stack.database.client(), |table| stack.table(table)).await?;
     let topics: Vec<&str> = EVENT_TOPICS.into_iter().chain([ORDER_FAILED]).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.context("cannot read the topics")?;
-    // On brokers of one's own, the mappings may have a backlog.
+    // On brokers with earlier records, the mappings have a backlog.
     while timeout(IDLE, tap.next()).await.is_ok_and(|record| record.is_some()) {}
     let api = stack.api_url().ok_or_else(|| {
         BenchError::Invalid(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::report::Section;
 use crate::statistics::{grouped, percentile};
 
-/// How long orders are sent at one rate.
+/// Duration of one rate.
 pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Below this share of the rate the workflow is saturated.
 const SATURATED_PERCENT: u64 = 80;

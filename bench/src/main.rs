@@ -82,7 +82,7 @@ async fn measure(options: Options) -> Result<()> {
         }
     };
     let mut report = Report::new(&options, share.is_some());
-    // First, because on brokers of one's own the mappings would find what the other parts publish.
+    // First: on outside brokers the mappings would consume the events of the other parts.
     if options.includes(Part::Load) {
         Box::pin(load::run(&options, &mut report)).await?;
     }

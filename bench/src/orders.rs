@@ -9,7 +9,7 @@ const PLENTY: u64 = 1_000_000_000;
 /// The SKU of which there is nothing.
 const OUT_OF_STOCK: &str = "KETTLE-COPPER";
 
-/// Whether the inventory can reserve an order.
+/// The inventory's decision on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Usual,
@@ -35,7 +35,7 @@ pub(crate) fn balances() -> impl Iterator<Item = (String, u64)> {
     (0..CUSTOMERS).map(|number| (customer_id(number), PLENTY))
 }
 
-/// Whether an event is of an order that the inventory refuses.
+/// `true` for an event of an order that the inventory rejects.
 pub(crate) fn is_out_of_stock(event: &[u8]) -> bool {
     event.windows(OUT_OF_STOCK.len()).any(|bytes| bytes == OUT_OF_STOCK.as_bytes())
 }

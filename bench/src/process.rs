@@ -18,7 +18,7 @@ use crate::runtime_api::{Call, CallKind, RuntimeApi};
 
 /// Longer than the functions' own timeout.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long the last output of a process may take after its end.
+/// Time to read the last output of a process after its end.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 const OUTPUT_TAIL_BYTES: usize = 4096;
 
@@ -35,7 +35,7 @@ pub(crate) struct Process {
     pub(crate) id: u32,
 }
 
-/// What an invocation returned, and when.
+/// The response to an invocation, and the time from its delivery.
 pub(crate) struct Response {
     pub(crate) body: Bytes,
     pub(crate) wall: Duration,

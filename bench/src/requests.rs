@@ -18,7 +18,7 @@ use crate::statistics::hundredths;
 use crate::units::Usage;
 
 const RECORDS: usize = 100;
-const REFUSED: usize = 5;
+const REJECTED: usize = 5;
 
 /// The counts of one stage in one situation.
 struct Counted {
@@ -29,7 +29,7 @@ struct Counted {
 }
 
 pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
-    progress("requests: usual, redelivered and refused orders");
+    progress("requests: usual, redelivered and rejected orders");
     let proxy = CountingProxy::start(&bench.servers).await?;
     let mut counted = Vec::new();
     let mut records = bench.usual(RECORDS).await?;
@@ -39,19 +39,20 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
         }
         records = bench.published(stage, &records)?;
     }
-    count_refused(bench, &proxy, &mut counted).await?;
+    count_rejected(bench, &proxy, &mut counted).await?;
     report.add("requests", &section(&counted), results(&counted))
 }
 
-/// Five orders of a hundred are out of stock: the inventory refuses them, and the close is told.
-async fn count_refused(
+/// Five orders of a hundred are out of stock: the inventory rejects them, and they are closed by
+/// their failure events.
+async fn count_rejected(
     bench: &mut Bench,
     proxy: &CountingProxy,
     counted: &mut Vec<Counted>,
 ) -> Result<()> {
     const SITUATION: &str = "5 of 100 out of stock";
     let kinds: Vec<Kind> = (0..RECORDS)
-        .map(|number| match number % (RECORDS / REFUSED) {
+        .map(|number| match number % (RECORDS / REJECTED) {
             0 => Kind::OutOfStock,
             _ => Kind::Usual,
         })
@@ -59,9 +60,9 @@ async fn count_refused(
     let created = bench.intake(&kinds).await?;
     let validated = bench.carry(Stage::Validator, &created).await?;
     counted.push(count(bench, proxy, Stage::Inventory, SITUATION, &[&validated]).await?);
-    let (refused, usual): (Vec<Record>, Vec<Record>) =
+    let (rejected, usual): (Vec<Record>, Vec<Record>) =
         validated.into_iter().partition(|record| orders::is_out_of_stock(&record.value));
-    let keys: HashSet<String> = refused.iter().map(|record| record.key.clone()).collect();
+    let keys: HashSet<String> = rejected.iter().map(|record| record.key.clone()).collect();
     let failed = bench.read(ORDER_FAILED, &keys)?;
     let mut records = bench.published(Stage::Inventory, &usual)?;
     for stage in [Stage::Payment, Stage::Notification] {

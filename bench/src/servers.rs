@@ -19,13 +19,13 @@ use crate::error::{BenchError, Context, Result};
 use crate::orders;
 use crate::tls::TlsProxy;
 
-/// Starts the names of the tables, so that a database of one's own keeps its other ones.
+/// Prefix of the tables, so that an outside database keeps its other ones.
 const TABLE_PREFIX: &str = "Bench";
-/// Where the bare loops write.
+/// Table and topic of the bare loops.
 pub(crate) const BARE_TABLE: &str = "BenchBareTable";
 pub(crate) const BARE_TOPIC: &str = "bench.bare";
 
-/// What the measured processes work on.
+/// Broker and database of the measured processes.
 pub(crate) struct Servers {
     pub(crate) template: Template,
     pub(crate) broker: Broker,

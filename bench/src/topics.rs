@@ -12,7 +12,7 @@ use crate::error::{BenchError, Context, Result};
 use crate::record::Record;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an event that was acknowledged may take to be readable.
+/// Time for an acknowledged event to become readable.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::item_size::{item_size, item_size_of};
 use crate::statement::{inserted, nth};
 
-/// What a stage asked of the database.
+/// Requests, items and capacity units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) requests: u64,
