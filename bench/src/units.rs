@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::item_size::{item_size, item_size_of};
 use crate::statement::{inserted, nth};
