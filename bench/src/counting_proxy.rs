@@ -1,0 +1,103 @@
+//! A proxy before the database that counts requests and their capacity units.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use local::template::{SecondaryIndex, Table};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::error::{Context, Result};
+use crate::servers::Servers;
+use crate::units::{Index, Indexes, Usage};
+
+/// Usage by operation.
+pub(crate) type Counts = BTreeMap<String, Usage>;
+
+/// The proxy; ends when dropped.
+pub(crate) struct CountingProxy {
+    pub(crate) url: String,
+    counts: Arc<Mutex<Counts>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Upstream {
+    url: String,
+    client: reqwest::Client,
+    indexes: Arc<Indexes>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+impl CountingProxy {
+    /// Starts the proxy before the plaintext endpoint of the database.
+    pub(crate) async fn start(servers: &Servers) -> Result<Self> {
+        let failed = "cannot start the counting proxy";
+        let listener = TcpListener::bind("127.0.0.1:0").await.context(failed)?;
+        let url = format!("http://{}", listener.local_addr().context(failed)?);
+        let tables = servers.template.tables.iter();
+        let indexes = tables.map(|table| {
+            let indexes = table.indexes.iter().map(|index| described(table, index)).collect();
+            (servers.database.table_name(&table.logical_id), indexes)
+        });
+        let counts = Arc::default();
+        let upstream = Upstream {
+            url: servers.database.endpoint().to_owned(),
+            client: reqwest::Client::builder().no_proxy().build().context(failed)?,
+            indexes: Arc::new(Indexes(indexes.collect())),
+            counts: Arc::clone(&counts),
+        };
+        let app = Router::new().fallback(forward).with_state(upstream);
+        let server = tokio::spawn(async move {
+            axum::serve(listener, app).await.ok();
+        });
+        Ok(Self { url, counts, server })
+    }
+
+    /// The counts since the previous call.
+    pub(crate) fn take(&self) -> Counts {
+        std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for CountingProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn described(table: &Table, index: &SecondaryIndex) -> Index {
+    let key: Vec<String> = index.key.iter().map(|element| element.attribute.clone()).collect();
+    let others = table.key.iter().map(|element| element.attribute.clone());
+    let projected = (index.projection != "ALL").then(|| {
+        let others = others.chain(index.non_key_attributes.iter().cloned());
+        key.iter().cloned().chain(others).collect()
+    });
+    Index { key, projected }
+}
+
+async fn forward(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
+    let operation = operation(&headers);
+    let request = upstream.client.post(&upstream.url).headers(headers).body(body.clone());
+    let Ok(response) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let (status, headers) = (response.status(), response.headers().clone());
+    let Ok(answer) = response.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let read = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let usage = upstream.indexes.usage(&operation, &read(&body), &read(&answer));
+    let mut counts = upstream.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    counts.entry(operation).or_default().add(usage);
+    drop(counts);
+    (status, headers, answer).into_response()
+}
+
+/// The operation, from a header such as `DynamoDB_20120810.PutItem`.
+fn operation(headers: &HeaderMap) -> String {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned()
+}

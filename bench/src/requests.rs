@@ -1,0 +1,167 @@
+//! Database requests and capacity units of each stage, for one batch of 100 records.
+//!
+//! Counted apart from the measurements of time, through a proxy.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, deliver};
+use crate::counting_proxy::{CountingProxy, Counts};
+use crate::error::Result;
+use crate::orders::{self, Kind};
+use crate::process::Process;
+use crate::record::Record;
+use crate::report::{Report, Section, progress};
+use crate::stage::{ORDER_FAILED, Stage};
+use crate::statistics::hundredths;
+use crate::units::Usage;
+
+const RECORDS: usize = 100;
+const REJECTED: usize = 5;
+
+/// The counts of one stage in one situation.
+struct Counted {
+    stage: Stage,
+    situation: &'static str,
+    records: usize,
+    counts: Counts,
+}
+
+pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
+    progress("requests: usual, redelivered and rejected orders");
+    let proxy = CountingProxy::start(&bench.servers).await?;
+    let mut counted = Vec::new();
+    let mut records = bench.usual(RECORDS).await?;
+    for stage in Stage::ALL {
+        for situation in ["usual", "redelivered"] {
+            counted.push(count(bench, &proxy, stage, situation, &[&records]).await?);
+        }
+        records = bench.published(stage, &records)?;
+    }
+    count_rejected(bench, &proxy, &mut counted).await?;
+    report.add("requests", &section(&counted), results(&counted))
+}
+
+/// Five orders of a hundred are out of stock: the inventory rejects them, and they are closed by
+/// their failure events.
+async fn count_rejected(
+    bench: &mut Bench,
+    proxy: &CountingProxy,
+    counted: &mut Vec<Counted>,
+) -> Result<()> {
+    const SITUATION: &str = "5 of 100 out of stock";
+    let kinds: Vec<Kind> = (0..RECORDS)
+        .map(|number| match number % (RECORDS / REJECTED) {
+            0 => Kind::OutOfStock,
+            _ => Kind::Usual,
+        })
+        .collect();
+    let created = bench.intake(&kinds).await?;
+    let validated = bench.carry(Stage::Validator, &created).await?;
+    counted.push(count(bench, proxy, Stage::Inventory, SITUATION, &[&validated]).await?);
+    let (rejected, usual): (Vec<Record>, Vec<Record>) =
+        validated.into_iter().partition(|record| orders::is_out_of_stock(&record.value));
+    let keys: HashSet<String> = rejected.iter().map(|record| record.key.clone()).collect();
+    let failed = bench.read(ORDER_FAILED, &keys)?;
+    let mut records = bench.published(Stage::Inventory, &usual)?;
+    for stage in [Stage::Payment, Stage::Notification] {
+        records = bench.carry(stage, &records).await?;
+    }
+    counted.push(count(bench, proxy, Stage::Close, SITUATION, &[&records, &failed]).await?);
+    Ok(())
+}
+
+/// Delivers batches to a fresh process, and counts from when it is ready.
+async fn count(
+    bench: &Bench,
+    proxy: &CountingProxy,
+    stage: Stage,
+    situation: &'static str,
+    batches: &[&[Record]],
+) -> Result<Counted> {
+    let contender = bench.function(stage)?.with_database(&proxy.url);
+    let mut process = Process::start(&contender, None).await?;
+    process.ready().await?;
+    proxy.take();
+    for batch in batches {
+        deliver(&mut process, batch).await?;
+    }
+    let counts = proxy.take();
+    process.stop().await?;
+    let records = batches.iter().map(|batch| batch.len()).sum();
+    Ok(Counted { stage, situation, records, counts })
+}
+
+impl Counted {
+    fn total(&self) -> Usage {
+        self.counts.values().fold(Usage::default(), |mut total, usage| {
+            total.add(*usage);
+            total
+        })
+    }
+
+    /// Hundredths of a number for each record.
+    fn per_record(&self, number: u64) -> String {
+        let records = u64::try_from(self.records).unwrap_or(u64::MAX).max(1);
+        hundredths((number * 100 + records / 2) / records)
+    }
+
+    fn operations(&self) -> String {
+        let operations = self.counts.iter().map(|(operation, usage)| {
+            let Usage { requests, items, .. } = usage;
+            match requests == items {
+                true => format!("{requests} {operation}"),
+                false => format!("{requests} {operation} ({items} items)"),
+            }
+        });
+        operations.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn section(counted: &[Counted]) -> Section {
+    let header = [
+        "stage",
+        "orders",
+        "requests",
+        "requests/record",
+        "write units/record",
+        "read units/record",
+    ];
+    let mut section = Section::new("Database requests of one batch of 100 records", &header);
+    section.rows = counted
+        .iter()
+        .map(|it| {
+            let total = it.total();
+            // Rounded to hundredths of a unit from halves.
+            let reads = it.per_record(total.read_half_units.div_ceil(2));
+            vec![
+                it.stage.name().to_owned(),
+                it.situation.to_owned(),
+                it.operations(),
+                it.per_record(total.requests),
+                it.per_record(total.write_units),
+                reads,
+            ]
+        })
+        .collect();
+    section
+}
+
+fn results(counted: &[Counted]) -> Value {
+    let results = counted.iter().map(|it| {
+        let operations = it.counts.iter().map(|(operation, usage)| {
+            let Usage { requests, items, write_units, read_half_units } = usage;
+            let usage = json!({ "requests": requests, "items": items, "writeUnits": write_units,
+                "readHalfUnits": read_half_units });
+            (operation.clone(), usage)
+        });
+        json!({
+            "stage": it.stage.name(),
+            "orders": it.situation,
+            "records": it.records,
+            "operations": operations.collect::<serde_json::Map<_, _>>(),
+        })
+    });
+    results.collect()
+}
