@@ -18,6 +18,7 @@
 
 mod case;
 mod delivery;
+mod memory;
 mod process;
 mod situations;
 mod sns;
@@ -70,6 +71,27 @@ async fn an_insert_whose_answer_is_cut_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_survive_the_absence_of_the_broker() {
     for_every_stage("broker away", 3, situations::broker_away).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_follows_the_input() {
+    let world = world::World::start().await;
+    let usual = memory::Measured::start(&world, "usual").await;
+    let batch: Vec<_> = (0..500).map(memory::usual).collect();
+    println!("a batch of 500 usual orders peaks at {} MB", usual.deliver(&batch).await);
+
+    for (shape, value) in [
+        ("small numbers", memory::largest("1,", "{\"items\":[", "]}")),
+        ("small objects", memory::largest("{},", "{\"items\":[", "]}")),
+        ("nested lists", memory::largest("[],", "{\"a\":[", "]}")),
+        ("a long text", memory::largest("x", "{\"a\":\"", "\"}")),
+        ("not an object", memory::largest("1,", "[", "]")),
+    ] {
+        let process = memory::Measured::start(&world, &shape.replace(' ', "-")).await;
+        let peak = process.deliver(&[value]).await;
+        println!("an event of 6 MB of {shape} peaks at {peak} MB");
+        assert!(peak < 64, "{shape}: {peak} MB");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

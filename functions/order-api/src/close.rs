@@ -1,6 +1,6 @@
 //! Closes an order with the first terminal event received.
 
-use contracts::{Envelope, Fields, Object, StageName};
+use contracts::{Envelope, Fields, Object, StageName, failure::failure_reason};
 use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
 use jiff::Timestamp;
 
@@ -63,8 +63,8 @@ fn closing_fields(event: &Envelope<'_>) -> Fields {
     if event.event_type.is_failure() {
         let stage = event.event_type.published_by().name();
         fields = fields.with_string("status", "FAILED").with_string("failedStage", stage);
-        if let Some(reason) = event.payload.get("failureReason") {
-            fields = fields.with_json("failureReason", reason.to_owned());
+        if let Some(reason) = failure_reason(&event.payload) {
+            fields = fields.with_string("failureReason", &reason);
         }
     } else {
         fields = fields.with_string("status", "COMPLETED");

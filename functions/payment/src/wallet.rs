@@ -10,7 +10,8 @@ const BALANCE: &str = "balance";
 /// The accounts table: keyed by `customerId`, with the number `balance`.
 #[derive(Debug)]
 pub struct Wallet {
-    pub(crate) accounts_table: String,
+    /// The table's name.
+    pub accounts_table: String,
 }
 
 impl Wallet {

@@ -80,12 +80,7 @@ impl FailureReason {
     /// A reason of that kind; a text above 8 KB is cut.
     #[must_use]
     pub fn new(code: FailureCode, text: impl Into<String>) -> Self {
-        let mut text = text.into();
-        if text.len() > MAX_REASON_BYTES {
-            text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
-            text.push_str("...");
-        }
-        Self { code, text }
+        Self { code, text: bounded(text.into()) }
     }
 
     /// One reason for a list of errors: the first [`MAX_LISTED_ERRORS`], and how many more.
@@ -118,6 +113,15 @@ impl fmt::Display for FailureReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.code, self.text)
     }
+}
+
+/// Cuts a text to [`MAX_REASON_BYTES`].
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_REASON_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
+        text.push_str("...");
+    }
+    text
 }
 
 /// The position of a record on the broker; reads `topic-partition-offset`.
@@ -183,6 +187,12 @@ const MALFORMED: &str = "malformed";
 /// Whether the payload of a failure event marks the report of a malformed record.
 pub(crate) fn is_marked_malformed(failure_payload: &Object<'_>) -> bool {
     failure_payload.get(MALFORMED) == Some("true")
+}
+
+/// The reason of a failure event, read from its payload and cut like every reason.
+#[must_use]
+pub fn failure_reason(failure_payload: &Object<'_>) -> Option<String> {
+    failure_payload.string("failureReason").map(|reason| bounded(reason.into_owned()))
 }
 
 /// The code of a failure event, read from its payload.

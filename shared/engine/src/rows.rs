@@ -152,7 +152,7 @@ impl<'a> Rows<'a> {
                 let report = NewRow::malformed_report(record, malformed, stamp)?;
                 slot.decided = Some(Arc::new(report));
             }
-            Content::Event(event) if !fits(event) => {
+            Content::Event(event) if stage.name().spec().publishes.is_some() && !fits(event) => {
                 slot.decide(NewRow::too_large(event, record.position, stamp));
             }
             Content::Event(_) if stage.acts_outside() || !stage.needs().is_empty() => {

@@ -23,7 +23,7 @@ use self::{
     client::{Charge, Client},
     currency::Currency,
 };
-pub use settings::StripeSettings;
+pub(crate) use settings::StripeSettings;
 
 /// Stripe forgets an idempotency key after 24 hours at the earliest; the hour is for clocks that
 /// disagree.
