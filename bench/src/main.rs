@@ -31,6 +31,7 @@ mod statistics;
 mod tls;
 mod topics;
 mod units;
+mod upstream;
 
 use std::process::ExitCode;
 
