@@ -30,7 +30,7 @@ pub(crate) struct Bench {
     pub(crate) share: Option<CpuShare>,
     topics: TopicReader,
     /// Keeps the orders of this run apart from those of others on the same database.
-    run_id: String,
+    pub(crate) run_id: String,
     next_order: u64,
 }
 

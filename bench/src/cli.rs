@@ -55,6 +55,8 @@ pub(crate) enum Part {
     ColdStart,
     /// Orders a second and time from POST to the last event through the whole stack
     Load,
+    /// Orders a second where all orders share one SKU or one account, at DynamoDB's item limits
+    HotItem,
     /// Child process: one `PutItem` and one Kafka record for each record
     #[command(hide = true)]
     BareSingle,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use local::template::{SecondaryIndex, Table};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Context, Result};
 use crate::servers::Servers;
 use crate::units::{Index, Indexes, Usage};
+use crate::upstream::{Upstream, operation};
 
 /// Usage by operation.
 pub(crate) type Counts = BTreeMap<String, Usage>;
@@ -28,9 +29,8 @@ pub(crate) struct CountingProxy {
 }
 
 #[derive(Clone)]
-struct Upstream {
-    url: String,
-    client: reqwest::Client,
+struct Counter {
+    upstream: Upstream,
     indexes: Arc<Indexes>,
     counts: Arc<Mutex<Counts>>,
 }
@@ -47,13 +47,12 @@ impl CountingProxy {
             (servers.database.table_name(&table.logical_id), indexes)
         });
         let counts = Arc::default();
-        let upstream = Upstream {
-            url: servers.database.endpoint().to_owned(),
-            client: reqwest::Client::builder().no_proxy().build().context(failed)?,
+        let counter = Counter {
+            upstream: Upstream::new(servers.database.endpoint())?,
             indexes: Arc::new(Indexes(indexes.collect())),
             counts: Arc::clone(&counts),
         };
-        let app = Router::new().fallback(forward).with_state(upstream);
+        let app = Router::new().fallback(forward).with_state(counter);
         let server = tokio::spawn(async move {
             axum::serve(listener, app).await.ok();
         });
@@ -82,22 +81,16 @@ fn described(table: &Table, index: &SecondaryIndex) -> Index {
     Index { key, projected }
 }
 
-async fn forward(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
+async fn forward(State(counter): State<Counter>, headers: HeaderMap, body: Bytes) -> Response {
     let operation = operation(&headers);
-    let request = upstream.client.post(&upstream.url).headers(headers).body(body.clone());
-    let Ok(response) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
-    let (status, headers) = (response.status(), response.headers().clone());
-    let Ok(answer) = response.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let reply = match counter.upstream.send(headers, body.clone()).await {
+        Ok(reply) => reply,
+        Err(status) => return status,
+    };
     let read = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
-    let usage = upstream.indexes.usage(&operation, &read(&body), &read(&answer));
-    let mut counts = upstream.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let usage = counter.indexes.usage(&operation, &read(&body), &read(&reply.body));
+    let mut counts = counter.counts.lock().unwrap_or_else(PoisonError::into_inner);
     counts.entry(operation).or_default().add(usage);
     drop(counts);
-    (status, headers, answer).into_response()
-}
-
-/// The operation, from a header such as `DynamoDB_20120810.PutItem`.
-fn operation(headers: &HeaderMap) -> String {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned()
+    reply.into_response()
 }

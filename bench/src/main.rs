@@ -13,10 +13,17 @@ mod contender;
 mod counting_proxy;
 mod cpu_share;
 mod error;
+mod hot_item;
+mod hot_item_books;
+mod hot_item_plan;
 mod item_size;
+mod limit_response;
+mod limited_items;
+mod limiter;
 mod load;
 mod load_step;
 mod orders;
+mod partition;
 mod process;
 mod procfs;
 mod record;
@@ -31,6 +38,8 @@ mod statistics;
 mod tls;
 mod topics;
 mod units;
+mod upstream;
+mod written_items;
 
 use std::process::ExitCode;
 
@@ -99,6 +108,9 @@ async fn measure(options: Options) -> Result<()> {
     }
     if bench.options.includes(Part::ColdStart) {
         Box::pin(cold_start::run(bench, &mut report)).await?;
+    }
+    if bench.options.includes(Part::HotItem) {
+        Box::pin(hot_item::run(bench, &mut report)).await?;
     }
     Ok(())
 }

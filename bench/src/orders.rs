@@ -16,11 +16,11 @@ pub(crate) enum Kind {
     OutOfStock,
 }
 
-fn sku(number: u64) -> String {
+pub(crate) fn sku(number: u64) -> String {
     format!("ITEM-{:03}", number % SKUS)
 }
 
-fn customer_id(number: u64) -> String {
+pub(crate) fn customer_id(number: u64) -> String {
     format!("cust-{:03}", number % CUSTOMERS)
 }
 

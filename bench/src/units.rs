@@ -190,7 +190,7 @@ fn sum(usages: impl Iterator<Item = Usage>) -> Usage {
     })
 }
 
-fn write_units(size: u64) -> u64 {
+pub(crate) fn write_units(size: u64) -> u64 {
     size.div_ceil(1024).max(1)
 }
 
