@@ -172,6 +172,28 @@ pub(crate) async fn killed_after_insert(case: Arc<Case>) {
     case.check(1..=1).await;
 }
 
+/// The process is killed after the insert of one of several orders and before its answer.
+///
+/// An order whose own insert was still to come may be asked about once more.
+pub(crate) async fn group_killed_after_insert(case: Arc<Case>) {
+    let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
+    let [order, stage] = case.row_texts(&case.orders[0]);
+    let mut held = case.proxy.hold_answer(&[&order, &stage]);
+    let kill = async {
+        held.carried_out().await;
+        process.kill().await;
+    };
+    let (killed, ()) = tokio::join!(process.deliver(&batch), kill);
+    assert!(killed.is_err(), "the killed process has answered: {killed:?}");
+    drop(held);
+    let stored = case.rows().await;
+    process.succeed(&batch).await;
+    let rows = case.rows().await;
+    let is_kept = stored.iter().all(|(key, row)| rows.get(key) == Some(row));
+    assert!(is_kept, "a stored row has changed: {stored:?} {rows:?}");
+    case.check(1..=2).await;
+}
+
 /// A batch holds a record twice, and then its order with other content.
 pub(crate) async fn conflicting_duplicate(case: Arc<Case>) {
     let input = &case.orders[0].input;

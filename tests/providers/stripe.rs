@@ -168,7 +168,7 @@ async fn charged_orders(
 ) -> (Vec<String>, BTreeMap<String, Vec<u64>>) {
     let amounts: Vec<u64> = orders
         .iter()
-        .map(|order| Money::from_number(order["totalAmount"].as_number().unwrap()))
+        .map(|order| Money::from_text(&order["totalAmount"].to_string()))
         .map(|amount| amount.and_then(|amount| amount.in_units(2)).unwrap())
         .collect();
     let ids = accepted(world, orders.into_iter()).await;

@@ -1,23 +1,104 @@
-//! The routes of order-api and its `OpenAPI` document are the same.
+//! The routes and the index of order-api: those of its `OpenAPI` document and of the template.
 
 use std::collections::BTreeSet;
 
+use engine::{CustomerIndexKey, Digest, Row, RowBody, RowKey};
 use local::template::Template;
+use serde_json::Value;
 use workflow_tests::world::root;
 
-use super::code::Code;
+use crate::{harness::Harness, template};
 
-#[test]
-fn every_route_is_described_and_every_description_has_a_route() {
+const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+
+fn paths() -> Value {
     // A reader of YAML, whatever the file is about.
     let document = Template::as_spelled(&root().join("functions/order-api/openapi.yaml"));
-    let document = document.expect("the document is readable");
-    let mut described = BTreeSet::new();
-    for (path, methods) in document["paths"].as_object().expect("there are paths") {
-        for method in methods.as_object().expect(path).keys() {
-            described.insert(format!("{} {path}", method.to_uppercase()));
+    document.expect("the document is readable")["paths"].clone()
+}
+
+/// The explanation of a problem document.
+fn detail(response: &Value) -> String {
+    let body: Value = serde_json::from_str(response["body"].as_str().unwrap_or_default())
+        .expect("the body is a problem document");
+    body["detail"].as_str().expect("a detail").to_owned()
+}
+
+#[tokio::test]
+async fn every_method_is_described_or_not_allowed() {
+    let harness = Harness::start().await;
+    let nothing_here = detail(&harness.http("GET", "/nowhere", "").await);
+    for (path, operations) in paths().as_object().expect("there are paths") {
+        let operations = operations.as_object().expect(path);
+        let described: BTreeSet<_> = operations.keys().map(|it| it.to_uppercase()).collect();
+        for method in METHODS {
+            let response = harness.http(method, &path.replace("{orderId}", "ord-1"), "").await;
+            let is_allowed = response["statusCode"] != 405;
+            assert_eq!(is_allowed, described.contains(method), "{method} {path}");
+            assert_ne!(detail(&response), nothing_here, "{method} {path}");
+            if !is_allowed {
+                let allow = response["headers"]["allow"].as_str().expect("an Allow header");
+                let allow: BTreeSet<_> = allow.split(", ").map(str::to_owned).collect();
+                assert_eq!(allow, described, "{path}");
+            }
         }
     }
-    let routed = Code::of_folder("functions/order-api/src/routes.rs").routes();
-    assert_eq!(routed, described);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_answered_with_those_that_are_described() {
+    let harness = Harness::start().await;
+    for path in ["/", "/nowhere", "/orders/ord-1/items"] {
+        let response = harness.http("GET", path, "").await;
+        assert_eq!(response["statusCode"], 404, "{path}");
+        let detail = detail(&response);
+        let named: BTreeSet<_> = detail.split(' ').filter(|word| word.starts_with('/')).collect();
+        let paths = paths();
+        let described = paths.as_object().expect("there are paths").keys();
+        assert_eq!(named, described.map(String::as_str).collect());
+    }
+}
+
+#[tokio::test]
+async fn the_index_is_the_one_that_is_queried_and_its_key_is_stored_in_rows() {
+    let harness = Harness::start().await;
+    let response = harness.http("GET", "/orders", "customerId=cust-1").await;
+    assert_eq!(response["statusCode"], 200, "{response}");
+    let queries = harness.requests("Query");
+    let queried: Vec<_> = queries.iter().map(|query| query["IndexName"].as_str()).collect();
+
+    let indexes = template().tables.into_iter().flat_map(|table| table.indexes);
+    let indexes: Vec<_> = indexes.collect();
+    let declared: Vec<_> = indexes.iter().map(|index| Some(index.name.as_str())).collect();
+    assert_eq!(queried, declared);
+
+    let row = Row {
+        key: RowKey { id: "ord-1".to_owned(), stage: contracts::StageName::OrderApi },
+        body: RowBody::Data("{}".to_owned()),
+        digest: Digest::of(b""),
+        expires_at: 0,
+        customer_index: Some(CustomerIndexKey {
+            customer_id: "cust-1".to_owned(),
+            accepted_at: "2026-02-06T12:00:00.000Z".to_owned(),
+        }),
+    };
+    let without = Row { customer_index: None, ..row.clone() }.to_item();
+    let item = row.to_item();
+    let added: BTreeSet<_> = item.keys().filter(|name| !without.contains_key(*name)).collect();
+    for index in &indexes {
+        assert_eq!(index.key.iter().map(|key| &key.attribute).collect::<BTreeSet<_>>(), added);
+        let condition = queries[0]["KeyConditionExpression"].as_str().expect("a condition");
+        let attribute = condition.split(' ').next();
+        assert_eq!(attribute, index.key.first().map(|key| key.attribute.as_str()));
+    }
+}
+
+#[test]
+fn rows_have_the_key_and_the_time_to_live_of_the_orders_table() {
+    let template = template();
+    let table = template.tables.iter().find(|it| it.logical_id == "OrdersTable").unwrap();
+    let key = RowKey { id: "ord-1".to_owned(), stage: contracts::StageName::OrderApi };
+    let declared: BTreeSet<_> = table.key.iter().map(|key| key.attribute.clone()).collect();
+    assert_eq!(key.to_item().into_keys().collect::<BTreeSet<_>>(), declared);
+    assert_eq!(table.time_to_live.as_deref(), Some(engine::row::attribute::EXPIRES_AT));
 }

@@ -1,4 +1,4 @@
-//! Checks the published AsyncAPI document against the code and the template.
+//! Checks the published `AsyncAPI` document against the code and the template.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,9 +9,12 @@ use contracts::{EventType, Topic};
 use serde_json::{Value, json};
 use workflow_tests::world::root;
 
-use crate::{code::Code, template};
+use crate::{
+    functions::{FUNCTIONS, published_events, stages},
+    template,
+};
 
-/// What goes through a topic at one function: its name, `send` or `receive`, and the topic.
+/// One direction of a topic at one function: the function's name, `send` or `receive`, the topic.
 type Operation = (String, String, Topic);
 
 fn document() -> Value {
@@ -44,16 +47,15 @@ fn operations(document: &Value) -> BTreeMap<Operation, BTreeSet<EventType>> {
 #[test]
 fn the_published_document_is_what_the_code_does() {
     let mut expected: BTreeMap<Operation, BTreeSet<EventType>> = BTreeMap::new();
-    for function in template().functions {
-        let binary = function.name.binary;
-        let code = Code::of_function(&binary);
-        for event in code.published() {
-            let sent = (binary.clone(), "send".to_owned(), event.topic());
-            expected.entry(sent).or_default().insert(event);
+    for spec in FUNCTIONS {
+        let operation = |action: &str, event: EventType| {
+            (spec.name.to_owned(), action.to_owned(), event.topic())
+        };
+        for event in published_events(&spec) {
+            expected.entry(operation("send", event)).or_default().insert(event);
         }
-        for event in code.stages().into_iter().flat_map(|stage| stage.spec().consumed_events()) {
-            let received = (binary.clone(), "receive".to_owned(), event.topic());
-            expected.entry(received).or_default().insert(event);
+        for event in stages(&spec).flat_map(|stage| stage.consumed_events()) {
+            expected.entry(operation("receive", event)).or_default().insert(event);
         }
     }
     assert_eq!(operations(&document()), expected);

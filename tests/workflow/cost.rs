@@ -13,26 +13,31 @@ async fn an_order_costs_the_requests_that_the_cost_page_says() {
     journey(&mut world, &order_id, 1).await;
 
     let requests = world.database.requests(&order_id);
-    let count = |operation| requests.iter().filter(|it| it.operation == operation).count();
-    // Intake, validator, notification, close.
-    assert_eq!(count("PutItem"), 4);
+    let bodies = |operation: &str| -> Vec<Value> {
+        let of_operation = requests.iter().filter(|it| it.operation == operation);
+        of_operation.map(|it| serde_json::from_str(&it.body).unwrap()).collect()
+    };
+    let lengths = |operation, list: &str| -> Vec<usize> {
+        bodies(operation).iter().map(|body| body[list].as_array().unwrap().len()).collect()
+    };
+    // Intake, validator, notification, close: one row each.
+    let inserts = lengths("BatchExecuteStatement", "Statements");
+    assert_eq!(inserts, [1, 1, 1, 1]);
     // The reservation and the payment: a row and one item each.
-    let actions: Vec<usize> = requests
-        .iter()
-        .filter(|it| it.operation == "TransactWriteItems")
-        .map(|request| {
-            let body: Value = serde_json::from_str(&request.body).unwrap();
-            body["TransactItems"].as_array().unwrap().len()
-        })
-        .collect();
+    let actions = lengths("TransactWriteItems", "TransactItems");
     assert_eq!(actions, [2, 2]);
     // The intake row alone is in the index of orders by customer, which is one more write.
-    let in_index = |request: &&Request| request.body.contains("\"acceptedAt\"");
+    let in_index = |request: &&Request| request.body.contains("'acceptedAt'");
     let in_index = requests.iter().filter(in_index).count();
     assert_eq!(in_index, 1);
-    // A row of a usual order is below 1 KB, so a put takes one unit, and an action takes two.
-    assert_eq!(count("PutItem") + in_index + 2 * actions.iter().sum::<usize>(), 13);
-    // The close reads when the order came in.
-    assert_eq!(count("GetItem"), 1);
+    // A row of a usual order is below 1 KB: an insert takes one unit, and an action takes two.
+    let written = inserts.iter().sum::<usize>() + in_index + 2 * actions.iter().sum::<usize>();
+    assert_eq!(written, 13);
+    // The close looks up its own row and the intake row, each of which takes a unit.
+    let keys = bodies("BatchGetItem").into_iter().map(|body| {
+        let tables = body["RequestItems"].as_object().unwrap().values();
+        tables.map(|table| table["Keys"].as_array().unwrap().len()).sum()
+    });
+    assert_eq!(keys.collect::<Vec<usize>>(), [2]);
     world.stop().await;
 }

@@ -28,7 +28,7 @@ use crate::{
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The limit for storing.
-const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest body of an order. A stage adds to it, and the row has to stay below 400 KB.
 const MAX_BODY_BYTES: usize = 256 * 1024;

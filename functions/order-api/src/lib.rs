@@ -25,7 +25,12 @@ use contracts::StageName;
 use runtime::{Environment, FunctionSpec, Settings, TableUse};
 
 pub use crate::{
-    accept::PUBLISH_TIMEOUT, close::Close, cors::Cors, request::Request, routes::OrderApi,
+    accept::{PUBLISH_TIMEOUT, STORE_TIMEOUT},
+    close::Close,
+    cors::Cors,
+    request::Request,
+    routes::{OrderApi, READ_TIMEOUT},
+    wait::MAX_WAIT,
 };
 
 /// The function as a value.

@@ -14,8 +14,8 @@ use crate::{
     request::Request,
 };
 
-/// How long reading is tried.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(4);
+/// The limit for reading.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The HTTP side of the function.
 pub struct OrderApi {

@@ -10,7 +10,7 @@ use crate::routes::OrderApi;
 
 /// The longest wait: with the time for reading it stays below the 30 that API Gateway
 /// waits. Who asks for more gets this.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// The pauses between two looks grow from the first to the longest: an order takes well below a
 /// second, and one that does not is not hurried by being looked at.
@@ -31,9 +31,8 @@ pub(crate) fn preferred_wait(prefer: Option<&str>) -> Option<u64> {
     let digits = quoted.unwrap_or(value);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     // A number that is too large to read is larger than the longest wait.
-    is_number.then(|| {
-        digits.parse().map_or(LONGEST_WAIT.as_secs(), |it: u64| it.min(LONGEST_WAIT.as_secs()))
-    })
+    is_number
+        .then(|| digits.parse().map_or(MAX_WAIT.as_secs(), |it: u64| it.min(MAX_WAIT.as_secs())))
 }
 
 impl OrderApi {

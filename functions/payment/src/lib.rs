@@ -11,6 +11,7 @@ use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS_WITH_E
 pub use crate::{
     charge::{Charge, Provider},
     settings::ProviderSettings,
+    stripe::REQUEST_TIMEOUT,
     wallet::Wallet,
 };
 

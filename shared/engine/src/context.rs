@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::{OrdersTable, Publisher, TransientError};
 
 /// The limit for connecting during start-up, for which Lambda allows 10 seconds.
-const WARM_UP_TIMEOUT: Duration = Duration::from_secs(4);
+pub const WARM_UP_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Reads the clock; `main` provides it, so that nothing else does.
 pub type Clock = fn() -> Timestamp;

@@ -16,8 +16,9 @@ use crate::{
     log,
     new_row::Stamp,
     record,
-    rows::{Done, Request, Rows},
+    rows::Rows,
     stage::AnyStage,
+    steps::{Done, Request},
 };
 
 /// The longest that the Kafka client tries to deliver an event: longer than a broker's failover
@@ -25,7 +26,7 @@ use crate::{
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The time reserved for the response after the last delivery.
-const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
+pub const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
 
 /// Runs the stages of one function.
 pub struct Engine {
@@ -144,11 +145,7 @@ impl Engine {
                         rows.apply(done);
                     }
                 }
-                () = sleep_until(wake) => {
-                    if wake >= until {
-                        return;
-                    }
-                }
+                () = sleep_until(wake) => if wake >= until { return },
             }
         }
     }
@@ -184,10 +181,10 @@ impl Engine {
             let stage = stages.find(|stage| stage.name().spec().consumes_from(topic));
             let stage = stage.ok_or_else(unknown)?;
             // A mapping reads one topic.
-            if found.is_some_and(|(first, _)| first != topic) {
-                return Err(unknown());
+            match found {
+                Some((first, _)) if first != topic => return Err(unknown()),
+                _ => found = Some((topic, stage.as_ref())),
             }
-            found = Some((topic, stage.as_ref()));
         }
         Ok(found)
     }

@@ -9,7 +9,9 @@ use crate::{
     new_row::NewRow,
     orders_table::{MAX_KEYS, MAX_REQUEST_BYTES, MAX_ROWS},
     record::Record,
-    rows::{Request, Rows, Slot, Step},
+    rows::Rows,
+    slot::{Slot, Step},
+    steps::Request,
     transaction::{ItemKey, MAX_ACTIONS, item_key},
 };
 

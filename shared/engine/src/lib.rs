@@ -18,8 +18,8 @@
 //! such a stage decides only after a look-up has found no row. Proved by
 //! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
 //!
-//! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `rows`
-//! (the state of each key while it runs), [`row`], [`orders_table`], `transaction`,
+//! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `steps`
+//! (where a row key goes from each result), [`row`], [`orders_table`], `transaction`,
 //! [`lambda_event`] (the event in, the response out), `publisher`.
 
 pub mod stage;
@@ -27,10 +27,13 @@ pub mod stage;
 pub mod engine;
 mod groups;
 mod rows;
+mod slot;
+mod steps;
 
 mod record;
 pub mod row;
 
+mod cancellation;
 mod new_row;
 pub mod orders_table;
 mod transaction;

@@ -47,8 +47,10 @@ pub(crate) enum Inserted {
     Regroup,
     /// Others of its group come first, and what they leave is not certain: insert it alone.
     Alone,
-    /// It is not known; the insert can be repeated.
+    /// It failed by itself; the insert can be repeated.
     Failed(TransientError),
+    /// Its request failed as a whole; the insert can be repeated in a smaller one.
+    RequestFailed(TransientError),
 }
 
 impl OrdersTable {
@@ -89,8 +91,9 @@ impl OrdersTable {
 
     /// Inserts each row that does not exist, at most [`MAX_ROWS`]; the outcomes are in their order.
     pub(crate) async fn insert_all(&self, rows: &[&Row]) -> Vec<Inserted> {
-        let failed =
-            |error: TransientError| rows.iter().map(|_| Inserted::Failed(error.clone())).collect();
+        let failed = |error: TransientError| {
+            rows.iter().map(|_| Inserted::RequestFailed(error.clone())).collect()
+        };
         let statements: Result<Vec<_>, _> = rows.iter().map(|row| self.insert(row)).collect();
         let statements = match statements {
             Ok(statements) => statements,

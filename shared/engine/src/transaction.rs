@@ -9,22 +9,19 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::{
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
-    },
+    types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
-use contracts::FailureReason;
-use rust_decimal::Decimal;
 
 use crate::{
-    Effect, OrdersTable, TransientError, new_row::NewRow, orders_table::Inserted, row::Item,
+    Effect, OrdersTable, TransientError, cancellation::interpret, new_row::NewRow,
+    orders_table::Inserted,
 };
 
 /// The most actions of one transaction.
 pub(crate) const MAX_ACTIONS: usize = 100;
 
-const OPERATION: &str = "commit rows with their effects";
+/// The operation in error texts.
+pub(crate) const OPERATION: &str = "commit rows with their effects";
 
 /// The condition of every insert: there is no row yet for this order and stage.
 const NO_ROW_YET: &str = "attribute_not_exists(orderId)";
@@ -41,8 +38,9 @@ impl OrdersTable {
     /// Commits a group of at most [`MAX_ACTIONS`] rows and items; the outcomes are in its order.
     pub(crate) async fn commit(&self, group: &[&NewRow]) -> Vec<Inserted> {
         let sums = sums(group);
-        let failed =
-            |error: TransientError| group.iter().map(|_| Inserted::Failed(error.clone())).collect();
+        let failed = |error: TransientError| {
+            group.iter().map(|_| Inserted::RequestFailed(error.clone())).collect()
+        };
         let actions = match self.actions(group, &sums) {
             Ok(actions) => actions,
             Err(error) => return failed(TransientError::new(OPERATION, error)),
@@ -115,105 +113,4 @@ fn update(sum: &Effect) -> Result<TransactWriteItem, BuildError> {
         update = update.expression_attribute_values(format!(":add{index}"), value);
     }
     Ok(TransactWriteItem::builder().update(update.build()?).build())
-}
-
-/// What a cancelled transaction means for each row of the group.
-fn interpret<'g>(
-    group: &[&'g NewRow],
-    sums: &BTreeMap<ItemKey<'g>, Effect>,
-    reasons: &[CancellationReason],
-) -> Vec<Inserted> {
-    let (of_rows, of_items) = reasons.split_at_checked(group.len()).unwrap_or((reasons, &[]));
-    let mut items: BTreeMap<ItemKey<'g>, ItemState> = sums
-        .iter()
-        .zip(of_items)
-        .map(|((key, sum), reason)| (*key, ItemState::of(sum, reason)))
-        .collect();
-    let is_conflict = reasons.iter().any(|it| it.code() == Some("TransactionConflict"));
-    group
-        .iter()
-        .enumerate()
-        .map(|(index, new)| match of_rows.get(index).and_then(CancellationReason::code) {
-            Some("ConditionalCheckFailed") => Inserted::Existing,
-            None | Some("None") => of_effects(new, &mut items, is_conflict, group.len() == 1),
-            Some(code) => Inserted::Failed(TransientError::new(OPERATION, code.to_owned())),
-        })
-        .collect()
-}
-
-/// What a cancelled transaction says of an item.
-enum ItemState {
-    /// Nothing stands against its update.
-    Fine,
-    /// It has less than the group needs: this much at first, and what earlier rows leave of it.
-    Short { had: Option<Decimal>, left: Decimal },
-    /// Its update fails for another reason: a conflict, or an item that a person must correct.
-    Faulty(String),
-}
-
-impl ItemState {
-    fn of(sum: &Effect, reason: &CancellationReason) -> Self {
-        match reason.code() {
-            None | Some("None") => Self::Fine,
-            Some("ConditionalCheckFailed") => match floor(sum, reason.item()) {
-                Ok(had) => Self::Short { had, left: had.unwrap_or_default() },
-                Err(error) => Self::Faulty(error),
-            },
-            Some(code @ "ValidationError") => {
-                Self::Faulty(format!("{code}: correct the item of {}", sum.table))
-            }
-            Some(code) => Self::Faulty(code.to_owned()),
-        }
-    }
-}
-
-/// The floor attribute of an item; `None` where there is no item.
-fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
-    let Some(item) = item.filter(|item| !item.is_empty()) else { return Ok(None) };
-    let number = item.get(sum.floor).and_then(|value| value.as_n().ok());
-    number
-        .and_then(|number| contracts::Money::from_text(number))
-        .map(|it| Some(it.decimal()))
-        .ok_or_else(|| {
-            format!(
-                "attribute {:?} of an item of {} is not a number: correct the item",
-                sum.floor, sum.table
-            )
-        })
-}
-
-fn of_effects<'g>(
-    new: &'g NewRow,
-    items: &mut BTreeMap<ItemKey<'g>, ItemState>,
-    is_conflict: bool,
-    is_alone: bool,
-) -> Inserted {
-    let (mut refusals, mut fits) = (Vec::new(), true);
-    for effect in &new.effects {
-        match items.get(&item_key(effect)) {
-            Some(ItemState::Faulty(error)) => {
-                return Inserted::Failed(TransientError::new(OPERATION, error.clone()));
-            }
-            Some(ItemState::Short { had, left }) => {
-                if had.is_none_or(|had| had < effect.needs()) {
-                    refusals.push((effect.refused)(effect, *had));
-                }
-                fits &= effect.needs() <= *left;
-            }
-            Some(ItemState::Fine) | None => {}
-        }
-    }
-    // Beside a conflict the list of what is short is not complete.
-    if let Some(reason) = FailureReason::merge(refusals).filter(|_| !is_conflict) {
-        return Inserted::Refused(reason);
-    }
-    if !fits {
-        return if is_alone { Inserted::Regroup } else { Inserted::Alone };
-    }
-    for effect in &new.effects {
-        if let Some(ItemState::Short { left, .. }) = items.get_mut(&item_key(effect)) {
-            *left -= effect.needs();
-        }
-    }
-    Inserted::Regroup
 }

@@ -22,7 +22,7 @@ pub struct FunctionSpec {
 pub struct TableUse {
     /// The environment variable that holds the table's name.
     pub variable: &'static str,
-    /// The actions on the table, and on its indexes where they end in `/index`.
+    /// The actions on the table; `Query` is on its indexes too.
     pub actions: &'static [&'static str],
 }
 

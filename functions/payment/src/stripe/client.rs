@@ -12,7 +12,7 @@ use super::answer::{self, Charged, Fault, PaymentIntent, Trouble};
 const API_VERSION: &str = "2024-06-20";
 
 /// A charge takes a few seconds; two tries fit in the time that deciding has.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -25,6 +25,9 @@ use self::{
 };
 pub(crate) use settings::StripeSettings;
 
+/// The limit for a request to Stripe.
+pub use self::client::REQUEST_TIMEOUT;
+
 /// Stripe forgets an idempotency key after 24 hours at the earliest; the hour is for clocks that
 /// disagree.
 const KEY_LIFE: SignedDuration = SignedDuration::from_hours(23);

@@ -1,4 +1,4 @@
-//! What does the template say beside what the local run reads: roles, policies, alarms?
+//! The parts of `template.yaml` that the local run does not read: roles, policies, alarms.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +6,20 @@ use local::template::{Function, Mapping, Template};
 use serde_json::Value;
 use workflow_tests::world::root;
 
-/// The template as it is spelled.
-pub(crate) struct Spelled(Value);
+/// The template as YAML. Short-form intrinsics have lost their tag: `!Ref Orders` is `Orders`.
+pub(crate) struct TemplateYaml(Value);
 
 /// An action and the resource on which it is allowed.
 pub(crate) type Permission = (String, String);
 
-impl Spelled {
+impl TemplateYaml {
     pub(crate) fn read() -> Self {
         let path = root().join("template.yaml");
         Self(Template::as_spelled(&path).expect("the template is readable"))
     }
 
     /// The resources of one type: logical id and properties.
-    pub(crate) fn resources<'a>(
-        &'a self,
-        kind: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    fn resources<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let resources = self.0["Resources"].as_object().expect("there are resources");
         let of_kind = resources.iter().filter(move |(_, it)| it["Type"] == kind);
         of_kind.map(|(logical_id, it)| (logical_id.as_str(), &it["Properties"]))
@@ -32,7 +29,30 @@ impl Spelled {
         &self.0["Resources"][logical_id]["Properties"]
     }
 
-    /// The logical id of a topic.
+    /// The folder of a function's sources.
+    pub(crate) fn code_uri(&self, function: &Function) -> &str {
+        self.properties(&function.name.logical_id)["CodeUri"].as_str().unwrap_or_default()
+    }
+
+    /// The parameter that a function's variable refers to, if it does.
+    pub(crate) fn parameter_of(&self, function: &Function, variable: &str) -> Option<&Value> {
+        let own = self.properties(&function.name.logical_id);
+        let value = &own["Environment"]["Variables"][variable];
+        self.0["Parameters"].get(value.as_str()?)
+    }
+
+    /// The value of a function's own variable, as it is written.
+    pub(crate) fn variable(&self, function: &Function, name: &str) -> &str {
+        let own = self.properties(&function.name.logical_id);
+        own["Environment"]["Variables"][name].as_str().expect(name)
+    }
+
+    /// The name of an SNS topic, as it is written.
+    pub(crate) fn topic_name(&self, logical_id: &str) -> &str {
+        self.properties(logical_id)["TopicName"].as_str().expect("the topic has a name")
+    }
+
+    /// The logical id of a topic of the brokers.
     pub(crate) fn topic(&self, name: &str) -> &str {
         let mut topics = self.resources("AWS::MSK::Topic");
         topics.find(|(_, it)| it["TopicName"] == name).expect("the topic is declared").0
@@ -44,7 +64,7 @@ impl Spelled {
         config["ConsumerGroupId"].as_str().expect("the mapping names its consumer group")
     }
 
-    /// For how many milliseconds each topic keeps its records, by name.
+    /// The retention of each topic in milliseconds, by name.
     pub(crate) fn retentions(&self) -> Vec<(&str, u64)> {
         let topics = self.resources("AWS::MSK::Topic").map(|(logical_id, topic)| {
             let configs = topic["Configs"].to_string();
@@ -62,22 +82,29 @@ impl Spelled {
         function["LoggingConfig"]["LogGroup"].as_str().expect("the function names its log group")
     }
 
-    /// What a function's own role allows, beside the policies it shares with the others; with what
-    /// it gets for the provider that a parameter chooses.
+    /// The permissions of a function's own role, those of every provider included; without the
+    /// policies that all functions share.
     pub(crate) fn own_permissions(&self, function: &Function) -> BTreeSet<Permission> {
         let policies = self.role(function)["Policies"].as_array().expect("the role has policies");
         let role = self.role_name(function);
         let by_parameter = self.resources("AWS::IAM::RolePolicy").map(|(_, policy)| policy);
         let by_parameter = by_parameter.filter(|policy| policy["RoleName"] == role);
         let policies = policies.iter().chain(by_parameter);
-        policies.flat_map(|policy| permissions(&policy["PolicyDocument"])).collect()
+        policies.flat_map(|policy| permissions(&policy["PolicyDocument"]["Statement"])).collect()
     }
 
-    /// What the policies allow that a function shares with the others.
+    /// The permissions of the policies that a function shares with the others.
     pub(crate) fn shared_permissions(&self, function: &Function) -> BTreeSet<Permission> {
         let policies = texts(&self.role(function)["ManagedPolicyArns"]);
         let documents = policies.iter().map(|it| &self.properties(it)["PolicyDocument"]);
-        documents.flat_map(permissions).collect()
+        documents.flat_map(|document| permissions(&document["Statement"])).collect()
+    }
+
+    /// The permissions of a VPC endpoint's policy in a network of the stack's own.
+    pub(crate) fn endpoint_permissions(&self, logical_id: &str) -> BTreeSet<Permission> {
+        let statements = &self.properties(logical_id)["PolicyDocument"]["Statement"];
+        let by_network = statements[0] == "OwnCluster";
+        permissions(if by_network { &statements[1] } else { statements }).into_iter().collect()
     }
 
     fn role(&self, function: &Function) -> &Value {
@@ -89,7 +116,7 @@ impl Spelled {
         arn.expect("the function has a role").trim_end_matches(".Arn")
     }
 
-    /// The mappings or stages whose metric of this name some alarm watches.
+    /// The values of a dimension for which an alarm watches this metric.
     pub(crate) fn watched(&self, metric: &str, dimension: &str) -> BTreeSet<String> {
         let mut watched = BTreeSet::new();
         for (_, alarm) in self.resources("AWS::CloudWatch::Alarm") {
@@ -112,11 +139,16 @@ impl Spelled {
         let names = fields.filter_map(|text| text.split(|it: char| !it.is_alphanumeric()).next());
         names.map(str::to_owned).collect()
     }
+
+    /// The text of the dashboard.
+    pub(crate) fn dashboard(&self) -> &str {
+        self.properties("Dashboard")["DashboardBody"].as_str().expect("the dashboard has a body")
+    }
 }
 
-fn permissions(document: &Value) -> Vec<Permission> {
+fn permissions(statements: &Value) -> Vec<Permission> {
     let mut permissions = Vec::new();
-    for statement in document["Statement"].as_array().expect("a policy has statements") {
+    for statement in statements.as_array().expect("a policy has statements") {
         assert_eq!(statement["Effect"], "Allow");
         for action in texts(&statement["Action"]) {
             let resources = texts(&statement["Resource"]).into_iter();
@@ -127,7 +159,7 @@ fn permissions(document: &Value) -> Vec<Permission> {
 }
 
 /// One text, or several.
-fn texts(value: &Value) -> Vec<String> {
+pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().flat_map(texts).collect(),
         value => value.as_str().map(str::to_owned).into_iter().collect(),

@@ -1,0 +1,115 @@
+//! What the reasons of a cancelled transaction mean for each row of its group.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::CancellationReason;
+use contracts::{FailureReason, Money};
+use rust_decimal::Decimal;
+
+use crate::{
+    Effect, TransientError,
+    new_row::NewRow,
+    orders_table::Inserted,
+    row::Item,
+    transaction::{ItemKey, OPERATION, item_key},
+};
+
+/// What a cancelled transaction means for each row of the group.
+pub(crate) fn interpret<'g>(
+    group: &[&'g NewRow],
+    sums: &BTreeMap<ItemKey<'g>, Effect>,
+    reasons: &[CancellationReason],
+) -> Vec<Inserted> {
+    let (of_rows, of_items) = reasons.split_at_checked(group.len()).unwrap_or((reasons, &[]));
+    let mut items: BTreeMap<ItemKey<'g>, ItemState> = sums
+        .iter()
+        .zip(of_items)
+        .map(|((key, sum), reason)| (*key, ItemState::of(sum, reason)))
+        .collect();
+    let is_conflict = reasons.iter().any(|it| it.code() == Some("TransactionConflict"));
+    group
+        .iter()
+        .enumerate()
+        .map(|(index, new)| match of_rows.get(index).and_then(CancellationReason::code) {
+            Some("ConditionalCheckFailed") => Inserted::Existing,
+            None | Some("None") => of_effects(new, &mut items, is_conflict, group.len() == 1),
+            Some(code) => Inserted::Failed(TransientError::new(OPERATION, code.to_owned())),
+        })
+        .collect()
+}
+
+/// What a cancelled transaction says of an item.
+enum ItemState {
+    /// Nothing stands against its update.
+    Fine,
+    /// It has less than the group needs: this much at first, and what earlier rows leave of it.
+    Short { had: Option<Decimal>, left: Decimal },
+    /// Its update fails for another reason: a conflict, or an item that a person must correct.
+    Faulty(String),
+}
+
+impl ItemState {
+    fn of(sum: &Effect, reason: &CancellationReason) -> Self {
+        match reason.code() {
+            None | Some("None") => Self::Fine,
+            Some("ConditionalCheckFailed") => match floor(sum, reason.item()) {
+                Ok(had) => Self::Short { had, left: had.unwrap_or_default() },
+                Err(error) => Self::Faulty(error),
+            },
+            Some(code @ "ValidationError") => {
+                Self::Faulty(format!("{code}: correct the item of {}", sum.table))
+            }
+            Some(code) => Self::Faulty(code.to_owned()),
+        }
+    }
+}
+
+/// The floor attribute of an item; `None` where there is no item.
+fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
+    let Some(item) = item.filter(|item| !item.is_empty()) else { return Ok(None) };
+    let number = item.get(sum.floor).and_then(|value| value.as_n().ok());
+    number.and_then(|number| Money::from_text(number)).map(|it| Some(it.decimal())).ok_or_else(
+        || {
+            format!(
+                "attribute {:?} of an item of {} is not a number: correct the item",
+                sum.floor, sum.table
+            )
+        },
+    )
+}
+
+fn of_effects<'g>(
+    new: &'g NewRow,
+    items: &mut BTreeMap<ItemKey<'g>, ItemState>,
+    is_conflict: bool,
+    is_alone: bool,
+) -> Inserted {
+    let (mut refusals, mut fits) = (Vec::new(), true);
+    for effect in &new.effects {
+        match items.get(&item_key(effect)) {
+            Some(ItemState::Faulty(error)) => {
+                return Inserted::Failed(TransientError::new(OPERATION, error.clone()));
+            }
+            Some(ItemState::Short { had, left }) => {
+                if had.is_none_or(|had| had < effect.needs()) {
+                    refusals.push((effect.refused)(effect, *had));
+                }
+                fits &= effect.needs() <= *left;
+            }
+            Some(ItemState::Fine) | None => {}
+        }
+    }
+    // Beside a conflict the list of what is short is not complete.
+    if let Some(reason) = FailureReason::merge(refusals).filter(|_| !is_conflict) {
+        return Inserted::Refused(reason);
+    }
+    if !fits {
+        return if is_alone { Inserted::Regroup } else { Inserted::Alone };
+    }
+    for effect in &new.effects {
+        if let Some(ItemState::Short { left, .. }) = items.get_mut(&item_key(effect)) {
+            *left -= effect.needs();
+        }
+    }
+    Inserted::Regroup
+}

@@ -1,0 +1,169 @@
+//! The steps of a row key: the result of a request, and where the key goes from there.
+//!
+//! ```text
+//! look up ──► there is a row ─────────────────────────────────► settled: its event is published
+//!    │ none                                                        ▲
+//!    ▼                                                             │
+//! decide ──► insert ──► new ───────────────────────────────────────┤
+//!               │ refused: the rejection is inserted instead ──────┤
+//!               └ there is one already: look up ───────────────────┘
+//! ```
+//! A failed step is repeated after a pause. A decision is kept until its row is stored, so that a
+//! stage is never asked again for an insert that failed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use contracts::Envelope;
+use tokio::time::Instant;
+
+use crate::{
+    Decision, Needed, Row, RowBody, RowKey, TransientError,
+    error::backoff,
+    log::Outcome,
+    new_row::NewRow,
+    orders_table::Inserted,
+    record::Record,
+    rows::Rows,
+    slot::{Settled, Step},
+    stage::AnyStage,
+};
+
+/// A request for the next step of some slots.
+pub(crate) enum Request<'a> {
+    LookUp(Vec<usize>, Vec<RowKey>),
+    Decide(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<Needed>),
+    Insert(Vec<usize>, Vec<Arc<NewRow>>),
+    Commit(Vec<usize>, Vec<Arc<NewRow>>),
+}
+
+/// A request that is done.
+pub(crate) enum Done {
+    LookedUp(Vec<usize>, Result<HashMap<RowKey, Row>, TransientError>),
+    Decided(usize, Result<Decision, TransientError>),
+    Inserted(Vec<(usize, Inserted)>),
+}
+
+impl Rows<'_> {
+    /// Takes the result of a request.
+    pub(crate) fn apply(&mut self, done: Done) {
+        match done {
+            Done::LookedUp(slots, Ok(mut found)) => {
+                for index in slots {
+                    self.looked_up(index, &mut found);
+                }
+            }
+            Done::LookedUp(slots, Err(error)) => self.failed(&slots, &error),
+            Done::Decided(index, Ok(decision)) => self.decided(index, decision),
+            Done::Decided(index, Err(error)) => self.failed(&[index], &error),
+            Done::Inserted(outcomes) => {
+                let (mut failed, size) = (Vec::new(), outcomes.len());
+                for (index, inserted) in outcomes {
+                    if let Some(error) = self.inserted(index, inserted, size) {
+                        failed.push((index, error));
+                    }
+                }
+                // Together, so that the group stays one.
+                if let Some((_, error)) = failed.last().cloned() {
+                    let slots: Vec<_> = failed.into_iter().map(|(index, _)| index).collect();
+                    self.failed(&slots, &error);
+                }
+            }
+        }
+    }
+
+    fn looked_up(&mut self, index: usize, found: &mut HashMap<RowKey, Row>) {
+        let needs = self.stage.map_or(&[][..], AnyStage::needs);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.is_in_flight = false;
+        if let Some(row) = found.remove(&slot.key) {
+            // The same bytes as ours: the insert succeeded and its response was lost.
+            let own = slot.decided.take().filter(|new| new.row.body == row.body);
+            let is_new = own.is_some();
+            let outcome = Outcome::Redelivered;
+            let stored = || Arc::new(NewRow { row, effects: Vec::new(), outcome });
+            self.settled(index, own.unwrap_or_else(stored), is_new);
+            return;
+        }
+        let rows = needs
+            .iter()
+            .filter_map(|stage| found.remove(&RowKey { id: slot.key.id.clone(), stage: *stage }));
+        slot.needed = Arc::new(Needed(rows.collect()));
+        slot.step = if slot.decided.is_some() { Step::Insert } else { Step::Decide };
+    }
+
+    fn decided(&mut self, index: usize, decision: Decision) {
+        let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
+        slot.is_in_flight = false;
+        let Some((record, event)) = slot.record.and_then(|it| Some((it, it.event()?))) else {
+            return;
+        };
+        slot.decide(match decision {
+            Decision::Accept { fields, effects } => {
+                NewRow::accepted(event, &fields, effects, stamp)
+            }
+            Decision::Reject(reason) => NewRow::rejected(event, record.position, &reason, stamp),
+        });
+    }
+
+    /// Takes the outcome of one insert; the error of one that failed.
+    fn inserted(
+        &mut self,
+        index: usize,
+        inserted: Inserted,
+        group_size: usize,
+    ) -> Option<TransientError> {
+        let slot = self.slots.get_mut(index)?;
+        slot.is_in_flight = false;
+        match inserted {
+            Inserted::New => {
+                if let Some(new) = slot.decided.take() {
+                    self.settled(index, new, true);
+                }
+            }
+            Inserted::Existing => slot.step = Step::LookUp,
+            Inserted::Refused(reason) => self.decided(index, Decision::Reject(reason)),
+            Inserted::Regroup => {}
+            Inserted::Alone => slot.is_alone = true,
+            Inserted::Failed(error) => return Some(error),
+            Inserted::RequestFailed(error) => {
+                self.max_group = self.max_group.min(group_size.div_ceil(2));
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    /// Pauses these slots, for the same time: those that failed together go on together.
+    fn failed(&mut self, slots: &[usize], error: &TransientError) {
+        let failures = slots.iter().filter_map(|index| Some(self.slots.get(*index)?.failures));
+        let pause = backoff(failures.max().unwrap_or_default());
+        tracing::debug!(error = error.chain(), pauseMs = pause.as_millis(), "retrying");
+        let not_before = Instant::now() + pause;
+        for index in slots {
+            if let Some(slot) = self.slots.get_mut(*index) {
+                slot.is_in_flight = false;
+                slot.failures += 1;
+                slot.not_before = Some(not_before);
+                slot.last_error = Some(error.clone());
+            }
+        }
+    }
+
+    /// Publishes the event of a row at once; its delivery is awaited at the end.
+    fn settled(&mut self, index: usize, new: Arc<NewRow>, is_new: bool) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if let (true, Some(stage), Some(event)) =
+            (is_new, self.stage, slot.record.and_then(Record::event))
+        {
+            stage.on_inserted(event, &new.row);
+        }
+        let delivery = match &new.row.body {
+            RowBody::Event(event) => {
+                let publisher = &self.context.publisher;
+                Some(publisher.publish(&new.row.key.id, event, slot.trace_parent))
+            }
+            RowBody::Data(_) => None,
+        };
+        slot.step = Step::Settled(Settled { new, is_new, delivery });
+    }
+}

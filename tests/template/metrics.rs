@@ -1,0 +1,144 @@
+//! Metric filters, alarms and the dashboard: they cover every resource, and read what is logged.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use contracts::{Envelope, EventType, OrderId, StageName, StoredEvent};
+use engine::{Digest, Engine, Row, RowBody, RowKey, Stage};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::{harness::Harness, template, template_yaml::TemplateYaml};
+
+#[test]
+fn every_mapping_is_watched_for_its_lag_and_for_records_given_up() {
+    let declared: BTreeSet<_> = template().mappings.into_iter().map(|it| it.logical_id).collect();
+    for metric in ["MaxOffsetLag", "OnFailureDestinationDeliveredEventCount", "DroppedEventCount"] {
+        let watched = TemplateYaml::read().watched(metric, "EventSourceMappingUUID");
+        assert_eq!(watched, declared, "{metric}");
+    }
+}
+
+#[test]
+fn every_stage_that_consumes_is_watched_for_the_age_of_its_records() {
+    let consuming = StageName::ALL.iter().filter(|it| it.spec().consumed_events().next().is_some());
+    let consuming: BTreeSet<_> = consuming.map(|stage| stage.name().to_owned()).collect();
+    assert_eq!(TemplateYaml::read().watched("RecordAge", "stage"), consuming);
+}
+
+#[test]
+fn every_table_and_function_is_watched() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let tables: BTreeSet<_> = template.tables.into_iter().map(|it| it.logical_id).collect();
+    for metric in ["ReadThrottleEvents", "WriteThrottleEvents"] {
+        assert_eq!(yaml.watched(metric, "TableName"), tables, "{metric}");
+    }
+    let functions = template.functions.into_iter();
+    let functions: BTreeSet<_> = functions.map(|it| it.name.logical_id).collect();
+    for metric in ["Errors", "Throttles"] {
+        assert_eq!(yaml.watched(metric, "FunctionName"), functions, "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn every_field_that_is_measured_is_logged() {
+    let lines = log_lines().await;
+    let logged: BTreeSet<_> = lines
+        .iter()
+        .flat_map(|line| line.as_object().expect("an object").keys().cloned())
+        .collect();
+    let measured = TemplateYaml::read().measured_fields();
+    let missing: Vec<_> = measured.difference(&logged).collect();
+    assert!(missing.is_empty(), "no line has the fields {missing:?}: {lines:?}");
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_malformed_records_under_the_outcome_that_is_logged() {
+    let lines = log_lines().await;
+    let with_code = lines.iter().find(|line| line["code"] == "MALFORMED_EVENT");
+    let outcome = with_code.expect("the malformed record is logged")["outcome"].as_str().unwrap();
+    let shown = format!(r#"outcome=\"{outcome}\""#);
+    assert!(TemplateYaml::read().dashboard().contains(&shown), "{shown}");
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("the log").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that the functions log about an order that completes, one that fails, an event that
+/// is ignored, and a malformed record.
+async fn log_lines() -> Vec<Value> {
+    let log = Log::default();
+    // As `runtime::log_as_json` has it.
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false);
+    let writer = log.clone();
+    let logging = subscriber.with_writer(move || writer.clone()).set_default();
+    closed(
+        EventType::OrderCompleted,
+        r#"{"totalAmount":12.5}"#,
+        r#"{"status":"COMPLETED","tookMs":1}"#,
+    );
+    let failure = r#"{"failureReason":"OUT_OF_STOCK: A"}"#;
+    closed(
+        EventType::OrderInventoryFailed,
+        failure,
+        r#"{"status":"FAILED","failureReason":"OUT_OF_STOCK: A"}"#,
+    );
+    let harness = Harness::start().await;
+    let engine = Engine::new(harness.context.clone()).with(order_api::Close);
+    let ignored = event(EventType::OrderInventoryFailed, r#"{"malformed":true}"#).body;
+    let records: Vec<_> = [ignored.as_str(), "not JSON"]
+        .iter()
+        .zip(0..)
+        .map(|(value, offset)| {
+            json!({
+                "topic": "order.failed", "partition": 0, "offset": offset, "timestamp": 0,
+                "value": BASE64_STANDARD.encode(value), "headers": [],
+            })
+        })
+        .collect();
+    let batch = json!({ "records": { "order.failed-0": records } }).to_string();
+    let batch = serde_json::from_str(&batch).expect("a batch");
+    let response = engine.handle(&batch, Instant::now() + Duration::from_secs(60)).await;
+    assert!(response.expect("a response").is_success());
+    drop(logging);
+    let log = log.0.lock().expect("the log");
+    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).expect("a line is JSON")).collect()
+}
+
+fn event(event_type: EventType, payload: &str) -> StoredEvent {
+    let order_id = OrderId::parse("ord-1").expect("an id");
+    StoredEvent::new(event_type, &order_id, "corr-1", Timestamp::UNIX_EPOCH, payload)
+}
+
+/// Closes an order: with this event, and this row.
+fn closed(event_type: EventType, payload: &str, row: &str) {
+    let event = event(event_type, payload);
+    let row = Row {
+        key: RowKey { id: "ord-1".to_owned(), stage: StageName::Close },
+        body: RowBody::Data(row.to_owned()),
+        digest: Digest::of(b""),
+        expires_at: 0,
+        customer_index: None,
+    };
+    order_api::Close.on_inserted(&Envelope::decode(event.body.as_bytes()).expect("an event"), &row);
+}

@@ -1,0 +1,131 @@
+//! The permissions of roles and VPC endpoints: exactly those that the functions need.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use contracts::EventType;
+use local::template::{Function, Setting, Template};
+
+use crate::{
+    environment::names_read,
+    functions::{published_events, spec_of},
+    template,
+    template_yaml::{Permission, TemplateYaml},
+};
+
+/// The services of providers: the variable that names a resource of one, the action on it, and the
+/// resource in the template.
+const PROVIDERS: [(&str, &str, &str); 2] = [
+    ("STRIPE_API_KEY_SECRET", "secretsmanager:GetSecretValue", "StripeApiKeySecretArn"),
+    ("NOTIFICATION_TOPIC_ARN", "sns:Publish", "NotificationTopic"),
+];
+
+/// Some actions on one resource.
+fn on(resource: &str, actions: &[&str]) -> Vec<Permission> {
+    actions.iter().map(|action| ((*action).to_owned(), resource.to_owned())).collect()
+}
+
+/// The permissions that a function needs.
+fn needed(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTreeSet<Permission> {
+    let mut needed = tables(template, function);
+    needed.extend(topics(template, yaml, function));
+    needed.extend(providers(function));
+    let log_group = format!("{}.Arn", yaml.log_group(function));
+    needed.extend(on(&log_group, &["logs:CreateLogStream", "logs:PutLogEvents"]));
+    needed
+}
+
+/// The actions on tables; `Query` is also for the indexes of its table.
+fn tables(template: &Template, function: &Function) -> BTreeSet<Permission> {
+    let mut needed = BTreeSet::new();
+    for used in spec_of(function).tables {
+        let id = function.environment.iter().find_map(|variable| match variable {
+            (name, Setting::TableName(table)) if name == used.variable => Some(table),
+            _ => None,
+        });
+        let id = id.expect(used.variable);
+        needed.extend(on(&format!("{id}.Arn"), used.actions));
+        let table = template.tables.iter().find(|table| table.logical_id == *id).expect(id);
+        for index in table.indexes.iter().filter(|_| used.actions.contains(&"dynamodb:Query")) {
+            let index = format!("${{{id}.Arn}}/index/{}", index.name);
+            needed.extend(on(&index, &["dynamodb:Query"]));
+        }
+    }
+    needed
+}
+
+/// The actions on topics and consumer groups, those of the mappings included.
+fn topics(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTreeSet<Permission> {
+    let reads = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"];
+    let writes = ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"];
+    let joins = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"];
+    let mut needed = BTreeSet::new();
+    for mapping in template.mappings.iter().filter(|it| it.function == function.name) {
+        needed.extend(on(yaml.topic(&mapping.topic), &reads));
+        let group = format!("${{KafkaCluster.GroupArns}}/{}", yaml.consumer_group(mapping));
+        needed.extend(on(&group, &joins));
+        if let Some(topic) = &mapping.on_failure_topic {
+            needed.extend(on(yaml.topic(topic), &writes));
+        }
+    }
+    for topic in published_events(&spec_of(function)).into_iter().map(EventType::topic) {
+        needed.extend(on(yaml.topic(topic.name()), &writes));
+    }
+    needed
+}
+
+fn providers(function: &Function) -> BTreeSet<Permission> {
+    let read = names_read(function);
+    let used = PROVIDERS.iter().filter(|(variable, _, _)| read.contains(*variable));
+    used.flat_map(|(_, action, resource)| on(resource, &[action])).collect()
+}
+
+#[test]
+fn each_function_is_allowed_exactly_what_it_does() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    for function in &template.functions {
+        let (allowed, needed) =
+            (yaml.own_permissions(function), needed(&template, &yaml, function));
+        let missing: Vec<_> = needed.difference(&allowed).collect();
+        let needless: Vec<_> = allowed.difference(&needed).collect();
+        assert!(missing.is_empty(), "{} is not allowed {missing:?}", function.name.binary);
+        assert!(needless.is_empty(), "{} does not need {needless:?}", function.name.binary);
+    }
+}
+
+#[test]
+fn each_endpoint_allows_exactly_what_the_functions_do_through_it() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let of_service = |service: &str| {
+        let functions = template.functions.iter();
+        functions
+            .flat_map(|function| needed(&template, &yaml, function))
+            .filter(|(action, _)| action.split(':').next() == Some(service))
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(yaml.endpoint_permissions("DynamoDbGateway"), of_service("dynamodb"));
+    assert_eq!(yaml.endpoint_permissions("SnsEndpoint"), of_service("sns"));
+}
+
+#[test]
+fn the_resource_of_a_provider_is_the_one_that_its_variable_names() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let payment = template.functions.iter().find(|it| it.name.binary == "payment").unwrap();
+    assert_eq!(yaml.variable(payment, "STRIPE_API_KEY_SECRET"), "StripeApiKeySecretArn");
+    let notification =
+        template.functions.iter().find(|it| it.name.binary == "notification").unwrap();
+    let arn = yaml.variable(notification, "NOTIFICATION_TOPIC_ARN");
+    let name = arn.rsplit(':').next().unwrap();
+    assert!(yaml.topic_name("NotificationTopic").ends_with(name), "{arn}");
+}
+
+#[test]
+fn idempotent_producing_is_allowed_where_it_is_configured() {
+    let brokers = kafka::Brokers::plaintext("localhost:9092");
+    let config = brokers.producer_config(Duration::from_secs(1));
+    let is_idempotent = config.get("enable.idempotence") == Some("true");
+    let permission = ("kafka-cluster:WriteDataIdempotently".to_owned(), "KafkaCluster".to_owned());
+    for function in &template().functions {
+        let is_allowed = TemplateYaml::read().shared_permissions(function).contains(&permission);
+        assert_eq!(is_allowed, is_idempotent, "{}", function.name.binary);
+    }
+}
