@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use contracts::{EventType, OrderId, StageName, StoredEvent, Topic};
-use engine::{Digest, Row, RowBody, RowKey, row::MAX_ROW_BYTES};
+use contracts::{EventType, OrderId, StoredEvent, Topic};
+use engine::row::MAX_EVENT_BYTES;
 use serde_json::{Value, json};
 use workflow_tests::world::World;
 
@@ -35,7 +35,7 @@ async fn an_order_that_is_rejected_before_payment_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_whose_event_is_too_large_gives_the_stock_back_and_takes_no_money() {
     let mut world = world().await;
-    let order_id = write_order(&world, MAX_ROW_BYTES + 1).await;
+    let order_id = write_order(&world, EventType::InventoryReserved).await;
     world.until_event(&order_id, EventType::OrderPaymentFailed, 1).await;
     assert_failed(&world.ended(&order_id).await, "payment", "EVENT_TOO_LARGE");
     // The failure carries no payload, and still everything goes back.
@@ -54,8 +54,7 @@ async fn a_payment_whose_event_is_too_large_gives_the_stock_back_and_takes_no_mo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_notification_leaves_a_paid_order_and_says_so() {
     let mut world = world().await;
-    // The paid order's row has just room enough, and the next one's, with a longer name, has not.
-    let order_id = write_order(&world, MAX_ROW_BYTES).await;
+    let order_id = write_order(&world, EventType::PaymentCompleted).await;
     world.until_event(&order_id, EventType::OrderNotificationFailed, 1).await;
     let status = world.ended(&order_id).await;
     assert_failed(&status, "notification", "EVENT_TOO_LARGE");
@@ -83,28 +82,23 @@ async fn assert_left(world: &World, stock: (&str, &str), balance: &str) {
     assert_eq!(world.balance("cust-1").await, balance);
 }
 
-/// Writes an order, larger than intake takes, whose row has this size once it is paid.
-async fn write_order(world: &World, paid_row_bytes: usize) -> String {
+/// Writes an order, larger than intake takes, whose event of this type is the first one that is too
+/// large for its stage.
+async fn write_order(world: &World, too_large: EventType) -> String {
     let order_id = format!("ord-{}", uuid::Uuid::new_v4());
-    let padding = paid_row_bytes - paid_row(&order_id, 0).size_bytes();
-    assert_eq!(paid_row(&order_id, padding).size_bytes(), paid_row_bytes);
+    let size = |padding| {
+        let mut payload = padded(padding);
+        payload["reservationId"] = format!("res-{order_id}").into();
+        if too_large == EventType::PaymentCompleted {
+            payload["paymentId"] = format!("pay-{order_id}").into();
+        }
+        event(too_large, &order_id, &payload).body.len()
+    };
+    let padding = MAX_EVENT_BYTES + 1 - size(0);
+    assert_eq!(size(padding), MAX_EVENT_BYTES + 1);
     let created = event(EventType::OrderCreated, &order_id, &padded(padding));
     world.write(Topic::OrderCreated, None, &order_id, created.body.as_bytes()).await;
     order_id
-}
-
-/// The row of a paid order, as the payment function stores it.
-fn paid_row(order_id: &str, padding: usize) -> Row {
-    let mut payload = padded(padding);
-    payload["reservationId"] = format!("res-{order_id}").into();
-    payload["paymentId"] = format!("pay-{order_id}").into();
-    Row {
-        key: RowKey { id: order_id.to_owned(), stage: StageName::Payment },
-        body: RowBody::Event(event(EventType::PaymentCompleted, order_id, &payload)),
-        digest: Digest::of(b""),
-        expires_at: 2_000_000_000,
-        customer_index: None,
-    }
 }
 
 fn padded(padding: usize) -> Value {

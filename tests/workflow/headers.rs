@@ -18,8 +18,8 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
     journey(&mut world, &order_id, 1).await;
     // The client repeats its request, and everything is published again.
     assert_eq!(post(&world, &traced, &order()).await, order_id);
-    journey(&mut world, &order_id, 2).await;
     for event_type in JOURNEY {
+        world.until_event(&order_id, event_type, 2).await;
         let records = world.records(&order_id, event_type);
         assert!(records.len() >= 2, "{event_type}");
         for record in records {

@@ -57,7 +57,7 @@ impl StockTable {
 fn shortage(effect: &Effect, available: Option<Decimal>) -> FailureReason {
     let sku = &effect.key.1;
     match available {
-        None => FailureReason::new(FailureCode::UnknownSku, format!("{sku} does not exist")),
+        None => FailureReason::new(FailureCode::UnknownSku, format!("{sku} is not sold here")),
         Some(available) => FailureReason::new(
             FailureCode::OutOfStock,
             format!("{sku} wanted {}, available {available}", effect.needs()),
@@ -74,7 +74,7 @@ mod tests {
         let effect = StockTable("Stock".to_owned()).reserve("SKU-1", 3);
         let refused = |available| (effect.refused)(&effect, available).to_string();
         assert_eq!(refused(Some(Decimal::TWO)), "OUT_OF_STOCK: SKU-1 wanted 3, available 2");
-        assert_eq!(refused(None), "UNKNOWN_SKU: SKU-1 does not exist");
+        assert_eq!(refused(None), "UNKNOWN_SKU: SKU-1 is not sold here");
     }
 
     #[test]

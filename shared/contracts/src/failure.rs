@@ -219,9 +219,9 @@ mod tests {
     fn several_reasons_become_one_that_names_them_all() {
         let merged = FailureReason::merge(vec![
             FailureReason::new(FailureCode::OutOfStock, "A is short"),
-            FailureReason::new(FailureCode::UnknownSku, "B does not exist"),
+            FailureReason::new(FailureCode::UnknownSku, "B is not sold here"),
         ]);
-        assert_eq!(merged.unwrap().to_string(), "OUT_OF_STOCK: A is short; B does not exist");
+        assert_eq!(merged.unwrap().to_string(), "OUT_OF_STOCK: A is short; B is not sold here");
         assert_eq!(FailureReason::merge(Vec::new()), None);
     }
 

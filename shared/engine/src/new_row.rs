@@ -11,15 +11,8 @@ use crate::{
     error::BrokenInvariant,
     log::Outcome,
     record::{Malformed, Record},
-    row::MAX_ROW_BYTES,
+    row::{MAX_EVENT_BYTES, MAX_ROW_BYTES},
 };
-
-/// The room that a row has beside its event: its other attributes, the fields that a stage adds,
-/// the reason and source of a failure.
-const ROOM_BYTES: usize = 16 * 1024;
-
-/// The largest event that a stage decides about.
-const MAX_EVENT_BYTES: usize = MAX_ROW_BYTES - ROOM_BYTES;
 
 /// A row to insert, the updates to commit with it, and its log outcome.
 #[derive(Debug)]

@@ -10,6 +10,10 @@ use crate::Digest;
 /// The largest item that DynamoDB takes: 400 KB, names included.
 pub const MAX_ROW_BYTES: usize = 400 * 1024;
 
+/// The largest event that a stage decides about. The room beside it is for the row's other
+/// attributes, the fields that a stage adds, and the reason and source of a failure.
+pub const MAX_EVENT_BYTES: usize = MAX_ROW_BYTES - 16 * 1024;
+
 /// An item of a table.
 pub type Item = HashMap<String, AttributeValue>;
 
