@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::bench::Bench;
 use crate::error::{BenchError, Context, Result};
-use crate::hot_item_plan::{HotItem, OTHER_UNITS};
+use crate::hot_item_plan::HotItem;
 use crate::record::Record;
 use crate::stage::ORDER_FAILED;
 
@@ -48,7 +48,7 @@ impl Books {
         if remainder + accepted != holding {
             return Err(format!("{holding} at first, but {accepted} taken and {remainder} left"));
         }
-        let expected = Reserved { hot: accepted, others: accepted * OTHER_UNITS };
+        let expected = Reserved { hot: accepted, others: 0 };
         if let Some(reserved) = reserved.filter(|reserved| *reserved != expected) {
             return Err(format!("{reserved:?}, but {accepted} accepted orders need {expected:?}"));
         }
@@ -178,7 +178,7 @@ fn check_published(
 mod tests {
     use super::*;
 
-    const SOLD: Reserved = Reserved { hot: 20, others: 20 * OTHER_UNITS };
+    const SOLD: Reserved = Reserved { hot: 20, others: 0 };
     const SOLD_OUT: Books =
         Books { holding: 20, remainder: 0, reserved: Some(SOLD), accepted: 20, refused: 4 };
 

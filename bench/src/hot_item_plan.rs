@@ -10,8 +10,6 @@ use crate::stage::Stage;
 
 /// Partitions of the topic, each with a function process of its own.
 pub(crate) const PARTITIONS: usize = 6;
-/// Units of other SKUs in each order.
-pub(crate) const OTHER_UNITS: u64 = 3;
 
 /// The item that all orders of a measurement update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,17 +129,14 @@ impl HotItem {
 
     fn payload(self, number: u64) -> Value {
         let (_, hot) = self.key();
-        let (customer_id, first_sku) = match self {
+        // One line, as in the sale of one article; more lines make smaller groups.
+        let (customer_id, sku) = match self {
             Self::Sku => (orders::customer_id(number), hot.to_owned()),
             Self::Account => (hot.to_owned(), orders::sku(number)),
         };
         json!({
             "customerId": customer_id,
-            "items": [
-                { "sku": first_sku, "quantity": 1 },
-                { "sku": orders::sku(number / 3 + 20), "quantity": 2 },
-                { "sku": orders::sku(number / 7 + 40), "quantity": 1 },
-            ],
+            "items": [{ "sku": sku, "quantity": 1 }],
             "totalAmount": 1,
         })
     }

@@ -29,7 +29,11 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         let response = match Request::read(&event.payload) {
-            Some(request) => to_raw_value(&api.answer(&request?).await)?,
+            Some(request) => {
+                let response = api.answer(&request?).await;
+                runtime::flush_logs();
+                to_raw_value(&response)?
+            }
             None => to_raw_value(&runtime::handle_batch(&api.engine, &event).await?)?,
         };
         Ok::<_, Error>(response)

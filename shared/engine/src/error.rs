@@ -88,7 +88,7 @@ fn chain(error: &dyn StdError) -> String {
 
 /// The jittered pause before the given retry, counted from 0.
 pub(crate) fn backoff(attempt: usize) -> Duration {
-    const MAX: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_millis(300);
     // Short at first: most transient errors are two orders updating one item at the same time.
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(10))

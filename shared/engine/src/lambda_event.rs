@@ -34,7 +34,7 @@ pub struct KafkaRecord<'a> {
     #[serde(borrow, default)]
     value: Lenient<Text<'a>>,
     #[serde(borrow, default)]
-    headers: Lenient<Vec<BTreeMap<Cow<'a, str>, &'a RawValue>>>,
+    headers: Option<&'a RawValue>,
 }
 
 /// A string, borrowed where it has no escapes.
@@ -69,7 +69,10 @@ impl KafkaRecord<'_> {
 
     /// The bytes of the first header of that name.
     pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        let bytes = self.headers.0.as_ref()?.iter().find_map(|header| header.get(name))?;
+        // Each byte is a number of its own, so headers are read only for a name that is there.
+        let headers = self.headers.map(RawValue::get).filter(|json| json.contains(name))?;
+        let headers: Vec<BTreeMap<Cow<'_, str>, &RawValue>> = serde_json::from_str(headers).ok()?;
+        let bytes = headers.iter().find_map(|header| header.get(name))?;
         let bytes: Vec<i16> = serde_json::from_str(bytes.get()).ok()?;
         // Kafka's header bytes come as Java bytes, from -128 to 127; other tools send 0 to 255.
         bytes.iter().map(|byte| u8::try_from(byte.rem_euclid(256)).ok()).collect()

@@ -4,11 +4,13 @@
 //! [`run`] with the function's stages.
 
 mod connect;
+mod log;
 mod run;
 mod settings;
 pub mod spec;
 
 pub use connect::{aws_config, connect, connect_with};
-pub use run::{handle_batch, log_as_json, run};
+pub use log::{flush_logs, log_as_json};
+pub use run::{handle_batch, run};
 pub use settings::{Environment, KafkaAuth, Settings, SettingsError};
 pub use spec::{FunctionSpec, TableUse};

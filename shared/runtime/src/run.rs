@@ -9,7 +9,8 @@ use engine::{
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
+
+use crate::flush_logs;
 
 /// The longest timeout of a Lambda function.
 const MAX_INVOCATION: Duration = Duration::from_mins(15);
@@ -17,23 +18,13 @@ const MAX_INVOCATION: Duration = Duration::from_mins(15);
 /// Enough for a batch, and short enough for somebody who waits at a terminal.
 const ASSUMED_TIME_LEFT: Duration = Duration::from_secs(30);
 
-/// Writes logs as JSON lines, from `RUST_LOG` or else from level `info` on.
-pub fn log_as_json() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .init();
-}
-
 /// Runs the engine's stages on Lambda's events until the process is stopped.
 ///
 /// # Errors
 /// Where the Lambda runtime cannot be reached.
 pub async fn run(engine: Engine) -> Result<(), Error> {
     engine.warm_up().await;
+    flush_logs();
     let engine = &engine;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         handle_batch(engine, &event).await
@@ -51,7 +42,9 @@ pub async fn handle_batch(
 ) -> Result<BatchResponse, Error> {
     let batch: KafkaEvent<'_> = serde_json::from_str(event.payload.get())?;
     let left = time_left(event.context.deadline(), now());
-    Ok(engine.handle(&batch, Instant::now() + left).await?)
+    let handled = engine.handle(&batch, Instant::now() + left).await;
+    flush_logs();
+    Ok(handled?)
 }
 
 /// How long an invocation may still take.
