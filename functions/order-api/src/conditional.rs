@@ -33,7 +33,7 @@ mod tests {
 
     fn tag(answer: &Answer) -> String {
         let digest = Digest::of(answer.body().as_bytes());
-        format!("\"{}\"", digest)
+        format!("\"{digest}\"")
     }
 
     #[test]

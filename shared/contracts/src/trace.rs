@@ -57,7 +57,7 @@ mod tests {
             &format!("{VALID}, {VALID}"),
             &"0".repeat(1024 * 1024),
         ] {
-            assert_eq!(TraceParent::parse(invalid), None, "{:.80}", invalid);
+            assert_eq!(TraceParent::parse(invalid), None, "{invalid:.80}");
         }
     }
 }

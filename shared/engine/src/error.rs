@@ -42,7 +42,11 @@ impl TransientError {
     #[must_use]
     pub fn timed_out(operation: &str, last: Option<Self>) -> Self {
         let operation = format!("deadline exceeded while {operation}").into();
-        Self { operation, cause: last.map(|last| Arc::new(last) as _) }
+        let cause: Option<Arc<dyn StdError + Send + Sync>> = match last {
+            Some(last) => Some(Arc::new(last)),
+            None => None,
+        };
+        Self { operation, cause }
     }
 
     /// A request that DynamoDB or another service of AWS failed.

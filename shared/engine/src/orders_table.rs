@@ -15,7 +15,7 @@ use contracts::FailureReason;
 use crate::{Row, RowKey, TransientError};
 
 /// The most keys of one look-up: what `BatchGetItem` takes.
-pub(crate) const MAX_KEYS: usize = 100;
+pub const MAX_KEYS: usize = 100;
 
 /// The most rows of one insert: what `BatchExecuteStatement` takes.
 pub(crate) const MAX_ROWS: usize = 25;
