@@ -57,7 +57,9 @@ impl OrderApi {
             closed.map_err(|error| unavailable(&error.into()))?
         };
         let orders =
-            page.orders.iter().zip(&keys).map(|(cursor, key)| entry(cursor, closed.get(key)));
+            page.orders.iter().zip(&keys).map(|(cursor, key)| {
+                entry(cursor, closed.get(key).and_then(|row| row.as_ref().ok()))
+            });
         let orders: Vec<Value> = orders.collect();
         let body = match page.orders.last().filter(|_| page.has_more) {
             Some(last) => {

@@ -52,7 +52,7 @@ pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>
         .collect()
         .await;
     let items = items.map_err(|error| TransientError::aws(OPERATION, error))?;
-    let rows = items.iter().map(Row::from_item);
+    let rows = items.iter().map(|item| Row::from_item(item).1);
     rows.collect::<Result<_, _>>().map_err(|error| TransientError::new(OPERATION, error))
 }
 

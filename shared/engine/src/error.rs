@@ -12,6 +12,8 @@ type Cause = Box<dyn StdError + Send + Sync>;
 #[error("{operation}")]
 pub struct TransientError {
     operation: Cow<'static, str>,
+    /// The code of a service's error.
+    code: Option<String>,
     #[source]
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -35,7 +37,7 @@ pub enum Error {
 impl TransientError {
     /// An operation that failed, and its cause.
     pub fn new(operation: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
-        Self { operation: operation.into(), cause: Some(Arc::from(cause.into())) }
+        Self { operation: operation.into(), code: None, cause: Some(Arc::from(cause.into())) }
     }
 
     /// An operation that ran out of time, and the last error it met.
@@ -46,7 +48,7 @@ impl TransientError {
             Some(last) => Some(Arc::new(last)),
             None => None,
         };
-        Self { operation, cause }
+        Self { operation, code: None, cause }
     }
 
     /// A request that DynamoDB or another service of AWS failed.
@@ -57,11 +59,17 @@ impl TransientError {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let cause = match &error {
-            SdkError::ServiceError(error) => error.err().code().unwrap_or("unknown").to_owned(),
-            _ => DisplayErrorContext(error).to_string(),
-        };
-        Self::new(operation, cause)
+        match &error {
+            SdkError::ServiceError(error) => {
+                let code = error.err().code().unwrap_or("unknown").to_owned();
+                Self { code: Some(code.clone()), ..Self::new(operation, code) }
+            }
+            _ => Self::new(operation, DisplayErrorContext(error).to_string()),
+        }
+    }
+
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// The error and all its causes on one line.

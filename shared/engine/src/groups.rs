@@ -18,6 +18,9 @@ use crate::{
 /// The most orders of one batch about which a service outside is asked at a time.
 const MAX_OUTSIDE: usize = 32;
 
+/// The most requests of one step at a time: each holds a connection, which a cold process opens.
+const MAX_REQUESTS: usize = 8;
+
 /// The requests that can be made now; their slots are in flight from here on.
 pub(crate) fn next_requests<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let mut requests = look_ups(rows, now);
@@ -31,10 +34,18 @@ fn is_ready(slot: &Slot<'_>, now: Instant) -> bool {
     !slot.is_in_flight && slot.not_before.is_none_or(|it| it <= now)
 }
 
-/// The slots that can make this step now, in the order of the batch.
-fn ready(rows: &Rows<'_>, now: Instant, is_at: impl Fn(&Slot<'_>) -> bool) -> Vec<usize> {
+/// The slots that can make this step now, in the order of the batch; with those that are making it,
+/// at most `limit`.
+fn ready(
+    rows: &Rows<'_>,
+    now: Instant,
+    limit: usize,
+    is_at: impl Fn(&Slot<'_>) -> bool,
+) -> Vec<usize> {
+    let in_flight = rows.slots.iter().filter(|slot| slot.is_in_flight && is_at(slot)).count();
     let slots = rows.slots.iter().enumerate();
-    slots.filter(|(_, slot)| is_ready(slot, now) && is_at(slot)).map(|(index, _)| index).collect()
+    let ready = slots.filter(|(_, slot)| is_ready(slot, now) && is_at(slot));
+    ready.map(|(index, _)| index).take(limit.saturating_sub(in_flight)).collect()
 }
 
 fn set_in_flight(slots: &mut [Slot<'_>], indices: &[usize]) {
@@ -48,8 +59,9 @@ fn set_in_flight(slots: &mut [Slot<'_>], indices: &[usize]) {
 /// Own and needed rows, 100 keys a request.
 fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let needs = rows.stage.map_or(&[][..], |stage| stage.needs());
-    let ready = ready(rows, now, |slot| matches!(slot.step, Step::LookUp));
-    let chunks = ready.chunks(MAX_KEYS / (1 + needs.len()));
+    let size = MAX_KEYS / (1 + needs.len());
+    let ready = ready(rows, now, MAX_REQUESTS * size, |slot| matches!(slot.step, Step::LookUp));
+    let chunks = ready.chunks(size);
     chunks
         .map(|chunk| {
             set_in_flight(&mut rows.slots, chunk);
@@ -66,11 +78,8 @@ fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
 
 fn decisions<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let Some(stage) = rows.stage else { return Vec::new() };
-    let asked = rows.slots.iter().filter(|it| it.is_in_flight && matches!(it.step, Step::Decide));
-    let limit =
-        if stage.acts_outside() { MAX_OUTSIDE.saturating_sub(asked.count()) } else { usize::MAX };
-    let mut ready = ready(rows, now, |slot| matches!(slot.step, Step::Decide));
-    ready.truncate(limit);
+    let limit = if stage.acts_outside() { MAX_OUTSIDE } else { usize::MAX };
+    let ready = ready(rows, now, limit, |slot| matches!(slot.step, Step::Decide));
     set_in_flight(&mut rows.slots, &ready);
     ready
         .into_iter()
@@ -111,7 +120,7 @@ fn is_insert(slot: &Slot<'_>, with_effects: bool) -> bool {
 /// Rows without effects, 25 a request.
 fn inserts<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let max_rows = MAX_ROWS.min(rows.max_group);
-    let ready = ready(rows, now, |slot| is_insert(slot, false));
+    let ready = ready(rows, now, MAX_REQUESTS * max_rows, |slot| is_insert(slot, false));
     let mut groups: Vec<Group> = Vec::new();
     for index in &ready {
         let Some(new) = rows.slots.get(*index).and_then(|slot| slot.decided.as_ref()) else {
@@ -133,7 +142,8 @@ fn inserts<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
 /// Rows with effects, in groups of up to 100 rows and items. Groups that run at a time share no
 /// item: they would only conflict.
 fn commits<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
-    let mut ready = ready(rows, now, |slot| is_insert(slot, true));
+    let limit = MAX_REQUESTS * MAX_ACTIONS.min(rows.max_group);
+    let mut ready = ready(rows, now, limit, |slot| is_insert(slot, true));
     if ready.is_empty() {
         return Vec::new();
     }

@@ -12,7 +12,10 @@ use aws_sdk_dynamodb::{
 
 use contracts::FailureReason;
 
-use crate::{Row, RowKey, TransientError};
+use crate::{
+    Row, RowKey, TransientError,
+    row::{Item, UnreadableRow},
+};
 
 /// The most keys of one look-up: what `BatchGetItem` takes.
 pub const MAX_KEYS: usize = 100;
@@ -23,6 +26,7 @@ pub(crate) const MAX_ROWS: usize = 25;
 /// The most bytes of one insert. No limit is documented; `TransactWriteItems` has this one.
 pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
+const LOOK_UP: &str = "look up rows";
 const OPERATION: &str = "insert rows";
 
 /// The orders table.
@@ -49,8 +53,19 @@ pub(crate) enum Inserted {
     Alone,
     /// It failed by itself; the insert can be repeated.
     Failed(TransientError),
-    /// Its request failed as a whole; the insert can be repeated in a smaller one.
-    RequestFailed(TransientError),
+    /// Its request was refused for what it contains; the insert can be repeated in a smaller one.
+    RequestRefused(TransientError),
+}
+
+impl Inserted {
+    /// The outcome of every row of a request that failed as a whole.
+    ///
+    /// A smaller request is no remedy for a throttled or unreachable table.
+    pub(crate) fn all_failed(rows: usize, error: &TransientError) -> Vec<Self> {
+        let is_refused = error.code() == Some("ValidationException");
+        let outcome = if is_refused { Self::RequestRefused } else { Self::Failed };
+        (0..rows).map(|_| outcome(error.clone())).collect()
+    }
 }
 
 impl OrdersTable {
@@ -60,40 +75,52 @@ impl OrdersTable {
         self.get_all(&[RowKey { id: "warm-up".to_owned(), stage }]).await.map(drop)
     }
 
-    /// The rows with these keys, at most [`MAX_KEYS`], read consistently.
+    /// The rows with these keys, at most [`MAX_KEYS`], read consistently. A row that cannot be read
+    /// is an error of its own.
     ///
     /// # Errors
-    /// Where the request fails or a row cannot be read. A key that DynamoDB left unprocessed fails
-    /// the request, so that a missing row is never taken for none.
-    pub async fn get_all(&self, keys: &[RowKey]) -> Result<HashMap<RowKey, Row>, TransientError> {
-        const OPERATION: &str = "look up rows";
+    /// Where the request fails, or DynamoDB processes none of the keys.
+    pub async fn get_all(
+        &self,
+        keys: &[RowKey],
+    ) -> Result<HashMap<RowKey, Result<Row, UnreadableRow>>, TransientError> {
+        let mut found = HashMap::with_capacity(keys.len());
+        let mut left: Vec<Item> = keys.iter().map(RowKey::to_item).collect();
+        // A response ends at 16 MB and names the keys that are left.
+        while !left.is_empty() {
+            let asked = left.len();
+            let (items, unprocessed) = self.get(left).await?;
+            for item in items {
+                let (key, row) = Row::from_item(&item);
+                found.extend(key.map(|key| (key, row)));
+            }
+            if unprocessed.len() == asked {
+                return Err(TransientError::new(LOOK_UP, "no key was processed"));
+            }
+            left = unprocessed;
+        }
+        Ok(found)
+    }
+
+    /// The items of some keys, and the keys that were left unprocessed.
+    async fn get(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), TransientError> {
         let request = KeysAndAttributes::builder()
-            .set_keys(Some(keys.iter().map(RowKey::to_item).collect()))
+            .set_keys(Some(keys))
             .consistent_read(true)
             .build()
-            .map_err(|error| TransientError::new(OPERATION, error))?;
+            .map_err(|error| TransientError::new(LOOK_UP, error))?;
         let response = self.client.batch_get_item().request_items(&self.name, request).send().await;
-        let response = response.map_err(|error| TransientError::aws(OPERATION, error))?;
-        if response.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
-            return Err(TransientError::new(OPERATION, "keys were left unprocessed"));
-        }
-        let items = response.responses().and_then(|tables| tables.get(&self.name));
-        items
-            .into_iter()
-            .flatten()
-            .map(|item| {
-                let row = Row::from_item(item);
-                let row = row.map_err(|error| TransientError::new(OPERATION, error))?;
-                Ok((row.key.clone(), row))
-            })
-            .collect()
+        let response = response.map_err(|error| TransientError::aws(LOOK_UP, error))?;
+        let mut tables = response.responses.unwrap_or_default();
+        let items = tables.remove(&self.name).unwrap_or_default();
+        let mut unprocessed = response.unprocessed_keys.unwrap_or_default();
+        let unprocessed = unprocessed.remove(&self.name).map(|keys| keys.keys);
+        Ok((items, unprocessed.unwrap_or_default()))
     }
 
     /// Inserts each row that does not exist, at most [`MAX_ROWS`]; the outcomes are in their order.
     pub(crate) async fn insert_all(&self, rows: &[&Row]) -> Vec<Inserted> {
-        let failed = |error: TransientError| {
-            rows.iter().map(|_| Inserted::RequestFailed(error.clone())).collect()
-        };
+        let failed = |error| Inserted::all_failed(rows.len(), &error);
         let statements: Result<Vec<_>, _> = rows.iter().map(|row| self.insert(row)).collect();
         let statements = match statements {
             Ok(statements) => statements,

@@ -82,10 +82,9 @@ pub enum RowBody {
 
 /// A row that cannot be read back.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read row {id}/{stage}: attribute {attribute:?} is missing or malformed")]
+#[error("cannot read row {key}: attribute {attribute:?} is missing or malformed")]
 pub struct UnreadableRow {
-    id: String,
-    stage: String,
+    key: String,
     attribute: &'static str,
 }
 
@@ -131,18 +130,18 @@ impl Row {
         self.attributes().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Reads a row from an item of the orders table.
-    ///
-    /// # Errors
-    /// Where an attribute is missing or malformed.
-    pub fn from_item(item: &Item) -> Result<Self, UnreadableRow> {
+    /// Reads an item of the orders table: its key where it has one of this workflow's, and the row.
+    pub fn from_item(item: &Item) -> (Option<RowKey>, Result<Self, UnreadableRow>) {
         let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-        let (id, stage) = (text(attribute::ORDER_ID), text(attribute::STAGE));
-        let unreadable = |attribute| UnreadableRow {
-            id: id.clone().unwrap_or_default(),
-            stage: stage.clone().unwrap_or_default(),
-            attribute,
-        };
+        let stage = text(attribute::STAGE).and_then(|name| StageName::from_name(&name));
+        let key = text(attribute::ORDER_ID).zip(stage).map(|(id, stage)| RowKey { id, stage });
+        (key.clone(), Self::read(item, key))
+    }
+
+    fn read(item: &Item, key: Option<RowKey>) -> Result<Self, UnreadableRow> {
+        let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let name = key.as_ref().map(|key| format!("{}/{}", key.id, key.stage)).unwrap_or_default();
+        let unreadable = |attribute| UnreadableRow { key: name.clone(), attribute };
         let body = match (text(attribute::EVENT), text(attribute::RESULT)) {
             (Some(body), _) => StoredEvent::read(body).ok().map(RowBody::Event),
             (None, data) => data.map(RowBody::Data),
@@ -150,7 +149,6 @@ impl Row {
         let digest = item.get(attribute::DIGEST).and_then(|value| value.as_b().ok());
         let expires_at = item.get(attribute::EXPIRES_AT).and_then(|value| value.as_n().ok());
         let index = text(attribute::CUSTOMER_ID).zip(text(attribute::ACCEPTED_AT));
-        let stage_name = stage.as_deref().and_then(StageName::from_name);
         Ok(Self {
             customer_index: index
                 .map(|(customer_id, accepted_at)| CustomerIndexKey { customer_id, accepted_at }),
@@ -161,10 +159,7 @@ impl Row {
             expires_at: expires_at
                 .and_then(|number| number.parse().ok())
                 .ok_or_else(|| unreadable(attribute::EXPIRES_AT))?,
-            key: RowKey {
-                id: id.clone().ok_or_else(|| unreadable(attribute::ORDER_ID))?,
-                stage: stage_name.ok_or_else(|| unreadable(attribute::STAGE))?,
-            },
+            key: key.ok_or_else(|| unreadable(attribute::ORDER_ID))?,
         })
     }
 
@@ -209,10 +204,10 @@ mod tests {
     #[test]
     fn a_row_reads_back_as_it_was_written() {
         let row = usual_row();
-        assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
+        assert_eq!(Row::from_item(&row.to_item()).1.unwrap(), row);
         let data = RowBody::Data(r#"{"status":"COMPLETED"}"#.to_owned());
         let row = Row { body: data, customer_index: None, ..row };
-        assert_eq!(Row::from_item(&row.to_item()).unwrap(), row);
+        assert_eq!(Row::from_item(&row.to_item()).1.unwrap(), row);
     }
 
     #[test]
@@ -226,7 +221,7 @@ mod tests {
         for attribute in [attribute::EVENT, attribute::DIGEST, attribute::EXPIRES_AT] {
             let mut item = usual_row().to_item();
             item.remove(attribute);
-            let error = Row::from_item(&item).unwrap_err().to_string();
+            let error = Row::from_item(&item).1.unwrap_err().to_string();
             assert!(error.contains(attribute), "{error}");
         }
     }

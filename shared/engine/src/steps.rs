@@ -18,11 +18,12 @@ use tokio::time::Instant;
 
 use crate::{
     Decision, Needed, Row, RowBody, RowKey, TransientError,
-    error::backoff,
+    error::{BrokenInvariant, backoff},
     log::Outcome,
     new_row::NewRow,
     orders_table::Inserted,
     record::Record,
+    row::UnreadableRow,
     rows::Rows,
     slot::{Settled, Step},
     stage::AnyStage,
@@ -36,9 +37,12 @@ pub(crate) enum Request<'a> {
     Commit(Vec<usize>, Vec<Arc<NewRow>>),
 }
 
+/// The rows of a look-up; one that cannot be read holds up nobody but its order.
+type Found = HashMap<RowKey, Result<Row, UnreadableRow>>;
+
 /// A request that is done.
 pub(crate) enum Done {
-    LookedUp(Vec<usize>, Result<HashMap<RowKey, Row>, TransientError>),
+    LookedUp(Vec<usize>, Result<Found, TransientError>),
     Decided(usize, Result<Decision, TransientError>),
     Inserted(Vec<(usize, Inserted)>),
 }
@@ -71,24 +75,32 @@ impl Rows<'_> {
         }
     }
 
-    fn looked_up(&mut self, index: usize, found: &mut HashMap<RowKey, Row>) {
+    fn looked_up(&mut self, index: usize, found: &mut Found) {
         let needs = self.stage.map_or(&[][..], AnyStage::needs);
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
-        if let Some(row) = found.remove(&slot.key) {
-            // The same bytes as ours: the insert succeeded and its response was lost.
-            let own = slot.decided.take().filter(|new| new.row.body == row.body);
-            let is_new = own.is_some();
-            let outcome = Outcome::Redelivered;
-            let stored = || Arc::new(NewRow { row, effects: Vec::new(), outcome });
-            self.settled(index, own.unwrap_or_else(stored), is_new);
-            return;
-        }
-        let rows = needs
+        let own = found.remove(&slot.key).transpose();
+        let needed = needs
             .iter()
             .filter_map(|stage| found.remove(&RowKey { id: slot.key.id.clone(), stage: *stage }));
-        slot.needed = Arc::new(Needed(rows.collect()));
-        slot.step = if slot.decided.is_some() { Step::Insert } else { Step::Decide };
+        let needed: Result<Vec<Row>, _> = needed.collect();
+        match (own, needed) {
+            (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
+                slot.step = Step::Broken(BrokenInvariant(unreadable.to_string()));
+            }
+            (Ok(Some(row)), _) => {
+                // The same bytes as ours: the insert succeeded and its response was lost.
+                let own = slot.decided.take().filter(|new| new.row.body == row.body);
+                let is_new = own.is_some();
+                let outcome = Outcome::Redelivered;
+                let stored = || Arc::new(NewRow { row, effects: Vec::new(), outcome });
+                self.settled(index, own.unwrap_or_else(stored), is_new);
+            }
+            (Ok(None), Ok(rows)) => {
+                slot.needed = Arc::new(Needed(rows));
+                slot.step = if slot.decided.is_some() { Step::Insert } else { Step::Decide };
+            }
+        }
     }
 
     fn decided(&mut self, index: usize, decision: Decision) {
@@ -125,7 +137,7 @@ impl Rows<'_> {
             Inserted::Regroup => {}
             Inserted::Alone => slot.is_alone = true,
             Inserted::Failed(error) => return Some(error),
-            Inserted::RequestFailed(error) => {
+            Inserted::RequestRefused(error) => {
                 self.max_group = self.max_group.min(group_size.div_ceil(2));
                 return Some(error);
             }

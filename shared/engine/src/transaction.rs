@@ -38,9 +38,7 @@ impl OrdersTable {
     /// Commits a group of at most [`MAX_ACTIONS`] rows and items; the outcomes are in its order.
     pub(crate) async fn commit(&self, group: &[&NewRow]) -> Vec<Inserted> {
         let sums = sums(group);
-        let failed = |error: TransientError| {
-            group.iter().map(|_| Inserted::RequestFailed(error.clone())).collect()
-        };
+        let failed = |error| Inserted::all_failed(group.len(), &error);
         let actions = match self.actions(group, &sums) {
             Ok(actions) => actions,
             Err(error) => return failed(TransientError::new(OPERATION, error)),

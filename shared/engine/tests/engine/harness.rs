@@ -135,6 +135,19 @@ impl Harness {
             .expect("stock is put");
     }
 
+    /// Puts a row that lacks all but its key.
+    pub(crate) async fn unreadable_row(&self, order_id: &str) {
+        self.database
+            .client()
+            .put_item()
+            .table_name(self.database.table_name("OrdersTable"))
+            .item("orderId", AttributeValue::S(order_id.to_owned()))
+            .item("stage", AttributeValue::S(StageName::Inventory.name().to_owned()))
+            .send()
+            .await
+            .expect("the row is put");
+    }
+
     /// Puts an item whose `available` is text.
     pub(crate) async fn broken_stock(&self, sku: &str) {
         self.database
@@ -164,7 +177,7 @@ impl Harness {
     pub(crate) async fn stored_event(&self, order_id: &str) -> String {
         let key = RowKey { id: order_id.to_owned(), stage: StageName::Inventory };
         let mut rows = self.context.orders.get_all(std::slice::from_ref(&key)).await.unwrap();
-        match rows.remove(&key).expect("there is a row").body {
+        match rows.remove(&key).expect("there is a row").unwrap().body {
             RowBody::Event(event) => event.body,
             RowBody::Data(data) => panic!("the row holds no event: {data}"),
         }

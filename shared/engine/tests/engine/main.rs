@@ -247,6 +247,39 @@ async fn a_broken_item_holds_up_only_its_own_order() {
     assert_eq!(harness.available("A").await, "9");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_row_holds_up_only_its_own_order() {
+    let harness = Harness::start().await;
+    harness.unreadable_row("ord-1").await;
+    let batch: Vec<Value> =
+        (0..3).map(|it| record(it, &event(&format!("ord-{it}"), &[]))).collect();
+    // Twice, so that the neighbours are looked up together with it.
+    for _ in 0..2 {
+        let response = serde_json::to_value(harness.deliver(&batch).await.unwrap()).unwrap();
+        let first = &response["batchItemFailures"][0]["itemIdentifier"];
+        assert_eq!(first["offset"], 1, "{response}");
+    }
+    let keys = harness.published(Topic::InventoryReserved, 4).into_iter().map(|it| it.key);
+    assert!(keys.filter(|key| key == "ord-1").count() == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_many_requests_is_settled() {
+    let harness = Harness::start().await;
+    harness.stock("A", 10_000).await;
+    let batch: Vec<Value> = (0..1_500)
+        .map(|it| {
+            let items: &[_] = if it % 2 == 0 { &[("A", 1)] } else { &[] };
+            record(it, &event(&format!("ord-{it}"), items))
+        })
+        .collect();
+    for _ in 0..2 {
+        assert!(harness.deliver(&batch).await.unwrap().is_success());
+    }
+    assert_eq!(harness.available("A").await, "9250");
+    assert_eq!(harness.published(Topic::InventoryReserved, 3_000).len(), 3_000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
