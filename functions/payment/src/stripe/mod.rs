@@ -1,7 +1,8 @@
 //! Pays with Stripe: one card payment for each order, made before the stage's row is inserted.
 //!
-//! Stripe charges outside the row's transaction, so a lost response must not become a second charge. The order id is the idempotency key, and where Stripe may have forgotten it, or
-//! an answer is missing, the order's payment is looked for before a new one is asked for.
+//! Stripe charges outside the row's transaction, so a lost response must not become a second charge.
+//! The order id is the idempotency key, and where Stripe may have forgotten it, or a response is
+//! missing, the order's payment is looked up before a new one is requested.
 
 mod answer;
 mod client;
