@@ -92,6 +92,10 @@ fn known(event_type: EventType) -> Vec<(&'static str, Record)> {
         ("a traceparent of 1 MB", Record { headers: vec![trace], ..good("ord-trace") }),
         ("10,000 headers", Record { headers: (0..10_000).map(header).collect(), ..good("ord-h") }),
         ("a key that is a name", Record { key: Some(b"Jane Doe".to_vec()), ..Record::of("7") }),
+        ("a failure of 101 levels", {
+            let nested = format!(r#"{{"a":{}{}}}"#, "[".repeat(100), "]".repeat(100));
+            with_payload(EventType::OrderPaymentFailed, &nested)
+        }),
         ("a good event", good("ord-good")),
     ]
 }
@@ -111,7 +115,7 @@ async fn known_records_are_handled_twice_on_every_topic() {
             harness.deliver_twice(event_type.topic(), offset, &record).await;
         }
     }
-    assert_eq!(offset, 9 * 20);
+    assert_eq!(offset, 9 * 21);
 }
 
 /// Bytes that get past some of the readers: any at all, any JSON, and events with any fields.

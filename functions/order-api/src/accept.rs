@@ -37,6 +37,9 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 const MAX_KEY_LENGTH: usize = 255;
 const MAX_CORRELATION_ID_LENGTH: usize = 128;
 
+/// The header under which the same request is the same order.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// The header that carries the correlation id in and out.
 const CORRELATION_ID: &str = "x-correlation-id";
 
@@ -66,13 +69,15 @@ impl OrderApi {
             return Err(problem(403, "an order must name you as its customer: set customerId"));
         }
         let trace_parent = request.header("traceparent").and_then(TraceParent::parse);
-        self.store_and_publish(row, trace_parent.as_ref()).await
+        let is_repeatable = request.header(IDEMPOTENCY_KEY).is_some();
+        self.store_and_publish(row, trace_parent.as_ref(), is_repeatable).await
     }
 
     async fn store_and_publish(
         &self,
         row: Row,
         trace_parent: Option<&TraceParent>,
+        is_repeatable: bool,
     ) -> Result<Answer, Answer> {
         let digest = row.digest;
         let until = Instant::now() + STORE_TIMEOUT;
@@ -86,7 +91,9 @@ impl OrderApi {
             ));
         }
         if let Err(error) = published {
-            if is_new {
+            // A repeat with the same key may have been answered with this row already, and publishes
+            // it otherwise. Without a key nobody can come back to it.
+            if is_new && !is_repeatable {
                 self.remove(&row.key).await.map_err(|error| unavailable(&error.into()))?;
             }
             return Err(unavailable(&error.into()));
@@ -131,7 +138,7 @@ impl OrderApi {
 
     /// A new id, or the one that the caller's idempotency key always leads to.
     fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Answer> {
-        let id = match request.name_in_header("idempotency-key", MAX_KEY_LENGTH)? {
+        let id = match request.name_in_header(IDEMPOTENCY_KEY, MAX_KEY_LENGTH)? {
             None => (self.new_id)().to_string(),
             Some(key) => Digest::of(caller.scoped(key).as_bytes()).to_string(),
         };

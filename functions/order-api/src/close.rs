@@ -1,6 +1,6 @@
 //! Closes an order with the first terminal event received.
 
-use contracts::{Envelope, Fields, Object, StageName, failure::failure_reason};
+use contracts::{Envelope, FailureCode, Fields, Object, StageName, failure::failure_reason};
 use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
 use jiff::Timestamp;
 
@@ -29,7 +29,8 @@ impl Stage for Close {
         let RowBody::Data(json) = &row.body else { return };
         let Ok(closed) = Object::parse(json) else { return };
         let reason = closed.string("failureReason");
-        let code = reason.as_deref().and_then(|reason| Some(reason.split_once(':')?.0));
+        // Another producer's reason may begin with anything.
+        let code = reason.as_deref().and_then(FailureCode::of_reason).map(FailureCode::name);
         let amount = event.payload.get("totalAmount").and_then(|it| it.parse::<f64>().ok());
         tracing::info!(
             orderId = event.order_id.as_str(),

@@ -108,7 +108,7 @@ where
     let attempts = attempt.retry(backoff).notify(|error, _| last = Some(error.clone()));
     match timeout_at(until, attempts).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(TransientError::timed_out("reading", last)),
+        Err(_elapsed) => Err(TransientError::timed_out("using the orders table", last)),
     }
 }
 

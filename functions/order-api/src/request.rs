@@ -83,7 +83,8 @@ impl Request {
     ) -> Result<Option<&str>, Answer> {
         let Some(value) = self.header(name) else { return Ok(None) };
         let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if is_printable && (1..=max_length).contains(&value.len()) {
+        let is_blank = value.trim().is_empty();
+        if is_printable && !is_blank && (1..=max_length).contains(&value.len()) {
             return Ok(Some(value));
         }
         let detail = format!("{name} must have 1 to {max_length} printable ASCII characters");

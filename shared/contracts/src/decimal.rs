@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 /// The most significant digits that are kept exactly.
-pub(crate) const MAX_DIGITS: usize = 28;
+const MAX_DIGITS: usize = 28;
 
 /// Reads `99.98` or `1e3`; `None` where the value would be rounded or is not a number.
 pub(crate) fn exact(text: &str) -> Option<Decimal> {

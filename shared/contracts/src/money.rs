@@ -6,6 +6,13 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::decimal::exact;
 
+/// The most digits before the point of an order's amount.
+pub(crate) const MAX_WHOLE_DIGITS: u32 = 15;
+
+/// The most digits after the point of an order's amount. With [`MAX_WHOLE_DIGITS`] the sum of a
+/// group of 100 orders is exact.
+pub(crate) const MAX_DECIMALS: u32 = 9;
+
 /// An exact decimal amount; never a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Money(Decimal);
@@ -21,6 +28,11 @@ impl Money {
     #[must_use]
     pub const fn decimal(self) -> Decimal {
         self.0
+    }
+
+    /// Whether sums of such amounts are exact.
+    pub(crate) fn is_bounded(self) -> bool {
+        self.0.scale() <= MAX_DECIMALS && self.0.abs() < Decimal::from(10_u64.pow(MAX_WHOLE_DIGITS))
     }
 
     /// Whether the amount is above zero.

@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     Money, Object,
-    decimal::{MAX_DIGITS, exact},
+    decimal::exact,
     failure::MAX_LISTED_ERRORS,
+    money::{MAX_DECIMALS, MAX_WHOLE_DIGITS},
     object::string,
 };
 
@@ -166,8 +167,11 @@ pub fn total_amount(payload: &Object<'_>) -> Result<Money, String> {
     if !json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Err("totalAmount must be a number".to_owned());
     }
-    Money::from_text(json)
-        .ok_or_else(|| format!("totalAmount must have at most {MAX_DIGITS} digits"))
+    Money::from_text(json).filter(|amount| amount.is_bounded()).ok_or_else(|| {
+        format!(
+            "totalAmount must be below 1e{MAX_WHOLE_DIGITS} and have at most {MAX_DECIMALS} decimals"
+        )
+    })
 }
 
 /// The quantity of each SKU: lines of one SKU are added up, in the order of the SKUs.
@@ -256,12 +260,16 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_is_a_number_of_at_most_28_digits() {
+    fn an_amount_is_a_bounded_number() {
         let amount = |json| total_amount(&Object::parse(json).unwrap());
         assert_eq!(amount(r#"{"totalAmount":99.980}"#).unwrap().to_string(), "99.98");
         assert_eq!(amount("{}").unwrap_err(), "missing totalAmount");
         assert_eq!(amount(r#"{"totalAmount":"1"}"#).unwrap_err(), "totalAmount must be a number");
-        assert!(amount(r#"{"totalAmount":1e400}"#).unwrap_err().contains("28 digits"));
+        assert!(amount(r#"{"totalAmount":1e400}"#).unwrap_err().contains("below 1e15"));
+        for unbounded in ["1e15", "-1e15", "0.0000000001", "7e28"] {
+            let order = format!(r#"{{"totalAmount":{unbounded}}}"#);
+            assert!(total_amount(&Object::parse(&order).unwrap()).is_err(), "{unbounded}");
+        }
     }
 
     #[test]

@@ -30,10 +30,15 @@ pub(crate) fn interpret<'g>(
     group
         .iter()
         .enumerate()
-        .map(|(index, new)| match of_rows.get(index).and_then(CancellationReason::code) {
-            Some("ConditionalCheckFailed") => Inserted::Existing,
-            None | Some("None") => of_effects(new, &mut items, is_conflict, group.len() == 1),
-            Some(code) => Inserted::Failed(TransientError::new(OPERATION, code.to_owned())),
+        .map(|(index, new)| {
+            match of_rows.get(index).map(|reason| reason.code().unwrap_or("None")) {
+                Some("ConditionalCheckFailed") => Inserted::Existing,
+                None => {
+                    Inserted::Failed(TransientError::new(OPERATION, "cancelled without reasons"))
+                }
+                Some("None") => of_effects(new, &mut items, is_conflict, group.len() == 1),
+                Some(code) => Inserted::Failed(TransientError::new(OPERATION, code.to_owned())),
+            }
         })
         .collect()
 }

@@ -25,8 +25,9 @@ use crate::{
 /// takes, and with room beside it in a function's 60 seconds.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The time reserved for the response after the last delivery.
-pub const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
+/// The time reserved for the response after the last delivery; the Kafka client looks for timeouts
+/// once a second.
+pub const RESPONSE_MARGIN: Duration = Duration::from_secs(3);
 
 /// Runs the stages of one function.
 pub struct Engine {

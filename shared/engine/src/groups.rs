@@ -79,7 +79,11 @@ fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
 fn decisions<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let Some(stage) = rows.stage else { return Vec::new() };
     let limit = if stage.acts_outside() { MAX_OUTSIDE } else { usize::MAX };
-    let ready = ready(rows, now, limit, |slot| matches!(slot.step, Step::Decide));
+    let mut ready = ready(rows, now, usize::MAX, |slot| matches!(slot.step, Step::Decide));
+    // An order in trouble comes after those that were not asked about yet.
+    ready.sort_by_key(|index| rows.slots.get(*index).map(|slot| slot.failures));
+    let asked = rows.slots.iter().filter(|it| it.is_in_flight && matches!(it.step, Step::Decide));
+    ready.truncate(limit.saturating_sub(asked.count()));
     set_in_flight(&mut rows.slots, &ready);
     ready
         .into_iter()
@@ -176,6 +180,7 @@ fn commits<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     if !group.rows.is_empty() {
         groups.push(group);
     }
+    groups.truncate(MAX_REQUESTS);
     for group in &groups {
         set_in_flight(&mut rows.slots, &group.slots);
     }

@@ -86,14 +86,21 @@ impl NewRow {
             Failure { reason, stage, source, original_payload, is_malformed_report: false }
                 .to_json()
         };
-        let event_body = if fits(event) {
-            StoredEvent::next(event, rejected, stamp.now, &failure(Some(event.payload.text())))
-        } else {
+        let without_payload = || {
             let ids = (&event.order_id, event.correlation_id.as_ref());
             StoredEvent::new(rejected, ids.0, ids.1, stamp.now, &failure(None))
         };
+        let event_body = if fits(event) {
+            StoredEvent::next(event, rejected, stamp.now, &failure(Some(event.payload.text())))
+        } else {
+            without_payload()
+        };
         let id = event.order_id.to_string();
-        let row = stamp.row(id, digest_of(event), RowBody::Event(event_body));
+        let mut row = stamp.row(id, digest_of(event), RowBody::Event(event_body));
+        if row.size_bytes() > MAX_ROW_BYTES {
+            // Escaped, a reason may be several times as long.
+            row = stamp.row(row.key.id, row.digest, RowBody::Event(without_payload()));
+        }
         Ok(Self { row, effects: Vec::new(), outcome: Outcome::Rejected(reason.code) })
     }
 

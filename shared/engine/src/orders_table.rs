@@ -53,18 +53,14 @@ pub(crate) enum Inserted {
     Alone,
     /// It failed by itself; the insert can be repeated.
     Failed(TransientError),
-    /// Its request was refused for what it contains; the insert can be repeated in a smaller one.
-    RequestRefused(TransientError),
+    /// Its request failed as a whole; the insert can be repeated.
+    RequestFailed(TransientError),
 }
 
 impl Inserted {
     /// The outcome of every row of a request that failed as a whole.
-    ///
-    /// A smaller request is no remedy for a throttled or unreachable table.
     pub(crate) fn all_failed(rows: usize, error: &TransientError) -> Vec<Self> {
-        let is_refused = error.code() == Some("ValidationException");
-        let outcome = if is_refused { Self::RequestRefused } else { Self::Failed };
-        (0..rows).map(|_| outcome(error.clone())).collect()
+        (0..rows).map(|_| Self::RequestFailed(error.clone())).collect()
     }
 }
 

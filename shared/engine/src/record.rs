@@ -3,6 +3,7 @@
 use contracts::{
     Envelope, FailureCode, FailureReason, MalformedEvent, OrderId, RecordPosition, StageName,
     Topic, TraceParent,
+    nesting::{MAX_NESTING, nesting},
 };
 
 use crate::{
@@ -155,7 +156,7 @@ fn of_topic(event: Envelope<'_>, topic: Topic) -> Result<Envelope<'_>, Box<Malfo
     Err(Box::new(MalformedEvent {
         reason: FailureReason::new(FailureCode::UnexpectedEvent, text),
         correlation_id: Some(event.correlation_id.into_owned()),
-        payload: Some(event.payload.text()),
+        payload: Some(event.payload.text()).filter(|json| nesting(json) <= MAX_NESTING),
         order_id: Some(event.order_id),
     }))
 }

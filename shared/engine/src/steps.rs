@@ -37,6 +37,9 @@ pub(crate) enum Request<'a> {
     Commit(Vec<usize>, Vec<Arc<NewRow>>),
 }
 
+/// The failures of a whole request after which a smaller one is tried.
+const PATIENT_FAILURES: usize = 3;
+
 /// The rows of a look-up; one that cannot be read holds up nobody but its order.
 type Found = HashMap<RowKey, Result<Row, UnreadableRow>>;
 
@@ -56,9 +59,11 @@ impl Rows<'_> {
                     self.looked_up(index, &mut found);
                 }
             }
-            Done::LookedUp(slots, Err(error)) => self.failed(&slots, &error),
+            Done::LookedUp(slots, Err(error)) => {
+                self.failed(slots.into_iter().map(|index| (index, error.clone())).collect());
+            }
             Done::Decided(index, Ok(decision)) => self.decided(index, decision),
-            Done::Decided(index, Err(error)) => self.failed(&[index], &error),
+            Done::Decided(index, Err(error)) => self.failed(vec![(index, error)]),
             Done::Inserted(outcomes) => {
                 let (mut failed, size) = (Vec::new(), outcomes.len());
                 for (index, inserted) in outcomes {
@@ -66,11 +71,7 @@ impl Rows<'_> {
                         failed.push((index, error));
                     }
                 }
-                // Together, so that the group stays one.
-                if let Some((_, error)) = failed.last().cloned() {
-                    let slots: Vec<_> = failed.into_iter().map(|(index, _)| index).collect();
-                    self.failed(&slots, &error);
-                }
+                self.failed(failed);
             }
         }
     }
@@ -90,7 +91,8 @@ impl Rows<'_> {
             }
             (Ok(Some(row)), _) => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
-                let own = slot.decided.take().filter(|new| new.row.body == row.body);
+                let may_be_own = slot.failures > 0;
+                let own = slot.decided.take().filter(|new| may_be_own && new.row.body == row.body);
                 let is_new = own.is_some();
                 let outcome = Outcome::Redelivered;
                 let stored = || Arc::new(NewRow { row, effects: Vec::new(), outcome });
@@ -137,8 +139,12 @@ impl Rows<'_> {
             Inserted::Regroup => {}
             Inserted::Alone => slot.is_alone = true,
             Inserted::Failed(error) => return Some(error),
-            Inserted::RequestRefused(error) => {
-                self.max_group = self.max_group.min(group_size.div_ceil(2));
+            Inserted::RequestFailed(error) => {
+                // What a request contains may be refused at once, or be too much again and again.
+                if error.code() == Some("ValidationException") || slot.failures >= PATIENT_FAILURES
+                {
+                    self.max_group = self.max_group.min(group_size.div_ceil(2));
+                }
                 return Some(error);
             }
         }
@@ -146,17 +152,18 @@ impl Rows<'_> {
     }
 
     /// Pauses these slots, for the same time: those that failed together go on together.
-    fn failed(&mut self, slots: &[usize], error: &TransientError) {
-        let failures = slots.iter().filter_map(|index| Some(self.slots.get(*index)?.failures));
+    fn failed(&mut self, failed: Vec<(usize, TransientError)>) {
+        let failures =
+            failed.iter().filter_map(|(index, _)| Some(self.slots.get(*index)?.failures));
         let pause = backoff(failures.max().unwrap_or_default());
-        tracing::debug!(error = error.chain(), pauseMs = pause.as_millis(), "retrying");
         let not_before = Instant::now() + pause;
-        for index in slots {
-            if let Some(slot) = self.slots.get_mut(*index) {
+        for (index, error) in failed {
+            if let Some(slot) = self.slots.get_mut(index) {
+                tracing::debug!(error = error.chain(), pauseMs = pause.as_millis(), "retrying");
                 slot.is_in_flight = false;
                 slot.failures += 1;
                 slot.not_before = Some(not_before);
-                slot.last_error = Some(error.clone());
+                slot.last_error = Some(error);
             }
         }
     }

@@ -37,8 +37,10 @@ pub(crate) fn item_key(effect: &Effect) -> ItemKey<'_> {
 impl OrdersTable {
     /// Commits a group of at most [`MAX_ACTIONS`] rows and items; the outcomes are in its order.
     pub(crate) async fn commit(&self, group: &[&NewRow]) -> Vec<Inserted> {
-        let sums = sums(group);
         let failed = |error| Inserted::all_failed(group.len(), &error);
+        let Some(sums) = sums(group) else {
+            return failed(TransientError::new(OPERATION, "the sum of a group overflows"));
+        };
         let actions = match self.actions(group, &sums) {
             Ok(actions) => actions,
             Err(error) => return failed(TransientError::new(OPERATION, error)),
@@ -72,8 +74,8 @@ impl OrdersTable {
     }
 }
 
-/// One effect for each item: the sum of what the group adds.
-fn sums<'g>(group: &[&'g NewRow]) -> BTreeMap<ItemKey<'g>, Effect> {
+/// One effect for each item: the sum of what the group adds. `None` where it overflows.
+fn sums<'g>(group: &[&'g NewRow]) -> Option<BTreeMap<ItemKey<'g>, Effect>> {
     let mut sums: BTreeMap<ItemKey<'g>, Effect> = BTreeMap::new();
     for effect in group.iter().flat_map(|new| &new.effects) {
         match sums.get_mut(&item_key(effect)) {
@@ -81,14 +83,14 @@ fn sums<'g>(group: &[&'g NewRow]) -> BTreeMap<ItemKey<'g>, Effect> {
             Some(sum) => {
                 for (name, number) in &effect.adds {
                     match sum.adds.iter_mut().find(|(other, _)| other == name) {
-                        Some((_, total)) => *total += *number,
+                        Some((_, total)) => *total = total.checked_add(*number)?,
                         None => sum.adds.push((*name, *number)),
                     }
                 }
             }
         }
     }
-    sums
+    Some(sums)
 }
 
 fn update(sum: &Effect) -> Result<TransactWriteItem, BuildError> {

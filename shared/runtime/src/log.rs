@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
+    panic,
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +25,14 @@ pub fn log_as_json() {
         .with_env_filter(filter)
         .with_writer(Output)
         .init();
+    // A panic ends the process: the lines before it are written first.
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if let Ok(mut output) = OUTPUT.try_lock() {
+            output.flush().ok();
+        }
+        report(panic);
+    }));
 }
 
 /// Writes the lines that are still buffered, at the end of an invocation.

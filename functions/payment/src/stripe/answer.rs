@@ -102,6 +102,22 @@ struct StripeError {
     param: Option<String>,
 }
 
+impl PaymentIntent {
+    /// Whether nothing will change the payment any more without another request.
+    pub(super) fn is_final(&self) -> bool {
+        match self.status.as_str() {
+            "succeeded" | "canceled" | "requires_action" => true,
+            _ => self.last_payment_error.is_some(),
+        }
+    }
+}
+
+/// A payment that has not come to its end.
+pub(super) fn pending(payment: PaymentIntent) -> Trouble {
+    let PaymentIntent { id, status, .. } = payment;
+    Trouble::MayBeDone(Box::new(Fault::Pending { id, status }))
+}
+
 /// What an answer without a fault means.
 pub(super) fn of_payment(payment: PaymentIntent) -> Result<Charged, Trouble> {
     let PaymentIntent { id, status, last_payment_error, .. } = payment;

@@ -135,8 +135,11 @@ impl Stripe {
         let since = made.unwrap_or(Timestamp::UNIX_EPOCH).as_second();
         let since = since.saturating_sub(CLOCKS_DISAGREE.as_secs()).max(0);
         match self.client.find(customer, order_id.as_str(), since).await? {
-            Ok(Some(payment)) => answer::of_payment(payment).map(Some),
-            Ok(None) => Ok(None),
+            Ok(Some(payment)) if payment.is_final() => answer::of_payment(payment).map(Some),
+            // Still under way: the same key joins it, and where Stripe may have forgotten the key
+            // its end is awaited.
+            Ok(Some(payment)) if !is_key_known => Err(answer::pending(payment)),
+            Ok(Some(_) | None) => Ok(None),
             Err(charged) => Ok(Some(charged)),
         }
     }
@@ -320,6 +323,24 @@ mod tests {
         server.charge(with_card()).await.err().unwrap();
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
         assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
+    }
+
+    #[tokio::test]
+    async fn a_payment_that_is_still_under_way_is_joined_and_never_declined() {
+        for status in ["requires_confirmation", "requires_payment_method", "processing"] {
+            let found =
+                json!({ "id": "pi_1", "status": status, "metadata": { "orderId": "ord-1" } });
+            let answers = [(500, json!({})), (200, payments(&[found.clone()])), (200, paid())];
+            let server = Server::start(soon, &answers).await;
+            server.charge(with_card()).await.err().unwrap();
+            assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+            assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
+            // Where Stripe may have forgotten the key, its end is awaited.
+            let server = Server::start(next_day, &[(200, payments(&[found]))]).await;
+            let error = server.charge(with_card()).await.err().unwrap().chain();
+            assert!(error.contains(status), "{error}");
+            assert_eq!(server.asked(), [LOOK]);
+        }
     }
 
     #[tokio::test]
