@@ -330,13 +330,14 @@ mod tests {
         for status in ["requires_confirmation", "requires_payment_method", "processing"] {
             let found =
                 json!({ "id": "pi_1", "status": status, "metadata": { "orderId": "ord-1" } });
-            let answers = [(500, json!({})), (200, payments(&[found.clone()])), (200, paid())];
+            let listed = payments(&[found]);
+            let answers = [(500, json!({})), (200, listed.clone()), (200, paid())];
             let server = Server::start(soon, &answers).await;
             server.charge(with_card()).await.err().unwrap();
             assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
             assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
             // Where Stripe may have forgotten the key, its end is awaited.
-            let server = Server::start(next_day, &[(200, payments(&[found]))]).await;
+            let server = Server::start(next_day, &[(200, listed)]).await;
             let error = server.charge(with_card()).await.err().unwrap().chain();
             assert!(error.contains(status), "{error}");
             assert_eq!(server.asked(), [LOOK]);
