@@ -1,8 +1,15 @@
 //! Settings of the notification channel.
 
+use std::time::Duration;
+
+use aws_sdk_sns::config::timeout::TimeoutConfig;
 use runtime::Environment;
 
 use crate::{notify::Channel, sns::Sns};
+
+/// The limit for a message. A slow topic may have it already, so that giving up soon would send it
+/// again and again.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings of the channel.
 pub enum ChannelSettings {
@@ -49,7 +56,12 @@ impl ChannelSettings {
             Self::Log => Channel::Log,
             Self::Sns { topic_arn } => {
                 let aws = runtime::aws_config().await;
-                Channel::Sns(Sns::new(aws_sdk_sns::Client::new(&aws), topic_arn))
+                let config = aws_sdk_sns::config::Builder::from(&aws);
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(PUBLISH_TIMEOUT);
+                let config = config.timeout_config(timeouts.build()).build();
+                Channel::Sns(Sns::new(aws_sdk_sns::Client::from_conf(config), topic_arn))
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn method_not_allowed(allowed: &str) -> Answer {
     problem(405, &detail).with("allow", allowed)
 }
 
-/// Nothing was done; the same request may be sent again.
+/// The request may be sent again: with its `Idempotency-Key`, it is the same order.
 pub(crate) fn unavailable(error: &Error) -> Answer {
     tracing::warn!(error = error.chain(), "a request could not be served");
     problem(503, "the order workflow cannot be reached just now: send the same request again later")
