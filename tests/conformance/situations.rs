@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     case::{Case, TIMEOUT, events},
-    delivery::{CONFLICT, Record},
+    delivery::{Batch, CONFLICT, Record},
     process::Process,
     subject::Provider,
     upstream::Order,
@@ -153,8 +153,8 @@ async fn until_handled(case: &Case, orders: &[&Order]) {
     }
 }
 
-/// The process is killed after the insert and before its answer.
-pub(crate) async fn killed_after_insert(case: Arc<Case>) {
+/// Delivers the batch to a process that is killed after the insert of the first order.
+async fn killed_amid_delivery(case: &Case) -> (Process, Batch) {
     let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
     let [order, stage] = case.row_texts(&case.orders[0]);
     let mut held = case.proxy.hold_answer(&[&order, &stage]);
@@ -165,6 +165,12 @@ pub(crate) async fn killed_after_insert(case: Arc<Case>) {
     let (killed, ()) = tokio::join!(process.deliver(&batch), kill);
     assert!(killed.is_err(), "the killed process has answered: {killed:?}");
     drop(held);
+    (process, batch)
+}
+
+/// The process is killed after the insert and before its answer.
+pub(crate) async fn killed_after_insert(case: Arc<Case>) {
+    let (process, batch) = killed_amid_delivery(&case).await;
     let rows = case.rows().await;
     assert_eq!(case.published().await, [], "published before the kill");
     process.succeed(&batch).await;
@@ -176,16 +182,7 @@ pub(crate) async fn killed_after_insert(case: Arc<Case>) {
 ///
 /// An order whose own insert was still to come may be asked about once more.
 pub(crate) async fn group_killed_after_insert(case: Arc<Case>) {
-    let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
-    let [order, stage] = case.row_texts(&case.orders[0]);
-    let mut held = case.proxy.hold_answer(&[&order, &stage]);
-    let kill = async {
-        held.carried_out().await;
-        process.kill().await;
-    };
-    let (killed, ()) = tokio::join!(process.deliver(&batch), kill);
-    assert!(killed.is_err(), "the killed process has answered: {killed:?}");
-    drop(held);
+    let (process, batch) = killed_amid_delivery(&case).await;
     let stored = case.rows().await;
     process.succeed(&batch).await;
     let rows = case.rows().await;

@@ -7,12 +7,11 @@ use contracts::{FailureReason, Money};
 use rust_decimal::Decimal;
 
 use crate::{
-    Effect, TransientError,
-    new_row::NewRow,
-    orders_table::Inserted,
-    row::Item,
-    transaction::{ItemKey, OPERATION, item_key},
+    Effect, TransientError, new_row::NewRow, orders_table::Inserted, row::Item, stage::ItemKey,
 };
+
+/// The operation in error texts.
+pub(crate) const OPERATION: &str = "commit rows with their effects";
 
 /// What a cancelled transaction means for each row of the group.
 pub(crate) fn interpret<'g>(
@@ -91,7 +90,7 @@ fn of_effects<'g>(
 ) -> Inserted {
     let (mut refusals, mut fits) = (Vec::new(), true);
     for effect in &new.effects {
-        match items.get(&item_key(effect)) {
+        match items.get(&effect.item()) {
             Some(ItemState::Faulty(error)) => {
                 return Inserted::Failed(TransientError::new(OPERATION, error.clone()));
             }
@@ -112,7 +111,7 @@ fn of_effects<'g>(
         return if is_alone { Inserted::Regroup } else { Inserted::Alone };
     }
     for effect in &new.effects {
-        if let Some(ItemState::Short { left, .. }) = items.get_mut(&item_key(effect)) {
+        if let Some(ItemState::Short { left, .. }) = items.get_mut(&effect.item()) {
             *left -= effect.needs();
         }
     }

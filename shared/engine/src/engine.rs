@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     Context, Row, Stage, TransientError,
     error::Error,
+    groups::next_requests,
     lambda_event::{BatchResponse, KafkaEvent},
     log,
     new_row::Stamp,
@@ -133,7 +134,7 @@ impl Engine {
         let mut requests = FuturesUnordered::new();
         loop {
             let now = Instant::now();
-            for request in rows.next_requests(now) {
+            for request in next_requests(rows, now) {
                 requests.push(self.perform(request));
             }
             let Some(wake) = rows.next_wake(now, until) else { return };

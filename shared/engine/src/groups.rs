@@ -5,14 +5,15 @@ use std::{collections::HashSet, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
-    RowKey,
+    Effect, RowKey,
     new_row::NewRow,
     orders_table::{MAX_KEYS, MAX_REQUEST_BYTES, MAX_ROWS},
     record::Record,
     rows::Rows,
     slot::{Slot, Step},
+    stage::ItemKey,
     steps::Request,
-    transaction::{ItemKey, MAX_ACTIONS, item_key},
+    transaction::MAX_ACTIONS,
 };
 
 /// The most orders of one batch about which a service outside is asked at a time.
@@ -157,13 +158,13 @@ fn commits<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let in_flight = rows.slots.iter().filter(|it| it.is_in_flight && is_insert(it, true));
     let in_flight = in_flight.filter_map(|slot| slot.decided.as_ref());
     let mut busy: HashSet<ItemKey<'_>> =
-        in_flight.flat_map(|new| &new.effects).map(item_key).collect();
+        in_flight.flat_map(|new| &new.effects).map(Effect::item).collect();
     let (mut groups, mut group) = (Vec::new(), Group::default());
     let mut items: HashSet<ItemKey<'_>> = HashSet::new();
     for index in &ready {
         let Some(slot) = rows.slots.get(*index) else { continue };
         let Some(new) = slot.decided.as_ref() else { continue };
-        let own: HashSet<_> = new.effects.iter().map(item_key).collect();
+        let own: HashSet<_> = new.effects.iter().map(Effect::item).collect();
         let actions = group.rows.len() + 1 + items.union(&own).count();
         let has_room = actions <= MAX_ACTIONS
             && group.has_room(new, rows.max_group)

@@ -9,13 +9,11 @@ use tokio::time::Instant;
 use crate::{
     Accepted, Context, Row, RowKey,
     error::{BrokenInvariant, Error},
-    groups,
     log::Outcome,
     new_row::{NewRow, Stamp, digest_of, fits},
     record::{Content, Record},
     slot::{Slot, Step, published},
     stage::AnyStage,
-    steps::Request,
 };
 
 /// The rows of a batch.
@@ -105,11 +103,6 @@ impl<'a> Rows<'a> {
         }
         self.slots.push(slot);
         Some(self.slots.len() - 1)
-    }
-
-    /// The requests that can be made now.
-    pub(crate) fn next_requests(&mut self, now: Instant) -> Vec<Request<'a>> {
-        groups::next_requests(self, now)
     }
 
     /// When to look again: at the end of a pause or at the deadline. `None` once every key has its

@@ -73,7 +73,15 @@ pub struct Effect {
     pub refused: fn(&Self, Option<Decimal>) -> FailureReason,
 }
 
+/// An item that effects update: table, key attribute, key.
+pub(crate) type ItemKey<'a> = (&'a str, &'static str, &'a str);
+
 impl Effect {
+    /// The item that the effect updates.
+    pub(crate) fn item(&self) -> ItemKey<'_> {
+        (&self.table, self.key.0, &self.key.1)
+    }
+
     /// How much of the floor attribute the effect takes; zero where it takes none.
     #[must_use]
     pub fn needs(&self) -> Decimal {

@@ -13,26 +13,18 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    Effect, OrdersTable, TransientError, cancellation::interpret, new_row::NewRow,
+    Effect, OrdersTable, TransientError,
+    cancellation::{OPERATION, interpret},
+    new_row::NewRow,
     orders_table::Inserted,
+    stage::ItemKey,
 };
 
 /// The most actions of one transaction.
 pub(crate) const MAX_ACTIONS: usize = 100;
 
-/// The operation in error texts.
-pub(crate) const OPERATION: &str = "commit rows with their effects";
-
 /// The condition of every insert: there is no row yet for this order and stage.
 const NO_ROW_YET: &str = "attribute_not_exists(orderId)";
-
-/// An item that effects update: table, key attribute, key.
-pub(crate) type ItemKey<'a> = (&'a str, &'static str, &'a str);
-
-/// The item that an effect updates.
-pub(crate) fn item_key(effect: &Effect) -> ItemKey<'_> {
-    (&effect.table, effect.key.0, &effect.key.1)
-}
 
 impl OrdersTable {
     /// Commits a group of at most [`MAX_ACTIONS`] rows and items; the outcomes are in its order.
@@ -78,8 +70,8 @@ impl OrdersTable {
 fn sums<'g>(group: &[&'g NewRow]) -> Option<BTreeMap<ItemKey<'g>, Effect>> {
     let mut sums: BTreeMap<ItemKey<'g>, Effect> = BTreeMap::new();
     for effect in group.iter().flat_map(|new| &new.effects) {
-        match sums.get_mut(&item_key(effect)) {
-            None => drop(sums.insert(item_key(effect), effect.clone())),
+        match sums.get_mut(&effect.item()) {
+            None => drop(sums.insert(effect.item(), effect.clone())),
             Some(sum) => {
                 for (name, number) in &effect.adds {
                     match sum.adds.iter_mut().find(|(other, _)| other == name) {
