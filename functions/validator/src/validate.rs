@@ -1,8 +1,8 @@
 //! Validates an order and reports every error at once.
 
 use contracts::{
-    Envelope, FailureCode, FailureReason, StageName,
-    order::{Errors, MAX_SKUS, customer_id, items, quantity_by_sku, total_amount},
+    Envelope, Errors, FailureCode, FailureReason, StageName,
+    order::{MAX_SKUS, customer_id, items, quantity_by_sku, total_amount},
 };
 use engine::{Decision, Needed, Stage, TransientError};
 

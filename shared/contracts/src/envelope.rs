@@ -55,7 +55,7 @@ impl<'a> Envelope<'a> {
             .map_err(|error| unreadable(&format!("the record is not UTF-8: {error}")))?;
         let fields =
             Object::parse(text).map_err(|error| unreadable(&format!("the record: {error}")))?;
-        Self::of_fields(&fields).map_err(|reason| {
+        let known = Known::read(&fields).map_err(|reason| {
             let named = |name, max| fields.string(name).filter(|text| is_id(text, max));
             Box::new(MalformedEvent {
                 reason,
@@ -64,48 +64,9 @@ impl<'a> Envelope<'a> {
                     .map(Cow::into_owned),
                 payload: fields.get("payload").filter(|json| nesting(json) <= MAX_NESTING),
             })
-        })
-    }
-
-    fn of_fields(fields: &Object<'a>) -> Result<Self, FailureReason> {
-        let malformed = |text: &str| FailureReason::new(FailureCode::MalformedEvent, text);
-        let name =
-            fields.string("eventType").ok_or_else(|| malformed("eventType must be a string"))?;
-        let order_id = fields.string("orderId").and_then(|id| OrderId::parse(&id)).ok_or_else(|| {
-            malformed(&format!(
-                "orderId must be a string of 1 to {MAX_ORDER_ID_BYTES} bytes without control characters"
-            ))
         })?;
-        let correlation_id = fields
-            .string("correlationId")
-            .filter(|id| is_id(id, MAX_CORRELATION_ID_BYTES))
-            .ok_or_else(|| {
-                malformed(&format!(
-                    "correlationId must be a string of 1 to {MAX_CORRELATION_ID_BYTES} bytes \
-                     without control characters"
-                ))
-            })?;
-        let timestamp = fields
-            .string("timestamp")
-            .filter(|text| text.len() <= MAX_TIMESTAMP_BYTES && text.parse::<Timestamp>().is_ok())
-            .ok_or_else(|| malformed("timestamp must be an RFC 3339 time"))?;
-        let payload = fields.get("payload").filter(|json| json.starts_with('{'));
-        let payload = payload.ok_or_else(|| malformed("payload must be a JSON object"))?;
-        let payload =
-            Object::parse(payload).map_err(|error| malformed(&format!("payload: {error}")))?;
-        let event_type = EventType::from_name(&name).ok_or_else(|| {
-            let text = format!("{:?} is not an event of this workflow", shortened(&name));
-            FailureReason::new(FailureCode::UnexpectedEvent, text)
-        })?;
-        check_nesting(event_type, fields, &payload)?;
-        Ok(Self {
-            event_type,
-            order_id,
-            correlation_id,
-            timestamp,
-            payload,
-            fields: fields.clone(),
-        })
+        let Known { event_type, order_id, correlation_id, timestamp, payload } = known;
+        Ok(Self { event_type, order_id, correlation_id, timestamp, payload, fields })
     }
 
     /// Whether the event reports a malformed record, so that it is about no order.
@@ -140,6 +101,51 @@ impl<'a> Envelope<'a> {
         }
         body.push('}');
         body
+    }
+}
+
+/// The five fields of the contract, once all are known to be good.
+struct Known<'a> {
+    event_type: EventType,
+    order_id: OrderId,
+    correlation_id: Cow<'a, str>,
+    timestamp: Cow<'a, str>,
+    payload: Object<'a>,
+}
+
+impl<'a> Known<'a> {
+    fn read(fields: &Object<'a>) -> Result<Self, FailureReason> {
+        let malformed = |text: &str| FailureReason::new(FailureCode::MalformedEvent, text);
+        let name =
+            fields.string("eventType").ok_or_else(|| malformed("eventType must be a string"))?;
+        let order_id = fields.string("orderId").and_then(|id| OrderId::parse(&id)).ok_or_else(|| {
+            malformed(&format!(
+                "orderId must be a string of 1 to {MAX_ORDER_ID_BYTES} bytes without control characters"
+            ))
+        })?;
+        let correlation_id = fields
+            .string("correlationId")
+            .filter(|id| is_id(id, MAX_CORRELATION_ID_BYTES))
+            .ok_or_else(|| {
+                malformed(&format!(
+                    "correlationId must be a string of 1 to {MAX_CORRELATION_ID_BYTES} bytes \
+                     without control characters"
+                ))
+            })?;
+        let timestamp = fields
+            .string("timestamp")
+            .filter(|text| text.len() <= MAX_TIMESTAMP_BYTES && text.parse::<Timestamp>().is_ok())
+            .ok_or_else(|| malformed("timestamp must be an RFC 3339 time"))?;
+        let payload = fields.get("payload").filter(|json| json.starts_with('{'));
+        let payload = payload.ok_or_else(|| malformed("payload must be a JSON object"))?;
+        let payload =
+            Object::parse(payload).map_err(|error| malformed(&format!("payload: {error}")))?;
+        let event_type = EventType::from_name(&name).ok_or_else(|| {
+            let text = format!("{:?} is not an event of this workflow", shortened(&name));
+            FailureReason::new(FailureCode::UnexpectedEvent, text)
+        })?;
+        check_nesting(event_type, fields, &payload)?;
+        Ok(Self { event_type, order_id, correlation_id, timestamp, payload })
     }
 }
 

@@ -5,15 +5,12 @@ use std::fmt;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::{
-    Object, StageName, Topic,
+    Errors, Object, StageName, Topic,
     object::{push_field, quoted},
 };
 
 /// The longest text of a reason in bytes; a longer one is cut.
 const MAX_REASON_BYTES: usize = 8 * 1024;
-
-/// The most errors that one reason lists; the others are counted.
-pub const MAX_LISTED_ERRORS: usize = 20;
 
 /// The kinds of failure: the word before the colon of a `failureReason`.
 #[derive(
@@ -83,23 +80,13 @@ impl FailureReason {
         Self { code, text: bounded(text.into()) }
     }
 
-    /// One reason for a list of errors: the first [`MAX_LISTED_ERRORS`], and how many more.
-    #[must_use]
-    pub fn of_errors(code: FailureCode, errors: &[String]) -> Self {
-        let listed = errors.get(..MAX_LISTED_ERRORS).unwrap_or(errors);
-        let mut text = listed.join("; ");
-        if errors.len() > listed.len() {
-            text.push_str(&format!("; and {} more", errors.len() - listed.len()));
-        }
-        Self::new(code, text)
-    }
-
     /// One reason for several: the code of the first, and every text. `None` for none.
     #[must_use]
     pub fn merge(reasons: Vec<Self>) -> Option<Self> {
         let code = reasons.first()?.code;
-        let texts: Vec<_> = reasons.into_iter().map(|reason| reason.text).collect();
-        Some(Self::of_errors(code, &texts))
+        let mut texts = Errors::default();
+        reasons.into_iter().for_each(|reason| texts.push(reason.text));
+        Some(Self::new(code, texts.to_string()))
     }
 
     /// What a person can act on.
@@ -227,8 +214,9 @@ mod tests {
 
     #[test]
     fn a_reason_is_bounded() {
-        let errors: Vec<_> = (0..1_000).map(|number| format!("error {number}")).collect();
-        let reason = FailureReason::of_errors(FailureCode::ValidationFailed, &errors);
+        let error =
+            |number| FailureReason::new(FailureCode::ValidationFailed, format!("error {number}"));
+        let reason = FailureReason::merge((0..1_000).map(error).collect()).unwrap();
         assert!(reason.text().ends_with("; error 19; and 980 more"), "{reason}");
         let long = FailureReason::new(FailureCode::OutOfStock, "é".repeat(MAX_REASON_BYTES));
         assert!(long.text().len() <= MAX_REASON_BYTES + 3);

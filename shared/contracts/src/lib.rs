@@ -25,11 +25,13 @@ pub mod order_id;
 mod decimal;
 pub mod money;
 
+pub mod errors;
 pub mod failure;
 pub mod stored_event;
 pub mod trace;
 
 pub use envelope::{Envelope, MalformedEvent};
+pub use errors::Errors;
 pub use event_type::EventType;
 pub use failure::{Failure, FailureCode, FailureReason, RecordPosition};
 pub use money::Money;

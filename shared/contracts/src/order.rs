@@ -13,9 +13,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    Money, Object,
+    Errors, Money, Object,
     decimal::exact,
-    failure::MAX_LISTED_ERRORS,
     money::{MAX_DECIMALS, MAX_WHOLE_DIGITS},
     object::string,
 };
@@ -59,50 +58,6 @@ pub fn items(payload: &Object<'_>) -> Result<Vec<Item>, Errors> {
         Ok(Lines { items, errors }) if errors.is_empty() && !items.is_empty() => Ok(items),
         Ok(Lines { errors, .. }) if !errors.is_empty() => Err(errors),
         _ => Err(Errors::one("items must be a list of at least one item")),
-    }
-}
-
-/// The errors of a list, of which the first ones are kept and the others counted.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Errors {
-    first: Vec<String>,
-    more: usize,
-}
-
-impl Errors {
-    fn one(text: &str) -> Self {
-        Self { first: vec![text.to_owned()], more: 0 }
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.first.is_empty()
-    }
-
-    /// Adds an error.
-    pub fn push(&mut self, error: String) {
-        if self.first.len() < MAX_LISTED_ERRORS {
-            self.first.push(error);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// Adds the errors of another list.
-    pub fn extend(&mut self, other: Self) {
-        other.first.into_iter().for_each(|error| self.push(error));
-        self.more += other.more;
-    }
-}
-
-impl fmt::Display for Errors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.first.join("; "))?;
-        match self.more {
-            0 => Ok(()),
-            more => write!(formatter, "; and {more} more"),
-        }
     }
 }
 
