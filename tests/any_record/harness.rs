@@ -85,7 +85,7 @@ impl Harness {
             "value": BASE64_STANDARD.encode(&record.value),
         }] } });
         let event = event.to_string();
-        let event: KafkaEvent<'_> = serde_json::from_str(&event).unwrap();
+        let event: KafkaEvent = serde_json::from_str(&event).unwrap();
         for delivery in ["first", "second"] {
             let mut consumers = 0;
             for engine in &self.engines {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
     EventType, Object, OrderId, StageName, StoredEvent, TraceParent,
-    nesting::{MAX_NESTING, compact, nesting},
+    nesting::{MAX_NESTING, compact, is_nested_deeper},
     order::customer_id,
     order_id::ORDER_ID_PREFIX,
 };
@@ -167,7 +167,7 @@ fn payload(request: &Request) -> Result<String, Answer> {
         .map_err(|error| problem(400, &format!("the body must be UTF-8: {error}")))?;
     Object::parse(&text)
         .map_err(|error| problem(400, &format!("the body must be a JSON object: {error}")))?;
-    if nesting(&text) > MAX_NESTING {
+    if is_nested_deeper(&text, MAX_NESTING) {
         return Err(problem(400, &format!("an order must nest at most {MAX_NESTING} levels")));
     }
     Ok(compact(&text))

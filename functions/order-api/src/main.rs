@@ -34,7 +34,10 @@ async fn main() -> Result<(), Error> {
                 runtime::flush_logs();
                 to_raw_value(&response)?
             }
-            None => to_raw_value(&runtime::handle_batch(&api.engine, &event).await?)?,
+            None => {
+                let batch = serde_json::from_str(event.payload.get())?;
+                to_raw_value(&runtime::handle_batch(&api.engine, &batch, &event.context).await?)?
+            }
         };
         Ok::<_, Error>(response)
     }))

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     EventType, FailureCode, FailureReason, Object, OrderId,
     failure::is_marked_malformed,
-    nesting::{MAX_EVENT_NESTING, MAX_NESTING, nesting},
+    nesting::{MAX_EVENT_NESTING, MAX_NESTING, is_nested_deeper},
     object::{push_field, quoted, shortened},
     order_id::{MAX_CORRELATION_ID_BYTES, MAX_ORDER_ID_BYTES, is_id},
 };
@@ -62,7 +62,7 @@ impl<'a> Envelope<'a> {
                 order_id: fields.string("orderId").and_then(|id| OrderId::parse(&id)),
                 correlation_id: named("correlationId", MAX_CORRELATION_ID_BYTES)
                     .map(Cow::into_owned),
-                payload: fields.get("payload").filter(|json| nesting(json) <= MAX_NESTING),
+                payload: fields.get("payload").filter(|json| !is_nested_deeper(json, MAX_NESTING)),
             })
         })?;
         let Known { event_type, order_id, correlation_id, timestamp, payload } = known;
@@ -155,11 +155,9 @@ fn check_nesting(
     fields: &Object<'_>,
     payload: &Object<'_>,
 ) -> Result<(), FailureReason> {
-    let is_too_deep = if event_type.is_failure() {
-        nesting(fields.text()) > MAX_EVENT_NESTING
-    } else {
-        nesting(payload.text()) > MAX_NESTING || nesting(fields.text()) > MAX_EVENT_NESTING
-    };
+    let is_too_deep = is_nested_deeper(fields.text(), MAX_NESTING)
+        && (is_nested_deeper(fields.text(), MAX_EVENT_NESTING)
+            || !event_type.is_failure() && is_nested_deeper(payload.text(), MAX_NESTING));
     if is_too_deep {
         let text = format!("an event must nest at most {MAX_NESTING} levels");
         return Err(FailureReason::new(FailureCode::MalformedEvent, text));

@@ -8,11 +8,18 @@ pub const MAX_NESTING: usize = 100;
 /// The deepest nesting of a whole event: the envelope, a failure's payload, the original payload.
 pub(crate) const MAX_EVENT_NESTING: usize = MAX_NESTING + 2;
 
-/// The number of lists and objects inside each other in this JSON text.
+/// Whether lists and objects in this JSON text are nested deeper than `limit`.
 ///
 /// Counted over the bytes: a reader that keeps values as text does not look into them.
 #[must_use]
-pub fn nesting(json: &str) -> usize {
+pub fn is_nested_deeper(json: &str, limit: usize) -> bool {
+    // Few texts have that many brackets at all, and those are counted 16 bytes at a time.
+    let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    brackets > limit && nesting(json) > limit
+}
+
+/// The number of lists and objects inside each other.
+fn nesting(json: &str) -> usize {
     let (mut depth, mut deepest, mut bytes) = (0_usize, 0, json.bytes());
     while let Some(byte) = bytes.next() {
         match byte {
@@ -68,6 +75,8 @@ mod tests {
         assert_eq!(nesting("7"), 0);
         assert_eq!(nesting(r#"{"a":[{"b":"[[\"{{"}],"c":[]}"#), 3);
         assert_eq!(nesting(&"[".repeat(100_000)), 100_000);
+        assert!(!is_nested_deeper("[[[]],[],[]]", 3));
+        assert!(is_nested_deeper("[[[]],[],[]]", 2));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Engine {
     /// Where the whole batch must be redelivered.
     pub async fn handle(
         &self,
-        event: &KafkaEvent<'_>,
+        event: &KafkaEvent,
         deadline: Instant,
     ) -> Result<BatchResponse, BatchError> {
         let Some((topic, stage)) = self.stage_for(event)? else {
@@ -171,10 +171,7 @@ impl Engine {
     }
 
     /// The topic of a batch and the stage that consumes it; `None` for an empty batch.
-    fn stage_for(
-        &self,
-        event: &KafkaEvent<'_>,
-    ) -> Result<Option<(Topic, &dyn AnyStage)>, BatchError> {
+    fn stage_for(&self, event: &KafkaEvent) -> Result<Option<(Topic, &dyn AnyStage)>, BatchError> {
         let mut found = None;
         for name in event.topics() {
             let unknown = || BatchError::UnknownTopic(name.to_owned());

@@ -11,57 +11,52 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A batch: records by `topic-partition`.
 #[derive(Debug, Deserialize)]
-pub struct KafkaEvent<'a> {
+pub struct KafkaEvent {
     /// The records of each partition, in the order of their offsets.
-    #[serde(borrow)]
-    pub records: BTreeMap<String, Vec<KafkaRecord<'a>>>,
+    pub records: BTreeMap<String, Vec<KafkaRecord>>,
 }
 
-/// One record of a batch.
+/// One record of a batch. Attributes are kept as text, so that an odd one spoils nothing.
 #[derive(Debug, Deserialize)]
-pub struct KafkaRecord<'a> {
+pub struct KafkaRecord {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     #[serde(default)]
-    timestamp: Lenient<i64>,
-    #[serde(borrow, default)]
-    key: Lenient<Text<'a>>,
-    #[serde(borrow, default)]
-    value: Lenient<Text<'a>>,
-    #[serde(borrow, default)]
-    headers: Option<&'a RawValue>,
+    timestamp: Option<Box<RawValue>>,
+    #[serde(default)]
+    key: Option<Box<RawValue>>,
+    #[serde(default)]
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    headers: Option<Box<RawValue>>,
 }
 
-/// A string, borrowed where it has no escapes.
-#[derive(Debug, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl KafkaEvent<'_> {
+impl KafkaEvent {
     /// The topics of the batch, by the names of its partitions.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
         self.records.keys().map(|key| key.rsplit_once('-').map_or(key.as_str(), |(topic, _)| topic))
     }
 }
 
-impl KafkaRecord<'_> {
+impl KafkaRecord {
     /// When the record was written, in milliseconds since 1970; `None` where it carries no time.
     pub(crate) fn timestamp_ms(&self) -> Option<i64> {
-        self.timestamp.0.filter(|timestamp| *timestamp >= 0)
+        serde_json::from_str(self.timestamp.as_deref()?.get()).ok().filter(|ms| *ms >= 0)
     }
 
     /// The key's bytes.
     pub(crate) fn key(&self) -> Option<Vec<u8>> {
-        BASE64_STANDARD.decode(self.key.0.as_ref()?.0.as_bytes()).ok()
+        BASE64_STANDARD.decode(string(self.key.as_deref())?.as_bytes()).ok()
     }
 
     /// The value's bytes, or why there are none.
     pub(crate) fn value(&self) -> Result<Vec<u8>, String> {
-        let Text(encoded) = self.value.0.as_ref().ok_or("the record has no value")?;
+        let encoded = string(self.value.as_deref()).ok_or("the record has no value")?;
         BASE64_STANDARD
             .decode(encoded.as_bytes())
             .map_err(|error| format!("the record's value is not base64: {error}"))
@@ -69,31 +64,22 @@ impl KafkaRecord<'_> {
 
     /// The bytes of the first header of that name.
     pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        // Each byte is a number of its own, so headers are read only for a name that is there.
-        let headers = self.headers.map(RawValue::get).filter(|json| json.contains(name))?;
-        let headers: Vec<BTreeMap<Cow<'_, str>, &RawValue>> = serde_json::from_str(headers).ok()?;
-        let bytes = headers.iter().find_map(|header| header.get(name))?;
-        let bytes: Vec<i16> = serde_json::from_str(bytes.get()).ok()?;
+        // Each byte is a number of its own, so only the header that is asked for is read: a quote
+        // inside a name or text is escaped, so that a quoted name is one.
+        let headers = self.headers.as_deref()?.get();
+        let (_, rest) = headers.split_once(&format!("\"{name}\""))?;
+        let bytes = rest.trim_ascii_start().strip_prefix(':')?;
         // Kafka's header bytes come as Java bytes, from -128 to 127; other tools send 0 to 255.
+        let bytes = Vec::<i16>::deserialize(&mut serde_json::Deserializer::from_str(bytes)).ok()?;
         bytes.iter().map(|byte| u8::try_from(byte.rem_euclid(256)).ok()).collect()
     }
 }
 
-/// A value that is `None` where it is missing, null or of another type.
-#[derive(Debug)]
-struct Lenient<T>(Option<T>);
-
-impl<T> Default for Lenient<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw: &'de RawValue = Deserialize::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str(raw.get()).ok()))
-    }
+/// A string; `None` where the attribute is missing or of another type.
+fn string(attribute: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str(attribute?.get()).ok().map(|Text(text)| text)
 }
 
 /// Identifies a record in the response: `topic-partition` and offset.
@@ -169,7 +155,7 @@ mod tests {
         record.to_string()
     }
 
-    fn read(record: &str) -> KafkaRecord<'_> {
+    fn read(record: &str) -> KafkaRecord {
         serde_json::from_str(record).expect("the record is read")
     }
 

@@ -3,7 +3,7 @@
 use contracts::{
     Envelope, FailureCode, FailureReason, MalformedEvent, OrderId, RecordPosition, StageName,
     Topic, TraceParent,
-    nesting::{MAX_NESTING, nesting},
+    nesting::{MAX_NESTING, is_nested_deeper},
 };
 
 use crate::{
@@ -81,13 +81,13 @@ impl Record<'_> {
 pub(crate) type Values = Vec<Result<Vec<u8>, String>>;
 
 /// Decodes the base64 of every value, in the order of the batch.
-pub(crate) fn values(event: &KafkaEvent<'_>) -> Values {
+pub(crate) fn values(event: &KafkaEvent) -> Values {
     event.records.values().flatten().map(KafkaRecord::value).collect()
 }
 
 /// Decodes every record of a batch from this topic, in the order of each partition.
 pub(crate) fn read_all<'a>(
-    event: &KafkaEvent<'_>,
+    event: &KafkaEvent,
     values: &'a Values,
     topic: Topic,
     stage: StageName,
@@ -114,7 +114,7 @@ pub(crate) fn read_all<'a>(
 }
 
 fn content<'a>(
-    record: &KafkaRecord<'_>,
+    record: &KafkaRecord,
     value: &'a Result<Vec<u8>, String>,
     position: RecordPosition,
     stage: StageName,
@@ -156,7 +156,7 @@ fn of_topic(event: Envelope<'_>, topic: Topic) -> Result<Envelope<'_>, Box<Malfo
     Err(Box::new(MalformedEvent {
         reason: FailureReason::new(FailureCode::UnexpectedEvent, text),
         correlation_id: Some(event.correlation_id.into_owned()),
-        payload: Some(event.payload.text()).filter(|json| nesting(json) <= MAX_NESTING),
+        payload: Some(event.payload.text()).filter(|json| !is_nested_deeper(json, MAX_NESTING)),
         order_id: Some(event.order_id),
     }))
 }

@@ -4,6 +4,7 @@
 //! [`run`] with the function's stages.
 
 mod connect;
+mod json_line;
 mod log;
 mod run;
 mod settings;

@@ -10,7 +10,12 @@ use std::{
 };
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{MakeWriter, format::JsonFields},
+};
+
+use crate::json_line::JsonLine;
 
 static OUTPUT: LazyLock<Mutex<BufWriter<Stdout>>> =
     LazyLock::new(|| Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())));
@@ -19,9 +24,8 @@ static OUTPUT: LazyLock<Mutex<BufWriter<Stdout>>> =
 pub fn log_as_json() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
+        .fmt_fields(JsonFields::new())
+        .event_format(JsonLine)
         .with_env_filter(filter)
         .with_writer(Output)
         .init();

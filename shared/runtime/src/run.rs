@@ -6,8 +6,7 @@ use engine::{
     Engine,
     lambda_event::{BatchResponse, KafkaEvent},
 };
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use tokio::time::Instant;
 
 use crate::flush_logs;
@@ -26,8 +25,8 @@ pub async fn run(engine: Engine) -> Result<(), Error> {
     engine.warm_up().await;
     flush_logs();
     let engine = &engine;
-    lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
-        handle_batch(engine, &event).await
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<KafkaEvent>| {
+        handle_batch(engine, &event.payload, &event.context).await
     }))
     .await
 }
@@ -35,14 +34,14 @@ pub async fn run(engine: Engine) -> Result<(), Error> {
 /// Handles one invocation of a Kafka event-source mapping.
 ///
 /// # Errors
-/// Where the event is not a Kafka mapping's, or the whole batch must be redelivered.
+/// Where the whole batch must be redelivered.
 pub async fn handle_batch(
     engine: &Engine,
-    event: &LambdaEvent<Box<RawValue>>,
+    batch: &KafkaEvent,
+    invocation: &Context,
 ) -> Result<BatchResponse, Error> {
-    let batch: KafkaEvent<'_> = serde_json::from_str(event.payload.get())?;
-    let left = time_left(event.context.deadline(), now());
-    let handled = engine.handle(&batch, Instant::now() + left).await;
+    let left = time_left(invocation.deadline(), now());
+    let handled = engine.handle(batch, Instant::now() + left).await;
     flush_logs();
     Ok(handled?)
 }

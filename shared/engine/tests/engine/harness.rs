@@ -119,7 +119,7 @@ impl Harness {
     ) -> Result<BatchResponse, BatchError> {
         let event = json!({ "eventSource": "aws:kafka", "records": { partition: records } });
         let event = event.to_string();
-        let event: KafkaEvent<'_> = serde_json::from_str(&event).unwrap();
+        let event: KafkaEvent = serde_json::from_str(&event).unwrap();
         self.engine.handle(&event, tokio::time::Instant::now() + Duration::from_secs(20)).await
     }
 
