@@ -113,6 +113,58 @@ async fn requests_that_take_long_do_not_hold_up_what_mappings_bring() {
 }
 
 #[tokio::test]
+async fn waits_hold_up_no_other_request_and_are_throttled_beyond_their_limit() {
+    let hosted = host(1).await;
+    let wait = json!({
+        "requestContext": {}, "headers": { "prefer": "wait=9" }, "do": "sleep", "seconds": 1.5,
+    });
+    let waits = futures::future::join_all((0..4).map(|_| hosted.returned(&wait)));
+    let others = async {
+        while hosted.host.process_ids(NAME).len() < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let began = std::time::Instant::now();
+        let event = Bytes::from(wait.to_string());
+        let throttled = hosted.invoke.invoke(&hosted.name, event).await.unwrap_err();
+        assert!(matches!(throttled, InvokeError::Trouble { status: 429, .. }), "{throttled}");
+        for prefer in ["wait=0", "respond-async"] {
+            let request = json!({ "requestContext": {}, "headers": { "prefer": prefer } });
+            assert_eq!(hosted.returned(&request).await["greeting"], "hello");
+        }
+        began.elapsed()
+    };
+    let (waits, took) = tokio::join!(waits, others);
+    assert!(waits.iter().all(|answer| answer["greeting"] == "hello"), "{waits:?}");
+    assert!(took < Duration::from_secs(1), "the requests waited {took:?}");
+    // The lane is free again.
+    assert_eq!(hosted.returned(&wait).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_has_gone_away_leaves_the_queue() {
+    let hosted = host(1).await;
+    let slow = json!({ "requestContext": {}, "do": "sleep", "seconds": 0.8 });
+    let running = futures::future::join_all((0..4).map(|_| hosted.returned(&slow)));
+    let rest = async {
+        while hosted.host.process_ids(NAME).len() < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let abandoned = (0..12)
+            .map(|_| tokio::time::timeout(Duration::from_millis(100), hosted.returned(&slow)));
+        for gone in futures::future::join_all(abandoned).await {
+            gone.unwrap_err();
+        }
+        let began = std::time::Instant::now();
+        hosted.returned(&json!({ "requestContext": {} })).await;
+        began.elapsed()
+    };
+    let (_, took) = tokio::join!(running, rest);
+    assert!(took < Duration::from_millis(1_200), "the request waited {took:?}");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
 async fn an_error_of_the_function_is_passed_on() {
     let hosted = host(1).await;
     let error = hosted.failure(&json!({ "do": "fail" })).await;

@@ -1,4 +1,4 @@
-//! Stages and the HTTP API on a database that records its requests and holds nothing.
+//! Stages and the HTTP API on a database that records its requests and holds one pending order.
 
 use std::{
     sync::{Arc, Mutex},
@@ -10,20 +10,25 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
 };
 use axum::{Router, body::Bytes, http::HeaderMap};
-use engine::{Context, Engine, OrdersTable, Publisher};
+use contracts::{EventType, OrderId, StoredEvent};
+use engine::{Context, Engine, OrdersTable, Publisher, row::attribute};
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Brokers, Producer};
-use order_api::{Cors, OrderApi, Request};
+use order_api::{Cors, CustomerClaim, OrderApi, Request, Waits};
 use serde_json::{Value, json, value::to_raw_value};
 use uuid::Uuid;
 
 /// The requests that a database received: operation and body.
 type Requests = Arc<Mutex<Vec<(String, Value)>>>;
 
+/// The id of the one order that the database has, and that never ends.
+const PENDING_ORDER: &str = "ord-pending";
+
 /// A process without database and brokers.
 pub(crate) struct Harness {
     /// The clients of the process.
     pub(crate) context: Context,
+    api: OrderApi,
     requests: Requests,
 }
 
@@ -48,24 +53,40 @@ impl Harness {
             row_ttl: SignedDuration::from_hours(24),
             reports_batch_item_failures: true,
         };
-        Self { context, requests }
+        let api = OrderApi {
+            engine: Engine::new(context.clone()),
+            context: context.clone(),
+            new_id: Uuid::nil,
+            customer_claim: CustomerClaim::Unset,
+            cors: Cors { origins: Vec::new() },
+            waits: Waits::new(20),
+        };
+        Self { context, api, requests }
     }
 
     /// Sends a request without a body to the HTTP API; returns the response of the function.
     pub(crate) async fn http(&self, method: &str, path: &str, query: &str) -> Value {
-        let api = OrderApi {
-            engine: Engine::new(self.context.clone()),
-            context: self.context.clone(),
-            new_id: Uuid::nil,
-            customer_claim: None,
-            cors: Cors { origins: Vec::new() },
-        };
-        let event = to_raw_value(&json!({
+        self.answer(&json!({
             "rawPath": path, "rawQueryString": query, "headers": {},
             "requestContext": { "http": { "method": method } },
-        }));
-        let request = Request::read(&event.expect("JSON")).expect("an HTTP request");
-        let response = api.answer(&request.expect("a request")).await;
+        }))
+        .await
+    }
+
+    /// Waits for the end of a pending order, in a request that API Gateway received this long ago.
+    pub(crate) async fn wait(&self, elapsed_ms: i64, seconds: u64) -> Value {
+        self.answer(&json!({
+            "rawPath": format!("/orders/{PENDING_ORDER}"),
+            "headers": { "prefer": format!("wait={seconds}") },
+            "requestContext": { "http": { "method": "GET" }, "timeEpoch": -elapsed_ms },
+        }))
+        .await
+    }
+
+    async fn answer(&self, event: &Value) -> Value {
+        let event = to_raw_value(event).expect("JSON");
+        let request = Request::read(&event).expect("an HTTP request").expect("a request");
+        let response = self.api.answer(&request).await;
         serde_json::to_value(response).expect("a response is JSON")
     }
 
@@ -77,17 +98,35 @@ impl Harness {
     }
 }
 
-/// Starts a database in which every query finds nothing; returns its address.
+/// Starts a database in which a query finds the pending order or nothing; returns its address.
 async fn database(requests: Requests) -> String {
     let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| {
         let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
         let operation = target.and_then(|it| it.rsplit('.').next()).unwrap_or_default().to_owned();
-        let body = serde_json::from_slice(&body).expect("a request is JSON");
+        let body: Value = serde_json::from_slice(&body).expect("a request is JSON");
+        let asked = &body["ExpressionAttributeValues"][":orderId"]["S"];
+        let items = if asked == PENDING_ORDER { vec![pending_row()] } else { Vec::new() };
         requests.lock().expect("the requests").push((operation, body));
-        async { json!({ "Items": [], "Count": 0, "ScannedCount": 0 }).to_string() }
+        async move {
+            json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() }).to_string()
+        }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, app).await.expect("the database serves") });
     url
+}
+
+/// The first row of the pending order, as DynamoDB spells it.
+fn pending_row() -> Value {
+    let id = OrderId::parse(PENDING_ORDER).expect("an id");
+    let at = Timestamp::UNIX_EPOCH;
+    let event = StoredEvent::new(EventType::OrderCreated, &id, "corr-1", at, "{}");
+    json!({
+        attribute::ORDER_ID: { "S": PENDING_ORDER },
+        attribute::STAGE: { "S": "order-api" },
+        attribute::EVENT: { "S": event.body },
+        attribute::DIGEST: { "B": "AAAAAAAAAAAAAAAAAAAAAA==" },
+        attribute::EXPIRES_AT: { "N": "4000000000" },
+    })
 }

@@ -9,7 +9,7 @@ use workflow_tests::world::root;
 
 use crate::{harness::Harness, template};
 
-const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 fn paths() -> Value {
     // A reader of YAML, whatever the file is about.
@@ -35,8 +35,12 @@ async fn every_method_is_described_or_not_allowed() {
             let response = harness.http(method, &path.replace("{orderId}", "ord-1"), "").await;
             let is_allowed = response["statusCode"] != 405;
             assert_eq!(is_allowed, described.contains(method), "{method} {path}");
-            assert_ne!(detail(&response), nothing_here, "{method} {path}");
-            if !is_allowed {
+            if ["HEAD", "OPTIONS"].contains(&method) {
+                assert_eq!(response["body"], "", "{method} {path}");
+            } else {
+                assert_ne!(detail(&response), nothing_here, "{method} {path}");
+            }
+            if !is_allowed || method == "OPTIONS" {
                 let allow = response["headers"]["allow"].as_str().expect("an Allow header");
                 let allow: BTreeSet<_> = allow.split(", ").map(str::to_owned).collect();
                 assert_eq!(allow, described, "{path}");
@@ -45,10 +49,44 @@ async fn every_method_is_described_or_not_allowed() {
     }
 }
 
+#[test]
+fn an_issuer_of_tokens_comes_with_their_audience_and_the_claim_of_the_customer() {
+    let wanted = crate::template_yaml::TemplateYaml::read().wanted_with("JwtIssuer");
+    assert_eq!(wanted, ["CustomerClaim", "JwtAudience"].map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn a_wait_ends_before_api_gateway_gives_up_however_late_it_begins() {
+    let harness = Harness::start().await;
+    for (elapsed_ms, granted) in
+        [(0, 2), (23_500, 1), (24_500, 0), (29_000, 0), (86_400_000, 2), (-5_000, 2)]
+    {
+        let began = std::time::Instant::now();
+        let response = harness.wait(elapsed_ms, 2).await;
+        let applied = &response["headers"]["preference-applied"];
+        assert_eq!(*applied, format!("wait={granted}"), "after {elapsed_ms} ms");
+        assert!(began.elapsed().as_secs() >= granted, "after {elapsed_ms} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_process_has_a_bound_of_waits_and_answers_at_once_beyond_it() {
+    let harness = Harness::start().await;
+    let waits =
+        futures::future::join_all((0..order_api::MAX_WAITS + 4).map(|_| harness.wait(0, 1)));
+    let waits = waits.await;
+    let applied = waits.iter().map(|it| it["headers"]["preference-applied"].as_str());
+    let waited = applied.filter(|it| *it == Some("wait=1")).count();
+    assert_eq!(waited, order_api::MAX_WAITS);
+    for response in waits {
+        assert_eq!(response["statusCode"], 200);
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_path_is_answered_with_those_that_are_described() {
     let harness = Harness::start().await;
-    for path in ["/", "/nowhere", "/orders/ord-1/items"] {
+    for path in ["/", "/nowhere", "/ordersord-1"] {
         let response = harness.http("GET", path, "").await;
         assert_eq!(response["statusCode"], 404, "{path}");
         let detail = detail(&response);

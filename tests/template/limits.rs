@@ -6,7 +6,7 @@ use engine::{
     context::WARM_UP_TIMEOUT,
     engine::{DELIVERY_TIMEOUT, RESPONSE_MARGIN},
 };
-use order_api::{MAX_WAIT, PUBLISH_TIMEOUT, READ_TIMEOUT, STORE_TIMEOUT};
+use order_api::{MAX_WAIT, PUBLISH_TIMEOUT, READ_TIMEOUT, RESPONSE_TIMEOUT, STORE_TIMEOUT};
 use payment::REQUEST_TIMEOUT;
 
 use crate::{environment::deployed_settings, template, template_yaml::TemplateYaml};
@@ -16,6 +16,9 @@ const MAX_MAPPING_TIMEOUT: Duration = Duration::from_mins(14);
 
 /// The integration timeout of API Gateway.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The concurrent invocations of an account, unless AWS was asked for more.
+const ACCOUNT_CONCURRENCY: u64 = 1_000;
 
 /// The time that Lambda gives a function to start.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,8 +44,24 @@ fn time_limits_end_one_inside_the_other() {
     assert!(REQUEST_TIMEOUT * 2 < payment.timeout - publishing);
     // Storing, publishing, and removing what could not be published.
     assert!(STORE_TIMEOUT * 2 + PUBLISH_TIMEOUT < HTTP_TIMEOUT);
-    // Reading before the wait and after it.
-    assert!(MAX_WAIT + READ_TIMEOUT * 2 < HTTP_TIMEOUT);
+    // Reading before the wait and after it; a slow start takes from the wait.
+    assert!(MAX_WAIT + READ_TIMEOUT * 2 < RESPONSE_TIMEOUT);
+    assert!(RESPONSE_TIMEOUT < HTTP_TIMEOUT);
+}
+
+#[test]
+fn by_default_requests_leave_enough_of_the_accounts_concurrency_to_the_stages() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let default = |parameter| yaml.default_of(parameter);
+    let in_burst = default("RequestBurst");
+    let waiting = default("RequestsPerSecond") * default("MaxWaitSeconds");
+    let mappings = u64::try_from(template.mappings.len()).unwrap();
+    let stages = mappings * default("PartitionsPerTopic");
+    assert!(in_burst + waiting + stages < ACCOUNT_CONCURRENCY);
+    // Nothing is reserved: an account needs 100 unreserved, and a new one may have 10 in all.
+    assert_eq!(default("OrderApiConcurrency"), 0);
+    let reserved = yaml.reserved_concurrency("OrderApiFunction");
+    assert_eq!(reserved, ["ReservedConcurrency", "OrderApiConcurrency", "AWS::NoValue"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use local::template::{Function, Mapping, Template};
-use serde_json::Value;
+use serde_json::{Value, json};
 use workflow_tests::world::root;
 
 /// The template as YAML. Short-form intrinsics have lost their tag: `!Ref Orders` is `Orders`.
@@ -39,6 +39,28 @@ impl TemplateYaml {
         let own = self.properties(&function.name.logical_id);
         let value = &own["Environment"]["Variables"][variable];
         self.0["Parameters"].get(value.as_str()?)
+    }
+
+    /// The default of a parameter that is a number.
+    pub(crate) fn default_of(&self, parameter: &str) -> u64 {
+        self.0["Parameters"][parameter]["Default"].as_u64().expect(parameter)
+    }
+
+    /// The reserved concurrency of a function, as it is written.
+    pub(crate) fn reserved_concurrency(&self, logical_id: &str) -> Vec<String> {
+        texts(&self.properties(logical_id)["ReservedConcurrentExecutions"])
+    }
+
+    /// The parameters that a rule wants where this one is given.
+    pub(crate) fn wanted_with(&self, parameter: &str) -> BTreeSet<String> {
+        let is_given = |it: &Value, name: &str| *it == json!([[name, ""]]);
+        let rules = self.0["Rules"].as_object().expect("there are rules").values();
+        let rules = rules.filter(|rule| is_given(&rule["RuleCondition"], parameter));
+        let assertions = rules.flat_map(|rule| rule["Assertions"].as_array().into_iter().flatten());
+        let wanted = assertions
+            .map(|it| &it["Assert"])
+            .filter_map(|it| it[0][0].as_str().map(|name| (it, name)));
+        wanted.filter(|(it, name)| is_given(it, name)).map(|(_, name)| name.to_owned()).collect()
     }
 
     /// The value of a function's own variable, as it is written.

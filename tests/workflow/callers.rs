@@ -63,6 +63,29 @@ async fn a_request_without_the_claim_is_refused() {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_accepted_until_the_claim_is_named() {
+    let world = world_with(&[]).await;
+    let own = Caller { world: &world, customer_id: Some("cust-1") };
+    for (status, problem) in [
+        own.post(&json!({ "customerId": "cust-2" }), "a-key").await,
+        own.get("/orders", "customerId=cust-2").await,
+    ] {
+        assert_eq!(status, 500, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("CUSTOMER_CLAIM is not set"), "{detail}");
+    }
+    // Without a token, nobody but the operator of the local run is there.
+    let answer = world.request("GET", "/orders?customerId=cust-1", &[], String::new()).await;
+    assert_eq!(answer.status().as_u16(), 200);
+    world.stop().await;
+
+    let world = world_with(&[("CUSTOMER_CLAIM", "none")]).await;
+    let trusted = Caller { world: &world, customer_id: Some("cust-1") };
+    assert_eq!(trusted.get("/orders", "customerId=cust-2").await.0, 200);
+    world.stop().await;
+}
+
 /// A client whose token API Gateway has checked: the claims are in the event.
 struct Caller<'a> {
     world: &'a World,

@@ -7,13 +7,20 @@ use workflow_tests::world::World;
 
 use crate::{JOURNEY, journey, order, world};
 
+const TRACESTATE: &str = "vendor=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
     let mut world = world().await;
     let key = uuid::Uuid::new_v4().to_string();
-    let traced = [("idempotency-key", key.as_str()), ("traceparent", TRACEPARENT)];
+    let traced = [
+        ("idempotency-key", key.as_str()),
+        ("traceparent", TRACEPARENT),
+        ("traceparent", TRACEPARENT),
+        ("tracestate", "vendor=t61rcWkgMzE"),
+        ("tracestate", "rojo=00f067aa0ba902b7"),
+    ];
     let order_id = post(&world, &traced, &order()).await;
     journey(&mut world, &order_id, 1).await;
     // The client repeats its request, and everything is published again.
@@ -23,7 +30,9 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
         let records = world.records(&order_id, event_type);
         assert!(records.len() >= 2, "{event_type}");
         for record in records {
-            assert_eq!(checked_headers(record)["traceparent"], TRACEPARENT, "{event_type}");
+            let headers = checked_headers(record);
+            assert_eq!(headers["traceparent"], TRACEPARENT, "{event_type}");
+            assert_eq!(headers["tracestate"], TRACESTATE, "{event_type}");
         }
     }
 
@@ -35,13 +44,44 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
         assert_eq!(checked_headers(record)["traceparent"], TRACEPARENT);
     }
 
-    let order_id = post(&world, &[], &order()).await;
-    journey(&mut world, &order_id, 1).await;
-    for event_type in JOURNEY {
-        for record in world.records(&order_id, event_type) {
-            assert_eq!(checked_headers(record).get("traceparent"), None, "{event_type}");
+    // A state has no meaning without its trace.
+    let malformed = [("traceparent", "00-1-1-01"), ("tracestate", TRACESTATE)];
+    for headers in [&[][..], &malformed] {
+        let order_id = post(&world, headers, &order()).await;
+        journey(&mut world, &order_id, 1).await;
+        for event_type in JOURNEY {
+            for record in world.records(&order_id, event_type) {
+                let headers = checked_headers(record);
+                assert_eq!(headers.get("traceparent"), None, "{event_type}");
+                assert_eq!(headers.get("tracestate"), None, "{event_type}");
+            }
         }
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_one_value_that_is_sent_twice_is_one_or_refused() {
+    let world = world().await;
+    for (name, value, other) in [
+        ("idempotency-key", "k-1", "k-2"),
+        ("x-correlation-id", "c-1", "c-2"),
+        ("traceparent", TRACEPARENT, "00-12345678901234567890123456789012-1234567890123456-01"),
+    ] {
+        let equal = [("idempotency-key", "key"), (name, value), (name, value)];
+        let equal = if name == "idempotency-key" { &equal[1..] } else { &equal[..] };
+        let once = post(&world, &equal[..equal.len() - 1], &order()).await;
+        world.ended(&once).await;
+        assert_eq!(post(&world, equal, &order()).await, once, "{name}");
+
+        let different = [(name, value), (name, other)];
+        let answer = world.request("POST", "/orders", &different, order().to_string()).await;
+        assert_eq!(answer.status().as_u16(), 400, "{name}");
+        let problem: Value = answer.json().await.unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(&format!("{name} must have one value")), "{detail}");
+    }
+    assert_eq!(world.balance("cust-1").await, "975");
     world.stop().await;
 }
 

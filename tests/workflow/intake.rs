@@ -39,11 +39,12 @@ async fn bad_requests_are_told_what_to_do() {
         ("POST", "/orders", &format!("{{\"deep\":{deep}}}"), 400, "at most 100 levels"),
         ("POST", "/orders", &large, 413, "at most 262144 bytes"),
         ("GET", "/orders/ord-unknown", "", 404, "no order has this id"),
-        ("GET", "/orders", "", 400, "customerId must have"),
+        ("GET", "/orders", "", 400, "customerId is missing"),
+        ("GET", "/orders?customerId=", "", 400, "customerId must have"),
         ("GET", "/orders?customerId=cust-1&limit=0", "", 400, "limit must be"),
         ("GET", "/orders?customerId=cust-1&pageToken=x", "", 400, "pageToken must be"),
-        ("DELETE", "/orders", "", 405, "takes GET, POST only"),
-        ("PUT", "/orders/ord-unknown", "", 405, "takes GET only"),
+        ("DELETE", "/orders", "", 405, "takes GET, HEAD, OPTIONS, POST only"),
+        ("PUT", "/orders/ord-unknown", "", 405, "takes GET, HEAD, OPTIONS only"),
         ("GET", "/", "", 404, "there is nothing here"),
     ];
     for (method, path, body, status, advice) in requests {
@@ -66,6 +67,23 @@ async fn bad_requests_are_told_what_to_do() {
         let problem: Value = answer.json().await.unwrap();
         assert!(problem["detail"].as_str().unwrap().starts_with(name), "{problem}");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_body_is_refused_with_what_is_taken_instead() {
+    let world = world().await;
+    for coding in ["gzip", "br", "identity, zstd"] {
+        let headers = [("content-encoding", coding), ("content-type", "application/json")];
+        let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
+        assert_eq!(answer.status().as_u16(), 415, "{coding}");
+        assert_eq!(answer.headers()["accept-encoding"], "identity");
+        let problem: Value = answer.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains("Content-Encoding"), "{problem}");
+    }
+    let headers = [("content-encoding", "identity")];
+    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
+    assert_eq!(answer.status().as_u16(), 202);
     world.stop().await;
 }
 

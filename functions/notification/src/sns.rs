@@ -3,14 +3,16 @@
 //! A message may be published more than once, always with the same bytes. A FIFO topic drops the
 //! repeats of five minutes by the order's id.
 
+use std::borrow::Cow;
+
 use aws_sdk_sns::{
     Client,
     error::{BuildError, ProvideErrorMetadata},
     operation::publish::builders::PublishFluentBuilder,
     types::MessageAttributeValue,
 };
-use contracts::{Envelope, EventType, StoredEvent};
-use engine::TransientError;
+use contracts::{Envelope, EventType, StoredEvent, parse_rfc3339};
+use engine::{Digest, TransientError};
 
 /// The event of the message.
 const EVENT_TYPE: EventType = EventType::OrderCompleted;
@@ -67,8 +69,9 @@ impl Sns {
             .message_attributes("orderId", text(order_id)?)
             .message_attributes("customerId", text(customer_id)?);
         Ok(if is_fifo(&self.topic_arn) {
+            let id = fifo_id(order_id);
             // A group of its own for each order: nothing has to wait for another order.
-            request.message_deduplication_id(order_id).message_group_id(order_id)
+            request.message_deduplication_id(id.as_ref()).message_group_id(id)
         } else {
             request
         })
@@ -78,13 +81,35 @@ impl Sns {
 /// The envelope of the event to come, with the time at which the order was paid: the event's own
 /// time is not known before the row is stored, and a repeat has to be the same bytes.
 fn message(event: &Envelope<'_>) -> String {
-    let paid_at = event.timestamp.parse().unwrap_or_default();
+    let paid_at = parse_rfc3339(&event.timestamp).unwrap_or_default();
     let ids = (&event.order_id, event.correlation_id.as_ref());
     StoredEvent::new(EVENT_TYPE, ids.0, ids.1, paid_at, event.payload.text()).body
 }
 
+/// An attribute. SNS takes the characters of XML, so that others become U+FFFD; the message has them
+/// as they are.
 fn text(value: &str) -> Result<MessageAttributeValue, BuildError> {
-    MessageAttributeValue::builder().data_type("String").string_value(value).build()
+    let is_taken = |letter: char| match letter {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => letter >= ' ',
+    };
+    let value = value.chars().map(|it| if is_taken(it) { it } else { char::REPLACEMENT_CHARACTER });
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value.collect::<String>())
+        .build()
+}
+
+/// The order's id as a FIFO topic takes it: up to 128 letters, digits and punctuation marks of ASCII;
+/// the digest of an id in another form.
+fn fifo_id(order_id: &str) -> Cow<'_, str> {
+    let is_taken = order_id.len() <= 128 && order_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_taken {
+        return Cow::Borrowed(order_id);
+    }
+    // The prefix holds what no generated id does.
+    Cow::Owned(format!("orderId:{}", Digest::of(order_id.as_bytes())))
 }
 
 /// Whether a topic of this ARN keeps order and drops repeats; SNS tells it by the name.
@@ -149,6 +174,30 @@ mod tests {
         let fifo = sns("arn:aws:sns:us-east-1:1:orders.fifo").request(&event(), "cust-1").unwrap();
         assert_eq!(fifo.get_message_deduplication_id().as_deref(), Some("ord-1"));
         assert_eq!(fifo.get_message_group_id().as_deref(), Some("ord-1"));
+    }
+
+    #[test]
+    fn an_order_id_that_a_fifo_topic_does_not_take_is_mapped() {
+        for taken in ["ord-1", &"x".repeat(128), "a/b:c#d~!"] {
+            assert_eq!(fifo_id(taken), taken);
+        }
+        let mut mapped = Vec::new();
+        for other in ["ord 1", "ord-ü", "ord-1 ", &"x".repeat(129), &"x".repeat(1_024)] {
+            let id = fifo_id(other);
+            assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
+            assert_eq!(id, fifo_id(other));
+            mapped.push(id.into_owned());
+        }
+        mapped.sort();
+        mapped.dedup();
+        assert_eq!(mapped.len(), 5);
+    }
+
+    #[test]
+    fn an_attribute_holds_only_characters_that_sns_takes() {
+        let value = |value| text(value).unwrap().string_value().unwrap().to_owned();
+        assert_eq!(value("cust-1 ü 漢 😀\t"), "cust-1 ü 漢 😀\t");
+        assert_eq!(value("a\u{0}b\u{1b}c\u{ffff}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
     }
 
     #[test]

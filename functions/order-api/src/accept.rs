@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
-    EventType, Object, OrderId, StageName, StoredEvent, TraceParent,
+    EventType, Object, OrderId, StageName, StoredEvent, TraceContext,
     nesting::{MAX_NESTING, compact, is_nested_deeper},
     order::customer_id,
     order_id::ORDER_ID_PREFIX,
@@ -18,7 +18,7 @@ use crate::{
     caller::Caller,
     orders::{remove, retry_until},
     problem::{problem, unavailable},
-    request::Request,
+    request::{Request, order_path},
     routes::OrderApi,
     status::PENDING,
 };
@@ -50,7 +50,7 @@ impl OrderApi {
         request: &Request,
         caller: Caller<'_>,
     ) -> Result<Answer, Answer> {
-        let given = request.name_in_header(CORRELATION_ID, MAX_CORRELATION_ID_LENGTH)?;
+        let given = request.headers.printable(CORRELATION_ID, MAX_CORRELATION_ID_LENGTH)?;
         self.accept_as(request, caller, given)
             .await
             .map_err(|refusal| refusal.with_some(CORRELATION_ID, given))
@@ -68,21 +68,23 @@ impl OrderApi {
         if !caller.may_see(row.customer_index.as_ref()) {
             return Err(problem(403, "an order must name you as its customer: set customerId"));
         }
-        let trace_parent = request.header("traceparent").and_then(TraceParent::parse);
-        let is_repeatable = request.header(IDEMPOTENCY_KEY).is_some();
-        self.store_and_publish(row, trace_parent.as_ref(), is_repeatable).await
+        let parent = request.headers.single("traceparent")?;
+        let state = request.headers.list("tracestate");
+        let trace = parent.and_then(|parent| TraceContext::parse(parent, state));
+        let is_repeatable = request.headers.list(IDEMPOTENCY_KEY).is_some();
+        self.store_and_publish(row, trace.as_ref(), is_repeatable).await
     }
 
     async fn store_and_publish(
         &self,
         row: Row,
-        trace_parent: Option<&TraceParent>,
+        trace: Option<&TraceContext>,
         is_repeatable: bool,
     ) -> Result<Answer, Answer> {
         let digest = row.digest;
         let until = Instant::now() + STORE_TIMEOUT;
         // Published again for a known order too: the first request may have ended before that.
-        let accepted = self.engine.accept(row, trace_parent, until).await;
+        let accepted = self.engine.accept(row, trace, until).await;
         let Accepted { row, is_new, published } = accepted.map_err(|error| unavailable(&error))?;
         if row.digest != digest {
             return Err(problem(
@@ -138,7 +140,7 @@ impl OrderApi {
 
     /// A new id, or the one that the caller's idempotency key always leads to.
     fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Answer> {
-        let id = match request.name_in_header(IDEMPOTENCY_KEY, MAX_KEY_LENGTH)? {
+        let id = match request.headers.printable(IDEMPOTENCY_KEY, MAX_KEY_LENGTH)? {
             None => (self.new_id)().to_string(),
             Some(key) => Digest::of(caller.scoped(key).as_bytes()).to_string(),
         };
@@ -151,6 +153,7 @@ impl OrderApi {
 ///
 /// Whether the order is well formed is for the validator to decide.
 fn payload(request: &Request) -> Result<String, Answer> {
+    request.check_content_encoding()?;
     let body = request.body.as_deref().unwrap_or_default();
     let bytes = if request.is_base64_encoded {
         BASE64_STANDARD
@@ -180,6 +183,6 @@ fn accepted_answer(event: &StoredEvent) -> Answer {
         "status": PENDING,
     });
     Answer::new(202, "application/json", &body)
-        .with("location", &format!("/orders/{}", event.order_id))
+        .with("location", &order_path(event.order_id.as_str()))
         .with(CORRELATION_ID, &event.correlation_id)
 }

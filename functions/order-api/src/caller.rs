@@ -1,11 +1,38 @@
-//! Who is calling, and whose orders may they see and send?
+//! Who is calling, and whose orders they may see and send.
 //!
-//! Where a claim is set, it names the customer, and a request without it is refused: a token is
-//! what API Gateway has checked, so that nobody gets here by leaving it out.
+//! Where a claim is named, it names the customer, and a request without it is refused: a token is
+//! what API Gateway has checked, so that nobody gets here by leaving it out. Where none is named, no
+//! token opens anything: whose orders it is for is not known.
 
 use engine::CustomerIndexKey;
+use runtime::Environment;
 
 use crate::{answer::Answer, problem::problem, request::Request};
+
+/// The value of `CUSTOMER_CLAIM` that trusts every caller with a token.
+const NO_CLAIM: &str = "none";
+
+/// The claim of a token that names the customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CustomerClaim {
+    /// Requests with a token are refused.
+    #[default]
+    Unset,
+    /// Whoever has a token is trusted with the orders of all customers.
+    None,
+    /// The claim of this name.
+    Named(String),
+}
+
+impl CustomerClaim {
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        match environment.optional_text("CUSTOMER_CLAIM") {
+            None => Self::Unset,
+            Some(text) if text == NO_CLAIM => Self::None,
+            Some(name) => Self::Named(name),
+        }
+    }
+}
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +44,19 @@ pub(crate) enum Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// The caller that the claim of this name says; anybody where no claim is set.
-    pub(crate) fn of(request: &'a Request, claim: Option<&str>) -> Result<Self, Answer> {
-        let Some(name) = claim else { return Ok(Self::Unrestricted) };
+    /// The caller that the claim names.
+    pub(crate) fn of(request: &'a Request, claim: &CustomerClaim) -> Result<Self, Answer> {
+        let name = match claim {
+            CustomerClaim::Unset if request.has_token() => {
+                const DETAIL: &str = "CUSTOMER_CLAIM is not set, so that no token is accepted: the \
+                     operator must set it to the claim that names the customer (CustomerClaim in \
+                     template.yaml), or to none where every caller may see all orders";
+                tracing::error!(error = DETAIL, "configuration error");
+                return Err(problem(500, DETAIL));
+            }
+            CustomerClaim::Unset | CustomerClaim::None => return Ok(Self::Unrestricted),
+            CustomerClaim::Named(name) => name,
+        };
         match request.claim(name).filter(|customer_id| !customer_id.trim().is_empty()) {
             Some(customer_id) => Ok(Self::Customer(customer_id)),
             None => Err(problem(403, &format!("the token must say the customer: claim {name}"))),
@@ -67,13 +104,41 @@ mod tests {
         }))
     }
 
+    fn named() -> CustomerClaim {
+        CustomerClaim::Named("sub".to_owned())
+    }
+
     #[test]
-    fn without_a_claim_set_nothing_is_asked_for() {
-        for authorizer in [json!(null), json!({ "jwt": { "claims": { "sub": "cust-1" } } })] {
+    fn without_a_claim_set_a_signature_is_enough_and_no_token_is() {
+        let unset = CustomerClaim::Unset;
+        for authorizer in [json!(null), json!({ "iam": { "userId": "cust-1" } })] {
             let request = with_authorizer(&authorizer);
-            assert_eq!(Caller::of(&request, None).unwrap(), Caller::Unrestricted);
+            assert_eq!(Caller::of(&request, &unset).unwrap(), Caller::Unrestricted);
         }
         assert!(Caller::Unrestricted.may_see(None));
+        for authorizer in [
+            json!({ "jwt": { "claims": { "sub": "cust-1" } } }),
+            json!({ "jwt": null }),
+            json!({ "lambda": { "sub": "cust-1" } }),
+            json!({}),
+        ] {
+            let request = with_authorizer(&authorizer);
+            let refused = Caller::of(&request, &unset).unwrap_err();
+            assert_eq!(refused.status, 500, "{authorizer}");
+            assert!(refused.body().contains("CUSTOMER_CLAIM is not set"), "{authorizer}");
+            let trusted = Caller::of(&request, &CustomerClaim::None).unwrap();
+            assert_eq!(trusted, Caller::Unrestricted);
+        }
+    }
+
+    #[test]
+    fn the_claim_is_a_name_or_the_word_none() {
+        for (value, claim) in
+            [("", CustomerClaim::Unset), ("none", CustomerClaim::None), ("sub", named())]
+        {
+            let variables = [("CUSTOMER_CLAIM".to_owned(), value.to_owned())];
+            assert_eq!(CustomerClaim::read(&mut Environment::new(variables)), claim);
+        }
     }
 
     #[test]
@@ -87,14 +152,14 @@ mod tests {
             json!({ "jwt": { "claims": { "sub": 1 } } }),
         ] {
             let request = with_authorizer(&authorizer);
-            assert_eq!(Caller::of(&request, Some("sub")).unwrap_err().status, 403, "{authorizer}");
+            assert_eq!(Caller::of(&request, &named()).unwrap_err().status, 403, "{authorizer}");
         }
     }
 
     #[test]
     fn a_customer_sees_their_own_orders_only() {
         let request = with_authorizer(&json!({ "jwt": { "claims": { "sub": "cust-1" } } }));
-        let caller = Caller::of(&request, Some("sub")).unwrap();
+        let caller = Caller::of(&request, &named()).unwrap();
         let listed = |customer_id: &str| CustomerIndexKey {
             customer_id: customer_id.to_owned(),
             accepted_at: String::new(),

@@ -5,9 +5,9 @@
 use crate::{answer::Answer, request::Request};
 
 /// What a page may send.
-const METHODS: &str = "GET, POST";
+const METHODS: &str = "GET, HEAD, POST";
 const HEADERS: &str = "authorization, content-type, idempotency-key, if-none-match, prefer, \
-     traceparent, x-amz-content-sha256, x-amz-date, x-amz-security-token, x-correlation-id";
+     traceparent, tracestate, x-amz-content-sha256, x-amz-date, x-amz-security-token, x-correlation-id";
 /// What a page may read of an answer, beside its body.
 const EXPOSED: &str = "allow, etag, location, preference-applied, retry-after, x-correlation-id";
 /// For how many seconds a browser may keep the answer to a preflight.
@@ -34,20 +34,23 @@ pub(crate) fn is_origin(text: &str) -> bool {
 
 impl Cors {
     /// The answer to the question that a browser asks ahead of a request; `None` for all else.
-    pub(crate) fn preflight(&self, request: &Request) -> Option<Answer> {
-        request.header("access-control-request-method")?;
-        let asks = request.method() == "OPTIONS" && request.header("origin").is_some();
-        if !asks || self.origins.is_empty() {
-            return None;
+    pub(crate) fn preflight(&self, request: &Request) -> Result<Option<Answer>, Answer> {
+        if self.origins.is_empty() {
+            return Ok(None);
+        }
+        let origin = request.headers.single("origin")?;
+        let asked_method = request.headers.single("access-control-request-method")?;
+        if request.method() != "OPTIONS" || origin.is_none() || asked_method.is_none() {
+            return Ok(None);
         }
         let answer = Answer::empty(204);
-        Some(match self.allowed(request) {
+        Ok(Some(match self.allowed(request) {
             Some(_) => answer
                 .with("access-control-allow-methods", METHODS)
                 .with("access-control-allow-headers", HEADERS)
                 .with("access-control-max-age", MAX_AGE),
             None => answer,
-        })
+        }))
     }
 
     /// The answer with what lets the page read it, where its origin may.
@@ -67,7 +70,7 @@ impl Cors {
 
     /// The origin to name in the answer.
     fn allowed<'a>(&'a self, request: &'a Request) -> Option<&'a str> {
-        let origin = request.header("origin")?;
+        let origin = request.headers.single("origin").ok()??;
         let is_allowed = |allowed: &&String| *allowed == "*" || *allowed == origin;
         self.origins.iter().find(is_allowed).map(String::as_str)
     }
@@ -89,7 +92,7 @@ mod tests {
         }));
         let written = |answer: Answer| serde_json::to_value(answer.into_response()).unwrap();
         let answer = cors.allow(&request, Answer::empty(200));
-        (cors.preflight(&request).map(written), written(answer))
+        (cors.preflight(&request).unwrap().map(written), written(answer))
     }
 
     #[test]
@@ -98,7 +101,7 @@ mod tests {
             answered(&["https://a.example", "https://b.example"], "https://b.example");
         let preflight = preflight.unwrap();
         assert_eq!(preflight["statusCode"], 204);
-        assert_eq!(preflight["headers"]["access-control-allow-methods"], "GET, POST");
+        assert_eq!(preflight["headers"]["access-control-allow-methods"], "GET, HEAD, POST");
         assert_eq!(answer["headers"]["access-control-allow-origin"], "https://b.example");
         assert_eq!(answer["headers"]["vary"], "origin");
         let (_, answer) = answered(&["*"], "https://c.example");
@@ -113,6 +116,21 @@ mod tests {
         let (preflight, answer) = answered(&[], "https://a.example");
         assert_eq!(preflight, None);
         assert_eq!(answer["headers"], json!({}));
+    }
+
+    #[test]
+    fn a_request_of_two_origins_is_refused() {
+        let cors = Cors { origins: vec!["*".to_owned()] };
+        for name in ["origin", "access-control-request-method"] {
+            let request = request(&json!({
+                "rawPath": "/orders",
+                "headers": { name: "https://a.example,https://b.example" },
+                "requestContext": { "http": { "method": "GET" } },
+            }));
+            let refused = cors.preflight(&request).unwrap_err();
+            assert_eq!(refused.status, 400, "{name}");
+            assert!(refused.body().contains(name));
+        }
     }
 
     #[test]

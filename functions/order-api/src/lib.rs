@@ -15,6 +15,7 @@ mod page_token;
 mod wait;
 
 mod answer;
+mod headers;
 mod problem;
 mod request;
 
@@ -26,11 +27,12 @@ use runtime::{Environment, FunctionSpec, Settings, TableUse};
 
 pub use crate::{
     accept::{PUBLISH_TIMEOUT, STORE_TIMEOUT},
+    caller::CustomerClaim,
     close::Close,
     cors::Cors,
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
-    wait::MAX_WAIT,
+    wait::{MAX_WAIT, MAX_WAITS, RESPONSE_TIMEOUT, Waits},
 };
 
 /// The function as a value.
@@ -52,17 +54,20 @@ pub const SPEC: FunctionSpec = FunctionSpec {
 /// Settings of the HTTP API.
 #[derive(Debug)]
 pub struct ApiSettings {
-    /// The claim of a token that names the customer; without one, any caller sees all orders.
-    pub customer_claim: Option<String>,
+    /// The claim of a token that names the customer.
+    pub customer_claim: CustomerClaim,
     /// The origins of pages that may call the API.
     pub cors: Cors,
+    /// The waits for an order's end.
+    pub waits: Waits,
 }
 
 /// Reads the settings: those of every function, and those of the HTTP API.
 pub fn read_settings(environment: &mut Environment) -> (Settings, ApiSettings) {
     let settings = Settings::read(environment);
-    let customer_claim = environment.optional_text("CUSTOMER_CLAIM");
+    let customer_claim = CustomerClaim::read(environment);
+    let waits = Waits::read(environment);
     let origins =
         environment.optional_list("CORS_ALLOWED_ORIGINS", "https://shop.example", cors::is_origin);
-    (settings, ApiSettings { customer_claim, cors: Cors { origins } })
+    (settings, ApiSettings { customer_claim, cors: Cors { origins }, waits })
 }

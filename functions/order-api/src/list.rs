@@ -25,6 +25,9 @@ const DEFAULT_LIMIT: u8 = 20;
 /// The most orders of a page: what DynamoDB reads in one request.
 const MAX_LIMIT: u8 = 100;
 
+/// The most bytes of a page's orders in the response of the function. Lambda takes 6 MB of it.
+const MAX_PAGE_BYTES: usize = 5 * 1024 * 1024;
+
 /// The parameters of a list.
 struct ListQuery {
     customer_id: String,
@@ -56,12 +59,14 @@ impl OrderApi {
             let closed = retry_until(until, || table.get_all(&keys)).await;
             closed.map_err(|error| unavailable(&error.into()))?
         };
-        let orders =
+        let entries =
             page.orders.iter().zip(&keys).map(|(cursor, key)| {
                 entry(cursor, closed.get(key).and_then(|row| row.as_ref().ok()))
             });
-        let orders: Vec<Value> = orders.collect();
-        let body = match page.orders.last().filter(|_| page.has_more) {
+        let orders = first_page(entries);
+        let has_more = page.has_more || orders.len() < page.orders.len();
+        let last = orders.len().checked_sub(1).and_then(|last| page.orders.get(last));
+        let body = match last.filter(|_| has_more) {
             Some(last) => {
                 let next = page_token::write(&customer_id, last);
                 json!({ "orders": orders, "nextPageToken": next })
@@ -69,12 +74,29 @@ impl OrderApi {
             None => json!({ "orders": orders }),
         };
         let answer = Answer::new(200, "application/json", &body);
-        Ok(tagged(answer, request.header("if-none-match")))
+        Ok(tagged(answer, request.headers.list("if-none-match")))
     }
 }
 
+/// The entries that fit on one page; at least the first.
+fn first_page(entries: impl Iterator<Item = Value>) -> Vec<Value> {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        // The body is text inside of the response's JSON, where every quote takes two bytes.
+        bytes += Value::String(entry.to_string()).to_string().len();
+        if bytes > MAX_PAGE_BYTES && !page.is_empty() {
+            break;
+        }
+        page.push(entry);
+    }
+    page
+}
+
 fn parse(request: &Request) -> Result<ListQuery, Answer> {
-    let customer_id = request.parameter("customerId")?.unwrap_or_default();
+    let customer_id = request.parameter("customerId")?;
+    let customer_id = customer_id.ok_or_else(|| {
+        problem(400, "customerId is missing: say whose orders, as in /orders?customerId=cust-1")
+    })?;
     if customer_id.trim().is_empty() || customer_id.len() > MAX_KEY_BYTES {
         let detail = format!("customerId must have 1 to {MAX_KEY_BYTES} bytes");
         return Err(problem(400, &detail));
@@ -126,7 +148,9 @@ mod tests {
     #[test]
     fn a_wrong_parameter_is_named() {
         for (query, named) in [
-            ("", "customerId"),
+            ("", "customerId is missing: say whose orders"),
+            ("limit=5", "customerId is missing"),
+            ("customerId=", "customerId must have 1 to 256 bytes"),
             ("customerId=%20", "customerId"),
             ("customerId=a&customerId=b", "customerId must be given once"),
             ("customerId=a&limit=0", "limit"),
@@ -139,5 +163,17 @@ mod tests {
             assert!(refusal.contains(named), "{query}: {refusal}");
         }
         assert_eq!(refusal("customerId=a&limit=100"), None);
+    }
+
+    #[test]
+    fn a_page_ends_before_the_response_is_too_large_for_lambda() {
+        let entry = |bytes: usize| json!({ "failureReason": "\"".repeat(bytes) });
+        let page = first_page((0..100).map(|_| entry(100_000)));
+        assert!((10..100).contains(&page.len()), "{}", page.len());
+        let answer = Answer::new(200, "application/json", &json!({ "orders": page }));
+        let response = serde_json::to_string(&answer.into_response()).unwrap();
+        assert!(response.len() < 6 * 1024 * 1024, "{}", response.len());
+        assert_eq!(first_page([entry(2_000_000), entry(1)].into_iter()).len(), 1);
+        assert_eq!(first_page((0..100).map(|_| entry(100))).len(), 100);
     }
 }

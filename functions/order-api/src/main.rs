@@ -26,6 +26,7 @@ async fn main() -> Result<(), Error> {
         new_id: Uuid::now_v7,
         customer_claim: api.customer_claim,
         cors: api.cors,
+        waits: api.waits,
     };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
         let response = match Request::read(&event.payload) {

@@ -4,9 +4,8 @@
 //! its digest; one that somebody makes with care leads only to orders that they may list anyway.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use contracts::OrderId;
+use contracts::{OrderId, parse_rfc3339};
 use engine::Digest;
-use jiff::Timestamp;
 
 use crate::orders::OrderCursor;
 
@@ -26,7 +25,7 @@ pub(crate) fn read(customer_id: &str, token: &str) -> Option<OrderCursor> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let (said, place) = text.split_once(SEPARATOR)?;
     let (accepted_at, order_id) = place.split_once(SEPARATOR)?;
-    accepted_at.parse::<Timestamp>().ok()?;
+    parse_rfc3339(accepted_at)?;
     OrderId::parse(order_id)?;
     let place = OrderCursor { order_id: order_id.to_owned(), accepted_at: accepted_at.to_owned() };
     (said == digest(customer_id, accepted_at, order_id)).then_some(place)
@@ -64,6 +63,14 @@ mod tests {
             assert_eq!(read("cust-1", &changed), None, "{changed}");
         }
         assert_eq!(read("cust-1", ""), None);
+    }
+
+    #[test]
+    fn a_time_that_is_not_rfc_3339_is_refused() {
+        for accepted_at in ["2026-02-06T12:00:00+00:00[Europe/Paris]", "2026-02-06 12:00:00Z"] {
+            let place = OrderCursor { accepted_at: accepted_at.to_owned(), ..place() };
+            assert_eq!(read("cust-1", &write("cust-1", &place)), None, "{accepted_at}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) fn problem(status: u16, detail: &str) -> Answer {
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
         503 => "Service Unavailable",
         _ => "Internal Server Error",

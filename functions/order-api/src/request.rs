@@ -1,26 +1,29 @@
-//! What of an HTTP request matters here, as API Gateway's payload format 2.0 tells it.
+//! The fields of an HTTP request that matter here, in API Gateway's payload format 2.0.
 //!
 //! Read leniently: one odd header must not cost the whole request, as it would with types that
 //! take a header's value for ASCII.
 
-use std::collections::HashMap;
-
 use contracts::JsonObject;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{answer::Answer, problem::problem};
+use crate::{answer::Answer, headers::Headers, problem::problem};
+
+/// The path of the orders; an order's own begins with it.
+const ORDERS_PATH: &str = "/orders";
 
 /// An HTTP request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    pub(crate) raw_path: String,
+    /// The path. API Gateway's HTTP APIs have decoded it.
+    raw_path: String,
     #[serde(default)]
     raw_query_string: String,
-    /// By lower-case name.
     #[serde(default)]
-    headers: HashMap<String, String>,
+    pub(crate) headers: Headers,
     pub(crate) body: Option<String>,
     #[serde(default)]
     pub(crate) is_base64_encoded: bool,
@@ -28,9 +31,11 @@ pub struct Request {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RequestContext {
     http: Http,
     authorizer: Option<Authorizer>,
+    time_epoch: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +46,7 @@ struct Http {
 #[derive(Debug, Deserialize)]
 struct Authorizer {
     jwt: Option<Jwt>,
+    iam: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,35 +66,22 @@ impl Request {
         Some(serde_json::from_str(event.get()))
     }
 
-    /// The method.
+    /// The method; `GET` for a `HEAD`, which differs only in that its response has no body.
     pub(crate) fn method(&self) -> &str {
-        &self.request_context.http.method
+        if self.is_head() { "GET" } else { &self.request_context.http.method }
     }
 
-    /// The parts of the path between slashes.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request_context.http.method == "HEAD"
+    }
+
+    /// The parts of the path: `orders`, and the order's id, which may have slashes in it.
     pub(crate) fn path(&self) -> Vec<&str> {
-        self.raw_path.split('/').filter(|segment| !segment.is_empty()).collect()
-    }
-
-    /// A header; where it was sent several times, its values with commas between.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-
-    /// A header that names something: 1 to `max_length` printable ASCII characters.
-    pub(crate) fn name_in_header(
-        &self,
-        name: &str,
-        max_length: usize,
-    ) -> Result<Option<&str>, Answer> {
-        let Some(value) = self.header(name) else { return Ok(None) };
-        let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let is_blank = value.trim().is_empty();
-        if is_printable && !is_blank && (1..=max_length).contains(&value.len()) {
-            return Ok(Some(value));
+        match self.raw_path.strip_prefix(ORDERS_PATH) {
+            Some("") => vec!["orders"],
+            Some(rest) => rest.strip_prefix('/').map(|id| vec!["orders", id]).unwrap_or_default(),
+            None => Vec::new(),
         }
-        let detail = format!("{name} must have 1 to {max_length} printable ASCII characters");
-        Err(problem(400, &detail))
     }
 
     /// A parameter of the query, decoded.
@@ -107,6 +100,34 @@ impl Request {
         let jwt = self.request_context.authorizer.as_ref()?.jwt.as_ref()?;
         jwt.claims.as_ref()?.get(name)?.as_str()
     }
+
+    /// Whether the caller was let in by anything but an IAM signature.
+    pub(crate) fn has_token(&self) -> bool {
+        self.request_context.authorizer.as_ref().is_some_and(|it| it.iam.is_none())
+    }
+
+    /// When API Gateway received the request.
+    pub(crate) fn received_at(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.request_context.time_epoch?).ok()
+    }
+
+    /// Refuses a body in a content coding.
+    pub(crate) fn check_content_encoding(&self) -> Result<(), Answer> {
+        let codings = self.headers.list("content-encoding").unwrap_or_default().split(',');
+        let mut codings = codings.map(str::trim).filter(|coding| !coding.is_empty());
+        if codings.all(|coding| coding.eq_ignore_ascii_case("identity")) {
+            return Ok(());
+        }
+        let detail = "the body must be sent as it is: leave out Content-Encoding";
+        Err(problem(415, detail).with("accept-encoding", "identity"))
+    }
+}
+
+/// The path of an order, percent-encoded down to the unreserved characters of RFC 3986.
+pub(crate) fn order_path(order_id: &str) -> String {
+    const RESERVED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    format!("{ORDERS_PATH}/{}", utf8_percent_encode(order_id, RESERVED))
 }
 
 #[cfg(test)]
@@ -119,9 +140,9 @@ pub(crate) mod tests {
         serde_json::from_value(event.clone()).unwrap()
     }
 
-    fn with_headers(headers: &Value) -> Request {
-        let context = json!({ "http": { "method": "GET" } });
-        request(&json!({ "rawPath": "/orders", "headers": headers, "requestContext": context }))
+    fn with(path: &str, headers: &Value) -> Request {
+        let context = json!({ "http": { "method": "POST" } });
+        request(&json!({ "rawPath": path, "headers": headers, "requestContext": context }))
     }
 
     #[test]
@@ -131,25 +152,48 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_header_that_is_no_ascii_spoils_no_other() {
-        let request = with_headers(&json!({ "user-agent": "Müller", "prefer": "wait=1" }));
-        assert_eq!(request.header("prefer"), Some("wait=1"));
+    fn whatever_follows_the_orders_path_is_one_order_id() {
+        for (path, parts) in [
+            ("/orders", &["orders"][..]),
+            ("/orders/", &["orders", ""]),
+            ("/orders/ord-1", &["orders", "ord-1"]),
+            ("/orders/a/b c/ü+%", &["orders", "a/b c/ü+%"]),
+            ("/orders//", &["orders", "/"]),
+            ("/ordersord-1", &[]),
+            ("/", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(with(path, &json!({})).path(), parts, "{path}");
+        }
     }
 
     #[test]
-    fn a_name_in_a_header_is_printable_and_bounded() {
-        for bad in ["", "tab\there", "ü", "four"] {
-            let request = with_headers(&json!({ "x-name": bad }));
-            assert!(request.name_in_header("x-name", 3).is_err(), "{bad}");
+    fn a_path_is_encoded_down_to_the_characters_that_no_gateway_changes() {
+        assert_eq!(order_path("ord-0192f0c1-8e50"), "/orders/ord-0192f0c1-8e50");
+        assert_eq!(order_path("a/b c+%?#ü~"), "/orders/a%2Fb%20c%2B%25%3F%23%C3%BC~");
+    }
+
+    #[test]
+    fn a_body_in_a_content_coding_is_refused() {
+        for coding in ["gzip", "GZIP", "br", "identity, gzip", "gzip,gzip"] {
+            let request = with("/orders", &json!({ "content-encoding": coding }));
+            let refused = request.check_content_encoding().unwrap_err();
+            let response = serde_json::to_value(refused.into_response()).unwrap();
+            assert_eq!(response["statusCode"], 415, "{coding}");
+            assert_eq!(response["headers"]["accept-encoding"], "identity");
         }
-        let request = with_headers(&json!({ "x-name": "a b" }));
-        assert_eq!(request.name_in_header("x-name", 3).unwrap(), Some("a b"));
-        assert_eq!(request.name_in_header("x-other", 3).unwrap(), None);
+        for coding in [
+            json!({}),
+            json!({ "content-encoding": "" }),
+            json!({ "Content-Encoding": "Identity" }),
+        ] {
+            assert!(with("/orders", &coding).check_content_encoding().is_ok(), "{coding}");
+        }
     }
 
     #[test]
     fn a_parameter_is_decoded_and_given_once() {
-        let mut request = with_headers(&json!({}));
+        let mut request = with("/orders", &json!({}));
         request.raw_query_string = "a=x%20%26+y&b=1&b=2".to_owned();
         assert_eq!(request.parameter("a").unwrap().as_deref(), Some("x & y"));
         assert!(request.parameter("b").is_err());

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     answer::Answer,
-    caller::Caller,
+    caller::{Caller, CustomerClaim},
     cors::Cors,
     problem::{method_not_allowed, problem},
     request::Request,
+    wait::Waits,
 };
 
 /// The limit for reading.
@@ -25,31 +26,47 @@ pub struct OrderApi {
     pub context: Context,
     /// Makes the ids of new orders and correlations.
     pub new_id: fn() -> Uuid,
-    /// The claim of a token that names the customer; without one, any caller sees all orders.
-    pub customer_claim: Option<String>,
+    /// The claim of a token that names the customer.
+    pub customer_claim: CustomerClaim,
     /// Cross-origin requests.
     pub cors: Cors,
+    /// The waits for an order's end.
+    pub waits: Waits,
 }
 
 impl OrderApi {
     /// Answers a request.
     pub async fn answer(&self, request: &Request) -> ApiGatewayV2httpResponse {
         let answer = match self.cors.preflight(request) {
-            Some(answer) => answer,
-            None => self.route(request).await.unwrap_or_else(|refusal| refusal),
+            Ok(Some(answer)) | Err(answer) => answer,
+            Ok(None) => self.route(request).await.unwrap_or_else(|refusal| refusal),
         };
+        let answer = if request.is_head() { answer.without_body() } else { answer };
         self.cors.allow(request, answer).into_response()
     }
 
     async fn route(&self, request: &Request) -> Result<Answer, Answer> {
-        let caller = Caller::of(request, self.customer_claim.as_deref())?;
-        match (request.method(), request.path().as_slice()) {
+        let path = request.path();
+        let allowed = match path.as_slice() {
+            ["orders"] => "GET, HEAD, OPTIONS, POST",
+            ["orders", _] => "GET, HEAD, OPTIONS",
+            _ => {
+                return Err(problem(
+                    404,
+                    "there is nothing here: /orders and /orders/{orderId} are",
+                ));
+            }
+        };
+        // Says nothing of orders, and so asks nobody for a token.
+        if request.method() == "OPTIONS" {
+            return Ok(Answer::empty(204).with("allow", allowed));
+        }
+        let caller = Caller::of(request, &self.customer_claim)?;
+        match (request.method(), path.as_slice()) {
             ("POST", ["orders"]) => self.accept(request, caller).await,
             ("GET", ["orders"]) => self.list(request, caller).await,
             ("GET", ["orders", order_id]) => self.status(request, caller, order_id).await,
-            (_, ["orders"]) => Err(method_not_allowed("GET, POST")),
-            (_, ["orders", _]) => Err(method_not_allowed("GET")),
-            _ => Err(problem(404, "there is nothing here: /orders and /orders/{orderId} are")),
+            _ => Err(method_not_allowed(allowed)),
         }
     }
 }

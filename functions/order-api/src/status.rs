@@ -1,7 +1,10 @@
 //! `GET /orders/{orderId}`: the status of an order and the time-line of its stages.
 
+use std::borrow::Cow;
+
 use contracts::{JsonObject, OrderId, StageName, StoredEvent};
 use engine::{Row, RowBody};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -13,7 +16,6 @@ use crate::{
     problem::{no_such_order, unavailable},
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
-    wait::preferred_wait,
 };
 
 impl OrderApi {
@@ -24,21 +26,42 @@ impl OrderApi {
         caller: Caller<'_>,
         order_id: &str,
     ) -> Result<Answer, Answer> {
-        // What is no id cannot be asked for at the database.
-        OrderId::parse(order_id).ok_or_else(no_such_order)?;
-        let wait = preferred_wait(request.header("prefer"));
-        let mut status = self.status_for(caller, order_id).await?;
+        let mut wait = self.waits.preferred(request.headers.list("prefer"));
+        let (order_id, mut status) = self.find(caller, order_id).await?;
         if let Some(seconds) = wait.filter(|_| is_pending(&status)) {
-            self.wait_for_end(order_id, seconds).await;
-            status = self.status_for(caller, order_id).await?;
+            let granted = self.wait_for_end(request, &order_id, seconds).await;
+            wait = Some(granted);
+            if granted > 0 {
+                status = self.status_for(caller, &order_id).await?;
+            }
         }
         let applied = wait.map(|seconds| format!("wait={seconds}"));
         let answer = Answer::new(200, "application/json", &status);
-        Ok(tagged(answer, request.header("if-none-match"))
+        Ok(tagged(answer, request.headers.list("if-none-match"))
             .with_some("preference-applied", applied.as_deref()))
     }
 
+    /// The order at an address. API Gateway decodes a path once and cuts it at a question mark, so
+    /// that an id with one is encoded twice.
+    async fn find<'a>(
+        &self,
+        caller: Caller<'_>,
+        address: &'a str,
+    ) -> Result<(Cow<'a, str>, Value), Answer> {
+        match self.status_for(caller, address).await {
+            Err(answer) if answer.status == 404 && address.contains('%') => {
+                let decoded = percent_decode_str(address).decode_utf8();
+                let order_id = decoded.map_err(|_| no_such_order())?;
+                let status = self.status_for(caller, &order_id).await?;
+                Ok((order_id, status))
+            }
+            status => Ok((address.into(), status?)),
+        }
+    }
+
     async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
+        // Text that is not an id cannot be a key of the database.
+        OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let until = Instant::now() + READ_TIMEOUT;
         let rows = retry_until(until, || rows(&self.context.orders, order_id))
             .await

@@ -4,55 +4,107 @@ use std::time::Duration;
 
 use contracts::StageName;
 use engine::RowKey;
-use tokio::time::{Instant, sleep};
+use runtime::Environment;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
-use crate::routes::OrderApi;
+use crate::{
+    request::Request,
+    routes::{OrderApi, READ_TIMEOUT},
+};
 
-/// The longest wait: with the time for reading it stays below the 30 that API Gateway
-/// waits. Who asks for more gets this.
+/// The longest wait that a deployment can allow.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// The most waits of one process at a time. In Lambda a process has one request at a time, unless
+/// its runtime is given several.
+pub const MAX_WAITS: usize = 8;
+
+/// The limit for a whole response, below the 30 seconds of API Gateway.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(29);
 
 /// The pauses between two looks grow from the first to the longest: an order takes well below a
 /// second, and one that does not is not hurried by being looked at.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// For how many seconds the client wants to wait, capped; `None` where it says nothing readable.
-pub(crate) fn preferred_wait(prefer: Option<&str>) -> Option<u64> {
-    let preferences = prefer?.split(',').map(|preference| {
-        // What stands behind a semicolon are parameters, of which this preference has none.
-        let preference = preference.split(';').next().unwrap_or_default();
-        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-        (name.trim(), value.trim())
-    });
-    // Of several, the first one counts.
-    let (_, value) = preferences.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("wait"))?;
-    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    let digits = quoted.unwrap_or(value);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    // A number that is too large to read is larger than the longest wait.
-    is_number
-        .then(|| digits.parse().map_or(MAX_WAIT.as_secs(), |it: u64| it.min(MAX_WAIT.as_secs())))
+/// The waits of a process, and how long one may be.
+#[derive(Debug)]
+pub struct Waits {
+    max_seconds: u64,
+    permits: Semaphore,
+}
+
+impl Waits {
+    /// Waits of at most this many seconds each.
+    #[must_use]
+    pub fn new(max_seconds: u32) -> Self {
+        Self { max_seconds: max_seconds.into(), permits: Semaphore::new(MAX_WAITS) }
+    }
+
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        let max = u32::try_from(MAX_WAIT.as_secs()).unwrap_or_default();
+        Self::new(environment.whole_number("MAX_WAIT_SECONDS", "5", 0..=max))
+    }
+
+    /// For how many seconds the client wants to wait, capped; `None` where its preference is
+    /// missing or malformed.
+    pub(crate) fn preferred(&self, prefer: Option<&str>) -> Option<u64> {
+        let preferences = prefer?.split(',').map(|preference| {
+            // What stands behind a semicolon are parameters, of which this preference has none.
+            let preference = preference.split(';').next().unwrap_or_default();
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            (name.trim(), value.trim())
+        });
+        // Of several, the first one counts.
+        let mut preferences = preferences.into_iter();
+        let (_, value) = preferences.find(|(name, _)| name.eq_ignore_ascii_case("wait"))?;
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let digits = quoted.unwrap_or(value);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // A number that is too large to read is larger than the longest wait.
+        is_number.then(|| digits.parse().unwrap_or(u64::MAX).min(self.max_seconds))
+    }
 }
 
 impl OrderApi {
-    /// Returns once the order has ended, or the time is up.
-    pub(crate) async fn wait_for_end(&self, order_id: &str, seconds: u64) {
+    /// Waits until the order has ended, or for as many of these seconds as can be granted; returns
+    /// how many that were.
+    pub(crate) async fn wait_for_end(
+        &self,
+        request: &Request,
+        order_id: &str,
+        seconds: u64,
+    ) -> u64 {
+        // Beyond the bound a client asks again, and holds up nobody.
+        let Ok(_permit) = self.waits.permits.try_acquire() else { return 0 };
+        let seconds = seconds.min(self.time_for_waiting(request).as_secs());
         let until = Instant::now() + Duration::from_secs(seconds);
         let mut pause = FIRST_PAUSE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return seconds;
             }
             sleep(pause.min(left)).await;
-            // Trouble with one look is left to the next, and at last to reading the status.
+            // An error of one look is left to the next, and at last to reading the status.
             let key = RowKey { id: order_id.to_owned(), stage: StageName::Close };
             if self.context.orders.get_all(&[key]).await.is_ok_and(|found| !found.is_empty()) {
-                return;
+                return seconds;
             }
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// The time until API Gateway gives up, less that for reading the status once more.
+    fn time_for_waiting(&self, request: &Request) -> Duration {
+        let elapsed = request.received_at().map(|at| (self.context.clock)().duration_since(at));
+        // A request from the future, or one that was given up long ago, means that clocks differ.
+        let elapsed = elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok());
+        let elapsed = elapsed.filter(|elapsed| *elapsed <= RESPONSE_TIMEOUT).unwrap_or_default();
+        RESPONSE_TIMEOUT.saturating_sub(READ_TIMEOUT + elapsed)
     }
 }
 
@@ -62,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_where_it_is_well_formed_and_capped() {
+        let waits = Waits::new(20);
         for (prefer, wait) in [
             ("wait=7", Some(7)),
             ("respond-async, Wait = 7", Some(7)),
@@ -78,8 +131,9 @@ mod tests {
             ("waiting=3", None),
             ("", None),
         ] {
-            assert_eq!(preferred_wait(Some(prefer)), wait, "{prefer}");
+            assert_eq!(waits.preferred(Some(prefer)), wait, "{prefer}");
         }
-        assert_eq!(preferred_wait(None), None);
+        assert_eq!(waits.preferred(None), None);
+        assert_eq!(Waits::new(0).preferred(Some("wait=7")), Some(0));
     }
 }

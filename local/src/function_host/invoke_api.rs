@@ -10,11 +10,13 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::lanes::Lane;
+use super::lanes::{Lane, Throttled};
 use super::{PAYLOAD_LIMIT, Pools};
+
+const THROTTLED: &str = "Rate Exceeded.";
 
 pub(super) fn router() -> Router<Arc<Pools>> {
     Router::new().route("/2015-03-31/functions/{function}/invocations", post(invoke))
@@ -49,14 +51,18 @@ async fn invoke(
     if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
         let id = request_id.clone();
         tokio::spawn(async move {
-            if let Err(Failure(error)) = pool.invoke(lane, request_id, event).await {
-                let error = String::from_utf8_lossy(&error);
-                tracing::warn!(function, %error, "an invocation nobody waits for failed");
-            }
+            let error = match pool.invoke(lane, request_id, event).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(Failure(error))) => String::from_utf8_lossy(&error).into_owned(),
+                Err(Throttled) => THROTTLED.to_owned(),
+            };
+            tracing::warn!(function, %error, "an invocation nobody waits for failed");
         });
         return (StatusCode::ACCEPTED, [("x-amzn-requestid", id)]).into_response();
     }
-    let answer = pool.invoke(lane, request_id.clone(), event).await;
+    let Ok(answer) = pool.invoke(lane, request_id.clone(), event).await else {
+        return refusal(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", THROTTLED);
+    };
     let common = [
         ("content-type", "application/json"),
         ("x-amz-executed-version", "$LATEST"),
@@ -70,17 +76,26 @@ async fn invoke(
     }
 }
 
-/// Nothing but its event tells a request of the HTTP API from another invocation.
+/// The lane of an event: nothing else tells a request of the HTTP API from another invocation.
 fn lane(event: &[u8]) -> Lane {
     #[derive(Deserialize)]
     struct Request {
         #[serde(rename = "requestContext")]
         _request_context: IgnoredAny,
+        headers: Option<Value>,
     }
-    match serde_json::from_slice::<Request>(event) {
-        Ok(_) => Lane::Requests,
-        Err(_) => Lane::Others,
-    }
+    let Ok(request) = serde_json::from_slice::<Request>(event) else { return Lane::Others };
+    let prefer = request.headers.as_ref().and_then(|headers| headers.get("prefer")?.as_str());
+    if prefer.is_some_and(is_wait) { Lane::Waits } else { Lane::Requests }
+}
+
+/// Whether a `Prefer` header asks for a wait that takes time.
+fn is_wait(prefer: &str) -> bool {
+    prefer.split(',').any(|preference| {
+        let preference = preference.split(';').next().unwrap_or_default();
+        let (name, seconds) = preference.split_once('=').unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("wait") && seconds.trim() != "0"
+    })
 }
 
 fn refusal(status: StatusCode, kind: &'static str, message: &str) -> Response {

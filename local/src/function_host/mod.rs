@@ -87,8 +87,9 @@ pub enum HostError {
 impl FunctionHost {
     /// Starts one process of each function and waits until all are ready for events.
     ///
-    /// Up to `processes` invocations of each function run at a time, and four times as many requests
-    /// of the HTTP API; processes start when they are needed.
+    /// Up to `processes` invocations of each function run at a time, four times as many requests of
+    /// the HTTP API, and as many more that wait for an order's end; processes start when they are
+    /// needed.
     /// What the functions print goes to `NAME.log` in `log_dir`.
     ///
     /// # Errors

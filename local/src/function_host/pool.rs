@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::HostedFunction;
 use super::failure::Failure;
-use super::lanes::{Invocation, Lane};
+use super::lanes::{Invocation, Lane, Throttled};
 use super::log::FunctionLog;
 use super::processes::Processes;
 use super::queue::Queue;
@@ -45,18 +45,21 @@ impl Pool {
     }
 
     /// Invokes the function and waits for its answer.
+    ///
+    /// # Errors
+    /// [`Throttled`] where the function was not invoked.
     pub(super) async fn invoke(
         &self,
         lane: Lane,
         request_id: String,
         event: Bytes,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Result<Bytes, Failure>, Throttled> {
         let (answer, answered) = oneshot::channel();
         let invocation = Invocation { lane, request_id, event, answer };
-        if let Some(invocation) = self.queue.enter(invocation) {
+        if let Some(invocation) = self.queue.enter(invocation)? {
             self.open(|slot| slot.run(invocation));
         }
-        answered.await.unwrap_or_else(|_| Err(Failure::stopping()))
+        Ok(answered.await.unwrap_or_else(|_| Err(Failure::stopping())))
     }
 
     /// Starts a process ahead of the first event; tells whether it became ready.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::lanes::{Invocation, Lane, Lanes};
+use super::lanes::{Invocation, Lane, Lanes, Throttled};
 
 /// Where a slot takes events.
 pub(super) type Address = mpsc::UnboundedSender<Invocation>;
@@ -30,17 +30,20 @@ impl Queue {
 
     /// Gives the event to an idle slot or lets it wait; hands it back where it may run now and no
     /// slot is idle.
-    pub(super) fn enter(&self, invocation: Invocation) -> Option<Invocation> {
+    ///
+    /// # Errors
+    /// [`Throttled`] where it may neither run nor wait.
+    pub(super) fn enter(&self, invocation: Invocation) -> Result<Option<Invocation>, Throttled> {
         let mut state = self.state();
         if state.closed {
-            return None;
+            return Ok(None);
         }
-        let invocation = state.lanes.enter(invocation)?;
+        let Some(invocation) = state.lanes.enter(invocation)? else { return Ok(None) };
         // The slot that was used last has the warmest process.
-        match state.idle.pop() {
+        Ok(match state.idle.pop() {
             Some(slot) => slot.send(invocation).err().map(|refused| refused.0),
             None => Some(invocation),
-        }
+        })
     }
 
     /// The next event for a slot that has finished one of this lane (`None`: it has just started),

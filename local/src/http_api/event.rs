@@ -1,12 +1,14 @@
-//! How does an HTTP request look to a function? As API Gateway's payload format 2.0 has it.
+//! An HTTP request as the event of a function: API Gateway's payload format 2.0.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use axum::body::Bytes;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 /// An event of payload format 2.0.
@@ -57,7 +59,7 @@ struct Http {
 pub(super) fn of(parts: &Parts, body: &[u8], caller: SocketAddr, now: jiff::Timestamp) -> Event {
     let (headers, cookies) = headers(parts);
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
-    let path = parts.uri.path().to_owned();
+    let path = decoded(parts.uri.path());
     let (body, is_base64_encoded) = match str::from_utf8(body) {
         Ok("") => (None, false),
         Ok(text) => (Some(text.to_owned()), false),
@@ -92,6 +94,25 @@ pub(super) fn of(parts: &Parts, body: &[u8], caller: SocketAddr, now: jiff::Time
         body,
         is_base64_encoded,
     }
+}
+
+impl Event {
+    /// The event as JSON.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// The same request from a client that does not wait.
+    pub(super) fn without_wait(mut self) -> Self {
+        self.headers.insert("prefer".to_owned(), "wait=0".to_owned());
+        self
+    }
+}
+
+/// A path as an HTTP API hands it on: decoded once, and cut at a question mark that this brings out.
+fn decoded(path: &str) -> String {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    path.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// Headers by lower-case name, values of one name joined by commas; cookies have their own list.
@@ -178,6 +199,31 @@ mod tests {
                 "userAgent": "curl/8"
             })
         );
+    }
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        for (sent, decoded) in [
+            ("/orders/ord-1", "/orders/ord-1"),
+            ("/orders/a%2Fb%20c+d", "/orders/a/b c+d"),
+            ("/orders/%C3%BC%E6%BC%A2", "/orders/ü漢"),
+            ("/orders/100%25", "/orders/100%"),
+            ("/orders/a%252Fb", "/orders/a%2Fb"),
+            ("/orders/a%3Fb", "/orders/a"),
+            ("/orders/a%3fb?c=d", "/orders/a"),
+            ("/orders/%zz%", "/orders/%zz%"),
+        ] {
+            let event = event(Request::get(sent).body(&b""[..]).unwrap());
+            assert_eq!(event["rawPath"], decoded, "{sent}");
+            assert_eq!(event["requestContext"]["http"]["path"], decoded, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_sent_twice_is_joined_as_api_gateway_joins_it() {
+        let request = Request::post("/orders").header("Idempotency-Key", "k-1");
+        let event = event(request.header("idempotency-key", "k-1").body(&b""[..]).unwrap());
+        assert_eq!(event["headers"]["idempotency-key"], "k-1,k-1");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What stands in front of the function that answers HTTP requests? An API Gateway HTTP API.
+//! An API Gateway HTTP API in front of the function that answers requests.
 //!
 //! Every path and method is one route, `$default`, as SAM makes it of an `HttpApi` event. The
 //! function sees each request as an event of payload format 2.0.
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use event::Event;
 
 use crate::invoke::{Answer, InvokeClient, InvokeError};
 use crate::template::FunctionName;
@@ -140,11 +142,7 @@ async fn handle(
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let event = event::of(&parts, &body, caller, jiff::Timestamp::now());
-    let Ok(event) = serde_json::to_vec(&event) else {
-        return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
-    };
-    let invoked = target.invoke.invoke(&target.function, Bytes::from(event));
-    match tokio::time::timeout(ANSWER_WITHIN, invoked).await {
+    match tokio::time::timeout(ANSWER_WITHIN, invoke(&target, event)).await {
         Ok(Ok(Answer::Returned(body))) => answer::response(&body).unwrap_or_else(|| {
             tracing::warn!(function = target.function.binary, "the answer is no HTTP response");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
@@ -165,6 +163,17 @@ async fn handle(
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
         Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+    }
+}
+
+/// Invokes the function. Where all its processes for waiting are taken, a request that waits is
+/// answered at once: AWS would start a further one.
+async fn invoke(target: &Target, event: Event) -> Result<Answer, InvokeError> {
+    match target.invoke.invoke(&target.function, event.to_bytes()).await {
+        Err(InvokeError::Trouble { status: 429, .. }) => {
+            target.invoke.invoke(&target.function, event.without_wait().to_bytes()).await
+        }
+        invoked => invoked,
     }
 }
 

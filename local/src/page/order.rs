@@ -1,6 +1,6 @@
 //! Orders and failures as the page shows them.
 
-use contracts::{Envelope, EventType, Object, order};
+use contracts::{Envelope, EventType, Object, order, parse_rfc3339};
 use jiff::Timestamp;
 use local::tap::TapRecord;
 use serde::Serialize;
@@ -145,7 +145,7 @@ impl OrderEvent {
         Self {
             event_type: event.event_type,
             order_id: event.order_id.to_string(),
-            at: event.timestamp.parse().map_or(0, Timestamp::as_millisecond),
+            at: parse_rfc3339(&event.timestamp).map_or(0, Timestamp::as_millisecond),
             reason: shortened(reason.as_deref().unwrap_or("no reason given")),
             is_malformed_report: event.is_malformed_report(),
         }

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-
 use crate::{
     EventType, FailureCode, FailureReason, Object, OrderId,
     failure::is_marked_malformed,
     nesting::{MAX_EVENT_NESTING, MAX_NESTING, is_nested_deeper},
     object::{push_field, quoted, shortened},
     order_id::{MAX_CORRELATION_ID_BYTES, MAX_ORDER_ID_BYTES, is_id},
+    time::parse_rfc3339,
 };
 
 /// The longest `timestamp` in bytes.
@@ -134,7 +133,7 @@ impl<'a> Known<'a> {
             })?;
         let timestamp = fields
             .string("timestamp")
-            .filter(|text| text.len() <= MAX_TIMESTAMP_BYTES && text.parse::<Timestamp>().is_ok())
+            .filter(|text| text.len() <= MAX_TIMESTAMP_BYTES && parse_rfc3339(text).is_some())
             .ok_or_else(|| malformed("timestamp must be an RFC 3339 time"))?;
         let payload = fields.get("payload").filter(|json| json.starts_with('{'));
         let payload = payload.ok_or_else(|| malformed("payload must be a JSON object"))?;
@@ -176,6 +175,7 @@ fn unreadable(text: &str) -> Box<MalformedEvent<'static>> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -228,6 +228,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_id_with_a_control_character_is_malformed() {
+        for field in ["orderId", "correlationId"] {
+            for control in ["\u{0}", "\n", "\u{1b}[2J", "\u{7f}", "\u{85}", "\u{9b}2J"] {
+                let mut event = good();
+                event[field] = format!("id{control}").into();
+                let reason = reason(&event.to_string());
+                let expected = format!("MALFORMED_EVENT: {field} must be a string");
+                assert!(reason.starts_with(&expected), "{control:?}: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_timestamp_that_is_not_rfc_3339_is_malformed() {
+        for text in [
+            "2026-02-06T12:00:00+00:00[Europe/Paris]",
+            "2026-02-06 12:00:00Z",
+            "2026-02-06T12:00:00,5Z",
+            "2026-02-06T12:00:00+01",
+            "2026-W06-5T12:00:00Z",
+            &format!("2026-02-06T12:00:00.{}Z", "0".repeat(64)),
+        ] {
+            let mut event = good();
+            event["timestamp"] = text.into();
+            let reason = reason(&event.to_string());
+            assert_eq!(reason, "MALFORMED_EVENT: timestamp must be an RFC 3339 time", "{text}");
+        }
+        let leap = good().to_string().replace("12:00:00Z", "23:59:60.25z");
+        assert!(Envelope::decode(leap.as_bytes()).is_ok());
     }
 
     #[test]

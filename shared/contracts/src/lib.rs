@@ -28,6 +28,7 @@ pub mod money;
 pub mod errors;
 pub mod failure;
 pub mod stored_event;
+pub mod time;
 pub mod trace;
 
 pub use envelope::{Envelope, MalformedEvent};
@@ -40,8 +41,9 @@ pub use order::Item;
 pub use order_id::OrderId;
 pub use stage::{Consumes, Publishes, STAGES, StageName, StageSpec};
 pub use stored_event::StoredEvent;
+pub use time::parse_rfc3339;
 pub use topic::Topic;
-pub use trace::TraceParent;
+pub use trace::TraceContext;
 
 /// A payload as a tree, for readers that are not on the path of an order.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use contracts::{Topic, TraceParent};
+use contracts::{Topic, TraceContext};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
@@ -121,10 +121,10 @@ impl Engine {
     pub async fn accept(
         &self,
         row: Row,
-        trace_parent: Option<&TraceParent>,
+        trace: Option<&TraceContext>,
         until: Instant,
     ) -> Result<Accepted, Error> {
-        let mut rows = Rows::of_row(&self.context, row, trace_parent);
+        let mut rows = Rows::of_row(&self.context, row, trace);
         self.settle(&mut rows, until).await;
         rows.accepted().await
     }

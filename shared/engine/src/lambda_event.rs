@@ -11,6 +11,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use contracts::TraceContext;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -62,17 +63,31 @@ impl KafkaRecord {
             .map_err(|error| format!("the record's value is not base64: {error}"))
     }
 
-    /// The bytes of the first header of that name.
-    pub(crate) fn header(&self, name: &str) -> Option<Vec<u8>> {
-        // Each byte is a number of its own, so only the header that is asked for is read: a quote
-        // inside a name or text is escaped, so that a quoted name is one.
+    /// The trace context in the headers; `None` also where it has two different `traceparent`s.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
         let headers = self.headers.as_deref()?.get();
-        let (_, rest) = headers.split_once(&format!("\"{name}\""))?;
-        let bytes = rest.trim_ascii_start().strip_prefix(':')?;
-        // Kafka's header bytes come as Java bytes, from -128 to 127; other tools send 0 to 255.
-        let bytes = Vec::<i16>::deserialize(&mut serde_json::Deserializer::from_str(bytes)).ok()?;
-        bytes.iter().map(|byte| u8::try_from(byte.rem_euclid(256)).ok()).collect()
+        let parents = header_texts(headers, "traceparent")?;
+        let parent = parents.first().filter(|first| parents.iter().all(|it| it == *first))?;
+        let states = header_texts(headers, "tracestate").map(|states| states.join(","));
+        TraceContext::parse(parent, states.as_deref())
     }
+}
+
+/// The values of the headers of that name; `None` where one of them is not text.
+fn header_texts(headers: &str, name: &str) -> Option<Vec<String>> {
+    // Each byte is a number of its own, so only the headers that are asked for are read: a quote
+    // inside a name is escaped, so that a quoted name is one.
+    let quoted = format!("\"{name}\"");
+    let values = headers.split(&quoted).skip(1);
+    values.map(|rest| header_text(rest.trim_ascii_start().strip_prefix(':')?)).collect()
+}
+
+/// The value of a header at the beginning of this text.
+fn header_text(json: &str) -> Option<String> {
+    let bytes = Vec::<i16>::deserialize(&mut serde_json::Deserializer::from_str(json)).ok()?;
+    // Kafka's header bytes come as Java bytes, from -128 to 127; other tools send 0 to 255.
+    let bytes = bytes.iter().map(|byte| u8::try_from(byte.rem_euclid(256)).ok());
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
 }
 
 /// A string; `None` where the attribute is missing or of another type.
@@ -142,12 +157,26 @@ mod tests {
 
     use super::*;
 
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(headers: &[(&str, &str)]) -> Value {
+        headers.iter().map(|(name, value)| json!({ *name: value.as_bytes() })).collect()
+    }
+
+    /// The trace of a record with these headers.
+    fn trace(headers: &Value) -> Vec<(&'static str, String)> {
+        let record = record(&json!({ "headers": headers }));
+        let trace = read(&record).trace();
+        let headers = trace.iter().flat_map(TraceContext::headers);
+        headers.map(|(name, value)| (name, value.to_owned())).collect()
+    }
+
     /// A record with these changes, as the mapping spells it.
     fn record(changes: &Value) -> String {
         let mut record = json!({
             "topic": "order.created", "partition": 3, "offset": 42, "timestamp": 1_545_084_650_987_i64,
             "timestampType": "CREATE_TIME", "key": "b3JkLTE=", "value": "e30=",
-            "headers": [{ "traceparent": [48, 48] }],
+            "headers": headers(&[("traceparent", PARENT), ("tracestate", "a=1")]),
         });
         for (name, value) in changes.as_object().unwrap() {
             record[name] = value.clone();
@@ -166,7 +195,7 @@ mod tests {
         assert_eq!(record.timestamp_ms(), Some(1_545_084_650_987));
         assert_eq!(record.key().as_deref(), Some(&b"ord-1"[..]));
         assert_eq!(record.value().unwrap(), b"{}");
-        assert_eq!(record.header("traceparent").as_deref(), Some(&b"00"[..]));
+        assert_eq!(record.trace(), TraceContext::parse(PARENT, Some("a=1")));
     }
 
     #[test]
@@ -179,19 +208,38 @@ mod tests {
             assert_eq!(record.timestamp_ms(), None);
             assert_eq!(record.key(), None);
             assert!(record.value().is_err());
-            assert_eq!(record.header("traceparent"), None);
+            assert_eq!(record.trace(), None);
         }
         assert_eq!(read(&record(&json!({ "timestamp": -1 }))).timestamp_ms(), None);
     }
 
     #[test]
     fn header_bytes_are_read_signed_and_unsigned() {
-        for bytes in [json!([-61, -87]), json!([195, 169])] {
-            let record = record(&json!({ "headers": [{ "odd": null }, { "name": bytes }] }));
-            let record = read(&record);
-            assert_eq!(record.header("name").as_deref(), Some("é".as_bytes()));
-            assert_eq!(record.header("odd"), None);
+        for bytes in ["[-61, -87]", "[195, 169]"] {
+            assert_eq!(header_text(bytes).as_deref(), Some("é"));
         }
+        for odd in ["null", "[-61]", "[1e3]", "\"é\""] {
+            assert_eq!(header_text(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn equal_traceparents_are_one_and_different_ones_are_none() {
+        let other = PARENT.replace("00f067aa0ba902b7", "b7ad6b7169203331");
+        let expected = [("traceparent", PARENT.to_owned()), ("tracestate", "a=1,b=2".to_owned())];
+        let states = [("tracestate", "a=1"), ("tracestate", "b=2")];
+        let with = |parents: &[&str]| {
+            let parents = parents.iter().map(|parent| ("traceparent", *parent));
+            headers(&parents.chain(states).collect::<Vec<_>>())
+        };
+        assert_eq!(trace(&with(&[PARENT])), expected);
+        assert_eq!(trace(&with(&[PARENT, PARENT])), expected);
+        assert_eq!(trace(&with(&[PARENT, &other])), []);
+        assert_eq!(trace(&with(&["00"])), []);
+        assert_eq!(trace(&headers(&states)), []);
+        let mut odd = with(&[PARENT]);
+        odd[1] = json!({ "tracestate": null });
+        assert_eq!(trace(&odd), expected[..1]);
     }
 
     fn result(partition: &str, offset: i64, failed: bool) -> (ItemIdentifier, bool) {

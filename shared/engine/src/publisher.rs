@@ -1,6 +1,6 @@
 //! A stored event as a Kafka record with its headers.
 
-use contracts::{StoredEvent, Topic, TraceParent};
+use contracts::{StoredEvent, Topic, TraceContext};
 use kafka::{Delivery, OutgoingRecord, ProduceError, Producer};
 
 use crate::TransientError;
@@ -27,12 +27,13 @@ impl Publisher {
         &self,
         row_key: &str,
         event: &StoredEvent,
-        trace_parent: Option<&TraceParent>,
+        trace: Option<&TraceContext>,
     ) -> Result<Delivery, ProduceError> {
         let headers = event.headers(row_key);
         let mut fields: Vec<(&str, Option<&[u8]>)> =
             headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect();
-        fields.extend(trace_parent.map(|it| ("traceparent", Some(it.as_str().as_bytes()))));
+        let trace = trace.into_iter().flat_map(TraceContext::headers);
+        fields.extend(trace.map(|(name, value)| (name, Some(value.as_bytes()))));
         self.0.send(OutgoingRecord {
             topic: event.event_type.topic().name(),
             partition: None,

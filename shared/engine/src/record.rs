@@ -2,7 +2,7 @@
 
 use contracts::{
     Envelope, FailureCode, FailureReason, MalformedEvent, OrderId, RecordPosition, StageName,
-    Topic, TraceParent,
+    Topic, TraceContext,
     nesting::{MAX_NESTING, is_nested_deeper},
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct Record<'a> {
     pub(crate) identifier: ItemIdentifier,
     pub(crate) position: RecordPosition,
     pub(crate) timestamp_ms: Option<i64>,
-    pub(crate) trace_parent: Option<TraceParent>,
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) content: Content<'a>,
 }
 
@@ -104,9 +104,7 @@ pub(crate) fn read_all<'a>(
                 identifier: ItemIdentifier { partition: partition.to_owned(), offset },
                 position,
                 timestamp_ms: record.timestamp_ms(),
-                trace_parent: record
-                    .header("traceparent")
-                    .and_then(|bytes| TraceParent::parse(std::str::from_utf8(&bytes).ok()?)),
+                trace: record.trace(),
                 content: content(record, value, position, stage),
             }
         })

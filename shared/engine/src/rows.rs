@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use contracts::TraceParent;
+use contracts::TraceContext;
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -58,13 +58,9 @@ impl<'a> Rows<'a> {
     }
 
     /// One slot for a row that is decided already.
-    pub(crate) fn of_row(
-        context: &'a Context,
-        row: Row,
-        trace_parent: Option<&'a TraceParent>,
-    ) -> Self {
+    pub(crate) fn of_row(context: &'a Context, row: Row, trace: Option<&'a TraceContext>) -> Self {
         let mut slot = Slot::new(row.key.clone(), None, Step::Insert);
-        slot.trace_parent = trace_parent;
+        slot.trace = trace;
         let new = NewRow { row, effects: Vec::new(), outcome: Outcome::Accepted };
         slot.decided = Some(Arc::new(new));
         Self {
@@ -86,7 +82,7 @@ impl<'a> Rows<'a> {
         stamp: Stamp,
     ) -> Option<usize> {
         let mut slot = Slot::new(key, Some(record), Step::Insert);
-        slot.trace_parent = record.trace_parent.as_ref();
+        slot.trace = record.trace.as_ref();
         match &record.content {
             Content::Malformed(malformed) => {
                 // Without a report the record is only logged.

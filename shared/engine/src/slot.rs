@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::TraceParent;
+use contracts::TraceContext;
 use kafka::{Delivery, ProduceError};
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Slot<'a> {
     pub(crate) key: RowKey,
     pub(crate) record: Option<&'a Record<'a>>,
-    pub(crate) trace_parent: Option<&'a TraceParent>,
+    pub(crate) trace: Option<&'a TraceContext>,
     pub(crate) step: Step,
     pub(crate) is_in_flight: bool,
     pub(crate) needed: Arc<Needed>,
@@ -49,7 +49,7 @@ impl<'a> Slot<'a> {
         Self {
             key,
             record,
-            trace_parent: None,
+            trace: None,
             step,
             is_in_flight: false,
             needed: Arc::default(),

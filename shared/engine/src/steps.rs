@@ -179,7 +179,7 @@ impl Rows<'_> {
         let delivery = match &new.row.body {
             RowBody::Event(event) => {
                 let publisher = &self.context.publisher;
-                Some(publisher.publish(&new.row.key.id, event, slot.trace_parent))
+                Some(publisher.publish(&new.row.key.id, event, slot.trace))
             }
             RowBody::Data(_) => None,
         };

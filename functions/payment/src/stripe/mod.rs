@@ -15,7 +15,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use contracts::{Envelope, Money, OrderId, object::string};
+use contracts::{Envelope, Money, OrderId, object::string, parse_rfc3339};
 use engine::{Clock, TransientError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -127,7 +127,7 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
     ) -> Result<Option<Charged>, Trouble> {
-        let (order_id, made) = (&event.order_id, event.timestamp.parse::<Timestamp>().ok());
+        let (order_id, made) = (&event.order_id, parse_rfc3339(&event.timestamp));
         let is_key_known = made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE);
         if is_key_known && !self.unanswered().contains(order_id) {
             return Ok(None);
