@@ -1,13 +1,14 @@
 //! Command line of the benchmark.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::cpu_share::Quota;
 use crate::error::{BenchError, Result};
 
-/// Measures the order workflow. Without a part, all parts run.
+/// Measures the order workflow. Without a part, all parts but `instructions` run.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench", version)]
 pub(crate) struct Options {
@@ -45,7 +46,7 @@ pub(crate) struct Options {
     pub(crate) output: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum Part {
     /// Throughput, latency and memory of each stage, beside bare loops as the limit
     Stages,
@@ -57,6 +58,8 @@ pub(crate) enum Part {
     Load,
     /// Orders a second where all orders share one SKU or one account, at DynamoDB's item limits
     HotItem,
+    /// Instructions per record of each stage under valgrind, compared with a baseline
+    Instructions(InstructionsArgs),
     /// Child process: one `PutItem` and one Kafka record for each record
     #[command(hide = true)]
     BareSingle,
@@ -65,10 +68,20 @@ pub(crate) enum Part {
     BareBatch,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct InstructionsArgs {
+    /// Make the figures of this run the baseline
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// File of the expected figures
+    #[arg(long, default_value = "bench/instructions.json")]
+    pub(crate) baseline: PathBuf,
+}
+
 impl Options {
-    /// `true` for the chosen part; for all of them where none was chosen.
-    pub(crate) fn includes(&self, part: Part) -> bool {
-        self.part.is_none_or(|chosen| chosen == part)
+    /// `true` for the chosen part; for any where none was chosen.
+    pub(crate) fn includes(&self, part: &Part) -> bool {
+        self.part.as_ref().is_none_or(|chosen| chosen == part)
     }
 
     pub(crate) fn rounds(&self, default: u64) -> u64 {
@@ -88,13 +101,25 @@ impl Options {
         let directory = self.function_dir()?;
         let candidates = [directory.join(name).join("bootstrap"), directory.join(name)];
         candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-            let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+            let profile = match profile().as_str() {
+                "debug" => String::new(),
+                profile => format!(" --profile {profile}"),
+            };
             BenchError::Invalid(format!(
                 "cannot measure {name}: {} has no such executable (run `cargo build{profile} \
                  --workspace --bins`, or name another folder with --function-dir)",
                 directory.display()
             ))
         })
+    }
+}
+
+/// The cargo profile of this program, which names its folder.
+pub(crate) fn profile() -> String {
+    let path = own_path().unwrap_or_default();
+    match path.parent().and_then(Path::file_name).and_then(OsStr::to_str) {
+        _ if cfg!(debug_assertions) => "debug".to_owned(),
+        folder => folder.unwrap_or("release").to_owned(),
     }
 }
 
@@ -111,9 +136,9 @@ mod tests {
     #[test]
     fn without_a_part_all_parts_run() {
         let options = Options::parse_from(["bench", "--quick"]);
-        assert!(options.includes(Part::Stages) && options.includes(Part::Load));
+        assert!(options.includes(&Part::Stages) && options.includes(&Part::Load));
         let options = Options::parse_from(["bench", "cold-start", "--rounds", "2"]);
-        assert!(options.includes(Part::ColdStart) && !options.includes(Part::Stages));
+        assert!(options.includes(&Part::ColdStart) && !options.includes(&Part::Stages));
         assert_eq!(options.rounds(5), 2);
     }
 

@@ -4,8 +4,10 @@
 //! Runtime API, Kafka's protocol and DynamoDB's. See `docs/performance.md` for the method.
 
 mod bare;
+mod baseline;
 mod batches;
 mod bench;
+mod callgrind;
 mod cli;
 mod cold_start;
 mod command;
@@ -16,6 +18,7 @@ mod error;
 mod hot_item;
 mod hot_item_books;
 mod hot_item_plan;
+mod instructions;
 mod item_size;
 mod limit_response;
 mod limited_items;
@@ -92,24 +95,29 @@ async fn measure(options: Options) -> Result<()> {
     };
     let mut report = Report::new(&options, share.is_some());
     // First: on outside brokers the mappings would consume the events of the other parts.
-    if options.includes(Part::Load) {
+    if options.includes(&Part::Load) {
         Box::pin(load::run(&options, &mut report)).await?;
     }
     if options.part == Some(Part::Load) {
         return Ok(());
     }
+    if let Some(Part::Instructions(args)) = options.part.clone() {
+        callgrind::check_installed().await?;
+        let bench = &mut Box::pin(Bench::start(options, share)).await?;
+        return Box::pin(instructions::run(bench, &args, &mut report)).await;
+    }
     let bench = &mut Box::pin(Bench::start(options, share)).await?;
     contender::announce_peers(&bench.options);
-    if bench.options.includes(Part::Stages) {
+    if bench.options.includes(&Part::Stages) {
         Box::pin(stages::run(bench, &mut report)).await?;
     }
-    if bench.options.includes(Part::Requests) {
+    if bench.options.includes(&Part::Requests) {
         Box::pin(requests::run(bench, &mut report)).await?;
     }
-    if bench.options.includes(Part::ColdStart) {
+    if bench.options.includes(&Part::ColdStart) {
         Box::pin(cold_start::run(bench, &mut report)).await?;
     }
-    if bench.options.includes(Part::HotItem) {
+    if bench.options.includes(&Part::HotItem) {
         Box::pin(hot_item::run(bench, &mut report)).await?;
     }
     Ok(())

@@ -8,12 +8,19 @@ const CUSTOMERS: u64 = 200;
 const PLENTY: u64 = 1_000_000_000;
 /// The SKU of which there is nothing.
 const OUT_OF_STOCK: &str = "KETTLE-COPPER";
+/// The customer whose balance is zero.
+const WITHOUT_BALANCE: &str = "cust-zero";
 
-/// The inventory's decision on an order.
+/// The workflow's decision on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Usual,
+    /// The validator rejects it.
+    Invalid,
+    /// The inventory rejects it.
     OutOfStock,
+    /// The payment rejects it.
+    Declined,
 }
 
 pub(crate) fn sku(number: u64) -> String {
@@ -32,7 +39,8 @@ pub(crate) fn stock() -> impl Iterator<Item = (String, u64)> {
 
 /// Each customer with the balance to load.
 pub(crate) fn balances() -> impl Iterator<Item = (String, u64)> {
-    (0..CUSTOMERS).map(|number| (customer_id(number), PLENTY))
+    let plenty = (0..CUSTOMERS).map(|number| (customer_id(number), PLENTY));
+    plenty.chain([(WITHOUT_BALANCE.to_owned(), 0)])
 }
 
 /// `true` for an event of an order that the inventory rejects.
@@ -43,15 +51,20 @@ pub(crate) fn is_out_of_stock(event: &[u8]) -> bool {
 /// The body of `POST /orders`.
 pub(crate) fn body(number: u64, kind: Kind) -> String {
     let first = match kind {
-        Kind::Usual => sku(number),
         Kind::OutOfStock => OUT_OF_STOCK.to_owned(),
+        _ => sku(number),
     };
+    let customer_id = match kind {
+        Kind::Declined => WITHOUT_BALANCE.to_owned(),
+        _ => customer_id(number),
+    };
+    let quantity = u64::from(kind != Kind::Invalid);
     // Different steps through the SKUs, so that orders share some items and not all.
     let (second, third) = (sku(number / 3 + 20), sku(number / 7 + 40));
     json!({
-        "customerId": customer_id(number),
+        "customerId": customer_id,
         "items": [
-            { "sku": first, "quantity": 1 },
+            { "sku": first, "quantity": quantity },
             { "sku": second, "quantity": 2 },
             { "sku": third, "quantity": 1 + number % 3 },
         ],
@@ -104,7 +117,9 @@ mod tests {
     fn every_item_and_customer_of_an_order_is_loaded() {
         let stock: Vec<String> = stock().map(|(sku, _)| sku).collect();
         let customers: Vec<String> = balances().map(|(customer, _)| customer).collect();
-        for (number, kind) in [(0, Kind::Usual), (12_345, Kind::Usual), (7, Kind::OutOfStock)] {
+        let orders =
+            [(0, Kind::Usual), (12_345, Kind::Usual), (7, Kind::OutOfStock), (8, Kind::Declined)];
+        for (number, kind) in orders {
             let order: Value = serde_json::from_str(&body(number, kind)).unwrap();
             let customer = order["customerId"].as_str().unwrap().to_owned();
             assert!(customers.contains(&customer), "{customer}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,6 +18,7 @@ use crate::runtime_api::{Call, CallKind, RuntimeApi};
 
 /// Longer than the functions' own timeout.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(90);
+const TERMINATION_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time to read the last output of a process after its end.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 const OUTPUT_TAIL_BYTES: usize = 4096;
@@ -150,6 +151,19 @@ impl Process {
     /// Kills the process and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.child.kill().await.context(format!("cannot stop {}", self.name))
+    }
+
+    /// Sends SIGTERM, which lets valgrind write its profile, and waits for the end.
+    pub(crate) async fn terminate(mut self) -> Result<()> {
+        let failed = format!("cannot stop {}", self.name);
+        // Built into every shell, unlike the program `kill`, which may be missing.
+        let mut kill = Command::new("/bin/sh");
+        kill.args(["-c", r#"kill -TERM "$0""#, &self.id.to_string()]);
+        kill.status().await.context(&failed)?;
+        match timeout(TERMINATION_TIMEOUT, self.child.wait()).await {
+            Ok(ended) => ended.map(|_| ()).context(failed),
+            Err(_) => Err(self.failed("it did not end within 60 s of SIGTERM")),
+        }
     }
 
     /// An error with the last output of the process.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
-use crate::cli::Options;
+use crate::cli::{Options, profile};
 use crate::error::{Context, Result};
 
 /// Prints each part when it is done, and keeps the file up to date.
@@ -21,7 +21,7 @@ impl Report {
             Some(_) => "as given",
         };
         let conditions = json!({
-            "profile": if cfg!(debug_assertions) { "debug" } else { "release" },
+            "profile": profile(),
             "processors": std::thread::available_parallelism().map(usize::from).unwrap_or(1),
             "architecture": std::env::consts::ARCH,
             "kafka": kind(&options.kafka),

@@ -19,6 +19,12 @@ use crate::units::Usage;
 
 const RECORDS: usize = 100;
 const REJECTED: usize = 5;
+/// The stages that reject orders, each with such an order.
+const REJECTIONS: [(Stage, Kind, &str); 3] = [
+    (Stage::Validator, Kind::Invalid, "5 of 100 invalid"),
+    (Stage::Inventory, Kind::OutOfStock, "5 of 100 out of stock"),
+    (Stage::Payment, Kind::Declined, "5 of 100 declined"),
+];
 
 /// The counts of one stage in one situation.
 struct Counted {
@@ -39,27 +45,46 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
         }
         records = bench.published(stage, &records)?;
     }
-    count_rejected(bench, &proxy, &mut counted).await?;
+    for (stage, kind, situation) in REJECTIONS {
+        count_rejected(bench, &proxy, stage, kind, situation, &mut counted).await?;
+    }
     report.add("requests", &section(&counted), results(&counted))
 }
 
-/// Five orders of a hundred are out of stock: the inventory rejects them, and they are closed by
-/// their failure events.
+/// A stage rejects five orders of a hundred.
 async fn count_rejected(
     bench: &mut Bench,
     proxy: &CountingProxy,
+    rejecting: Stage,
+    kind: Kind,
+    situation: &'static str,
     counted: &mut Vec<Counted>,
 ) -> Result<()> {
-    const SITUATION: &str = "5 of 100 out of stock";
     let kinds: Vec<Kind> = (0..RECORDS)
         .map(|number| match number % (RECORDS / REJECTED) {
-            0 => Kind::OutOfStock,
+            0 => kind,
             _ => Kind::Usual,
         })
         .collect();
-    let created = bench.intake(&kinds).await?;
-    let validated = bench.carry(Stage::Validator, &created).await?;
-    counted.push(count(bench, proxy, Stage::Inventory, SITUATION, &[&validated]).await?);
+    let mut records = bench.intake(&kinds).await?;
+    for stage in Stage::ALL.into_iter().take_while(|stage| *stage != rejecting) {
+        records = bench.carry(stage, &records).await?;
+    }
+    counted.push(count(bench, proxy, rejecting, situation, &[&records]).await?);
+    if kind == Kind::OutOfStock {
+        counted.push(count_closing(bench, proxy, situation, records).await?);
+    }
+    Ok(())
+}
+
+/// The rejected orders are closed by their failure events, the others after payment and
+/// notification.
+async fn count_closing(
+    bench: &mut Bench,
+    proxy: &CountingProxy,
+    situation: &'static str,
+    validated: Vec<Record>,
+) -> Result<Counted> {
     let (rejected, usual): (Vec<Record>, Vec<Record>) =
         validated.into_iter().partition(|record| orders::is_out_of_stock(&record.value));
     let keys: HashSet<String> = rejected.iter().map(|record| record.key.clone()).collect();
@@ -68,8 +93,7 @@ async fn count_rejected(
     for stage in [Stage::Payment, Stage::Notification] {
         records = bench.carry(stage, &records).await?;
     }
-    counted.push(count(bench, proxy, Stage::Close, SITUATION, &[&records, &failed]).await?);
-    Ok(())
+    count(bench, proxy, Stage::Close, situation, &[&records, &failed]).await
 }
 
 /// Delivers batches to a fresh process, and counts from when it is ready.

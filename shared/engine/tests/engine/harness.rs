@@ -20,10 +20,13 @@ use local::{aws_settings::AwsSettings, broker::Broker, database::Database, templ
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     message::Headers,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Takes its items out of the stock table; nothing else.
 struct Toy {
@@ -193,15 +196,49 @@ impl Harness {
 
     /// The records of a topic, once there are this many; fails if there are not within 10 s.
     pub(crate) fn published(&self, topic: Topic, count: usize) -> Vec<Published> {
-        first_of(self.broker.bootstrap_servers(), topic, count)
+        read(&consumer(self.broker.bootstrap_servers(), topic), topic, count)
+    }
+
+    /// A reader of a topic that waits at its end already.
+    pub(crate) async fn reader(&self, topic: Topic) -> TopicReader {
+        let servers = self.broker.bootstrap_servers().to_owned();
+        let reader = move || TopicReader::at_the_end(&servers, topic);
+        tokio::task::spawn_blocking(reader).await.unwrap()
     }
 }
 
-fn first_of(bootstrap_servers: &str, topic: Topic, count: usize) -> Vec<Published> {
+/// Tells when the next record of a topic became readable.
+pub(crate) struct TopicReader {
+    consumer: BaseConsumer,
+    topic: Topic,
+}
+
+impl TopicReader {
+    fn at_the_end(bootstrap_servers: &str, topic: Topic) -> Self {
+        let consumer = consumer(bootstrap_servers, topic);
+        let (mut ends, give_up) = (0, Instant::now() + Duration::from_secs(10));
+        while ends < consumer.assignment().unwrap().count() {
+            assert!(Instant::now() < give_up, "the end of {topic} is not reached");
+            if let Some(Err(KafkaError::PartitionEOF(_))) = consumer.poll(POLL_INTERVAL) {
+                ends += 1;
+            }
+        }
+        Self { consumer, topic }
+    }
+
+    /// The key of the next record, and when it was read.
+    pub(crate) async fn next(self) -> (String, Instant) {
+        let next = move || (read(&self.consumer, self.topic, 1)[0].key.clone(), Instant::now());
+        tokio::task::spawn_blocking(next).await.unwrap()
+    }
+}
+
+fn consumer(bootstrap_servers: &str, topic: Topic) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "harness")
         .set("fetch.wait.max.ms", "5")
+        .set("enable.partition.eof", "true")
         .create()
         .unwrap();
     let metadata = consumer.fetch_metadata(Some(topic.name()), Duration::from_secs(5)).unwrap();
@@ -210,10 +247,15 @@ fn first_of(bootstrap_servers: &str, topic: Topic, count: usize) -> Vec<Publishe
         partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning).unwrap();
     }
     consumer.assign(&partitions).unwrap();
+    consumer
+}
+
+/// The next records of a topic; fails if there are fewer within 10 s.
+fn read(consumer: &BaseConsumer, topic: Topic, count: usize) -> Vec<Published> {
     let (mut published, give_up) = (Vec::new(), Instant::now() + Duration::from_secs(10));
     while published.len() < count {
         assert!(Instant::now() < give_up, "{topic} holds {published:?}, not {count} events");
-        let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
+        let Some(Ok(message)) = consumer.poll(POLL_INTERVAL) else { continue };
         let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
         let headers = message.headers().unwrap().iter();
         published.push(Published {
@@ -223,15 +265,6 @@ fn first_of(bootstrap_servers: &str, topic: Topic, count: usize) -> Vec<Publishe
         });
     }
     published
-}
-
-impl Harness {
-    /// The key of the first record of a topic.
-    pub(crate) async fn published_soon(&self, topic: Topic) -> String {
-        let servers = self.broker.bootstrap_servers().to_owned();
-        let first = move || first_of(&servers, topic, 1)[0].key.clone();
-        tokio::task::spawn_blocking(first).await.unwrap()
-    }
 }
 
 /// An `OrderValidated` event.

@@ -12,6 +12,8 @@
 
 mod harness;
 
+use std::time::Instant;
+
 use contracts::{EventType, Topic};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -229,14 +231,24 @@ async fn a_broken_item_holds_up_only_its_own_order() {
     harness.broken_stock("B").await;
     let batch =
         [record(0, &event("ord-good", &[("A", 1)])), record(1, &event("ord-broken", &[("B", 1)]))];
+    let reader = harness.reader(Topic::InventoryReserved).await;
+    let started = Instant::now();
     let mut delivery = std::pin::pin!(harness.deliver(&batch));
-    let mut published = std::pin::pin!(harness.published_soon(Topic::InventoryReserved));
+    let mut published = std::pin::pin!(reader.next());
     // The good order's event is on its topic while the broken one is still retried.
-    tokio::select! {
+    let readable = tokio::select! {
         response = &mut delivery => panic!("the batch ended first: {response:?}"),
-        key = &mut published => assert_eq!(key, "ord-good"),
-    }
+        (key, readable) = &mut published => {
+            assert_eq!(key, "ord-good");
+            readable
+        }
+    };
     let response = serde_json::to_value(delivery.await.unwrap()).unwrap();
+    println!(
+        "good order's event: {:?} after the start; response: {:?}",
+        readable - started,
+        started.elapsed()
+    );
     assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 1);
     assert_eq!(response["batchItemFailures"][0]["itemIdentifier"]["offset"], 1);
 
