@@ -13,7 +13,7 @@ use axum::{Router, body::Bytes, http::HeaderMap};
 use engine::{Context, Engine, OrdersTable, Publisher};
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Brokers, Producer};
-use order_api::{Cors, OrderApi, Request};
+use order_api::{Cors, OrderApi, RecoverySettings, Request};
 use serde_json::{Value, json, value::to_raw_value};
 use uuid::Uuid;
 
@@ -51,21 +51,30 @@ impl Harness {
         Self { context, requests }
     }
 
-    /// Sends a request without a body to the HTTP API; returns the response of the function.
-    pub(crate) async fn http(&self, method: &str, path: &str, query: &str) -> Value {
-        let api = OrderApi {
+    /// The API, which looks at orders of one age.
+    pub(crate) fn api(&self) -> OrderApi {
+        OrderApi {
             engine: Engine::new(self.context.clone()),
             context: self.context.clone(),
             new_id: Uuid::nil,
             customer_claim: None,
             cors: Cors { origins: Vec::new() },
-        };
+            recovery: RecoverySettings {
+                ages: vec![SignedDuration::from_mins(5)],
+                window: SignedDuration::from_mins(6),
+                expires_after: None,
+            },
+        }
+    }
+
+    /// Sends a request without a body to the HTTP API; returns the response of the function.
+    pub(crate) async fn http(&self, method: &str, path: &str, query: &str) -> Value {
         let event = to_raw_value(&json!({
             "rawPath": path, "rawQueryString": query, "headers": {},
             "requestContext": { "http": { "method": method } },
         }));
         let request = Request::read(&event.expect("JSON")).expect("an HTTP request");
-        let response = api.answer(&request.expect("a request")).await;
+        let response = self.api().answer(&request.expect("a request")).await;
         serde_json::to_value(response).expect("a response is JSON")
     }
 

@@ -11,11 +11,15 @@ use crate::{
     caller::Caller,
     cors::Cors,
     problem::{method_not_allowed, problem},
+    recovery_settings::RecoverySettings,
     request::Request,
 };
 
 /// The limit for reading.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(4);
+
+const NOTHING_HERE: &str =
+    "there is nothing here: /orders and /orders/{orderId} and /orders/{orderId}/cancel are";
 
 /// The HTTP side of the function.
 pub struct OrderApi {
@@ -29,6 +33,8 @@ pub struct OrderApi {
     pub customer_claim: Option<String>,
     /// Cross-origin requests.
     pub cors: Cors,
+    /// When orders that have not ended are looked at.
+    pub recovery: RecoverySettings,
 }
 
 impl OrderApi {
@@ -47,9 +53,11 @@ impl OrderApi {
             ("POST", ["orders"]) => self.accept(request, caller).await,
             ("GET", ["orders"]) => self.list(request, caller).await,
             ("GET", ["orders", order_id]) => self.status(request, caller, order_id).await,
+            ("POST", ["orders", order_id, "cancel"]) => self.cancel(caller, order_id).await,
             (_, ["orders"]) => Err(method_not_allowed("GET, POST")),
             (_, ["orders", _]) => Err(method_not_allowed("GET")),
-            _ => Err(problem(404, "there is nothing here: /orders and /orders/{orderId} are")),
+            (_, ["orders", _, "cancel"]) => Err(method_not_allowed("POST")),
+            _ => Err(problem(404, NOTHING_HERE)),
         }
     }
 }

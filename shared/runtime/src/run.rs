@@ -41,10 +41,14 @@ pub async fn handle_batch(
     event: &LambdaEvent<Box<RawValue>>,
 ) -> Result<BatchResponse, Error> {
     let batch: KafkaEvent<'_> = serde_json::from_str(event.payload.get())?;
-    let left = time_left(event.context.deadline(), now());
-    let handled = engine.handle(&batch, Instant::now() + left).await;
+    let handled = engine.handle(&batch, deadline(event)).await;
     flush_logs();
     Ok(handled?)
+}
+
+/// When an invocation ends.
+pub fn deadline<T>(event: &LambdaEvent<T>) -> Instant {
+    Instant::now() + time_left(event.context.deadline(), now())
 }
 
 /// How long an invocation may still take.
