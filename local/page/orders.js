@@ -45,6 +45,7 @@ function showOrder(order) {
   const status = row.querySelector(".status");
   status.className = `status ${order.status.toLowerCase()}`;
   setText(status, { PENDING: "Pending", COMPLETED: "Completed", FAILED: "Failed" }[order.status]);
+  row.querySelector(".cancel").hidden = order.status !== "PENDING";
   showWhere(order, row);
   row.querySelector(".steps").replaceChildren(...order.steps.map((step, index) => newStep(order, step, index)));
   if (order.status !== "PENDING" && sentFromHere.delete(order.orderId)) {
@@ -64,6 +65,9 @@ function newRow(order) {
   const again = row.querySelector(".again");
   again.setAttribute("aria-label", `Deliver again: order ${short(order.orderId)}`);
   again.addEventListener("click", () => deliverAgain(order.orderId));
+  const cancel = row.querySelector(".cancel");
+  cancel.setAttribute("aria-label", `Cancel: order ${short(order.orderId)}`);
+  cancel.addEventListener("click", () => cancelOrder(order.orderId));
   row.dataset.order = order.orderId;
   byId("orders").tBodies[0].prepend(row);
   return row;
@@ -106,5 +110,11 @@ function dropOldest(kept) {
 async function deliverAgain(orderId) {
   if (await post(`/_page/orders/${encodeURIComponent(orderId)}/deliver-again`)) {
     tell(`OrderCreated of ${short(orderId)} is on its topic once more.`);
+  }
+}
+
+async function cancelOrder(orderId) {
+  if (await post(`/orders/${encodeURIComponent(orderId)}/cancel`)) {
+    tell(`Order ${short(orderId)} is cancelled: it ends when it comes to its payment.`);
   }
 }

@@ -12,6 +12,7 @@ pub mod event_source_mapping;
 pub mod function_host;
 pub mod http_api;
 pub mod invoke;
+pub mod schedule;
 pub mod stack;
 pub mod tap;
 pub mod template;

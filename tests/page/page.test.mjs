@@ -110,6 +110,22 @@ test("an order waits at a stage that is paused, and goes on when it is resumed",
   assert.equal(await pause.getAttribute("aria-pressed"), "false");
 });
 
+test("an order that waits for its payment is cancelled by its button", async () => {
+  const pause = button("Pause payment");
+  await pause.click();
+  await page.locator(".stage.paused").waitFor();
+  const orderId = await send("A good order");
+  await row(orderId).getByText("waits for payment, which is paused").waitFor();
+  const cancel = row(orderId).getByRole("button", { name: "Cancel" });
+  await cancel.click();
+  await ended(orderId, "Failed");
+  assert.ok((await row(orderId).locator(".where").textContent()).startsWith("ORDER_CANCELLED"));
+  await cancel.waitFor({ state: "hidden" });
+  await pause.click();
+  await counted("payment", "waiting", 0);
+  await ended(orderId, "Failed");
+});
+
 test("an order that fails shows its reason", async () => {
   for (const [name, code, words] of [
     ["An invalid one", "VALIDATION_FAILED", "missing customerId"],

@@ -7,11 +7,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "a test stops at the first thing that is not as it should be, and tells its figures"
 )]
 
+mod refund;
 mod sns;
 mod stripe;
 

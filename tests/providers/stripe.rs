@@ -13,7 +13,7 @@ const KEY: &str = "sk_test_12345";
 const ORDERS_OF_A_CUSTOMER: usize = 20;
 
 /// A card that is charged, and one that is declined, as Stripe names them for tests.
-const GOOD_CARD: &str = "pm_card_visa";
+pub(crate) const GOOD_CARD: &str = "pm_card_visa";
 const DECLINED_CARD: &str = "pm_card_chargeCustomerFail";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +142,7 @@ async fn the_key_is_read_from_secrets_manager() {
 }
 
 /// A workflow that charges at this server, through a proxy that loses one in so many answers.
-async fn world(server_name: &str, loses_one_in: usize) -> (Stripe, World) {
+pub(crate) async fn world(server_name: &str, loses_one_in: usize) -> (Stripe, World) {
     let url = server(server_name);
     let proxy = LossyProxy::start(&url, loses_one_in).await;
     let world = started(&proxy, &[("STRIPE_API_KEY", KEY)]).await;
@@ -182,15 +182,15 @@ async fn charged_orders(
 }
 
 /// The server that stands in for Stripe, asked without the proxy.
-struct Stripe {
+pub(crate) struct Stripe {
     url: String,
     http: reqwest::Client,
-    proxy: LossyProxy,
+    pub(crate) proxy: LossyProxy,
 }
 
 impl Stripe {
     /// Makes a customer who pays with this card.
-    async fn customer(&self, card: &str) -> String {
+    pub(crate) async fn customer(&self, card: &str) -> String {
         let method = self.get(&format!("payment_methods/{card}")).await;
         let method = method["id"].as_str().unwrap();
         let customer = self
@@ -214,7 +214,7 @@ impl Stripe {
     }
 
     /// Everything of a kind.
-    async fn list(&self, kind: &str) -> Vec<Value> {
+    pub(crate) async fn list(&self, kind: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
             let after = all.last().map(|last: &Value| last["id"].as_str().unwrap().to_owned());
@@ -228,14 +228,17 @@ impl Stripe {
     }
 
     /// Everything of a kind that belongs to these customers: other tests have theirs.
-    async fn list_of(&self, kind: &str, customers: &[String]) -> Vec<Value> {
+    pub(crate) async fn list_of(&self, kind: &str, customers: &[String]) -> Vec<Value> {
         let mut all = self.list(kind).await;
         all.retain(|one| customers.iter().any(|customer| one["customer"] == customer.as_str()));
         all
     }
 
     /// The amounts that were taken for each order of these customers, in smallest units.
-    async fn amounts_by_order(&self, customers: &[String]) -> BTreeMap<String, Vec<u64>> {
+    pub(crate) async fn amounts_by_order(
+        &self,
+        customers: &[String],
+    ) -> BTreeMap<String, Vec<u64>> {
         let mut amounts = BTreeMap::<_, Vec<_>>::new();
         for payment in self.list_of("payment_intents", customers).await {
             assert_eq!(payment["status"], "succeeded", "{payment}");

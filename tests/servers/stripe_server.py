@@ -4,13 +4,15 @@
 - Lists of payments can be narrowed down by customer and time, and begin with the newest.
 - With `keys`, a POST that comes again with its Idempotency-Key gets the first answer
   again; otherwise keys are ignored, as localstripe does and Stripe does after a day.
+- A payment is refunded once only.
 - Nothing is written to disk.
 """
 
 import sys
 
 from aiohttp import web
-from localstripe.resources import PaymentIntent, StripeObject, store
+from localstripe.errors import UserError
+from localstripe.resources import PaymentIntent, Refund, StripeObject, store
 from localstripe.server import app
 
 answers = {}
@@ -60,9 +62,22 @@ def list_payments(cls, url, customer=None, created=None, **page):
     return listed
 
 
+create_refund = Refund._api_create.__func__
+
+
+def refund_once(cls, payment_intent=None, **fields):
+    """Refunds a payment, unless it is refunded already."""
+    refunds = (it for key, it in store.items() if key.startswith("refund:"))
+    if any(it.payment_intent == payment_intent for it in refunds):
+        said = "the charge has already been refunded"
+        raise UserError(400, said, {"code": "charge_already_refunded"})
+    return create_refund(cls, payment_intent=payment_intent, **fields)
+
+
 if __name__ == "__main__":
     store.dump_to_disk = lambda: None
     PaymentIntent._api_list_all = classmethod(list_payments)
+    Refund._api_create = classmethod(refund_once)
     if sys.argv[2:] == ["keys"]:
         app.middlewares.insert(0, remember)
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None)

@@ -50,6 +50,37 @@ pub struct World {
     _only: MutexGuard<'static, ()>,
 }
 
+/// What is different from the template.
+#[derive(Debug, Default)]
+pub struct WorldOptions<'a> {
+    /// Further environment variables of the functions.
+    pub function_env: &'a [(&'a str, &'a str)],
+    /// The period of every schedule.
+    pub schedule_period: Option<Duration>,
+    /// Texts of the template and what stands in their place.
+    pub template_changes: &'a [(&'a str, &'a str)],
+}
+
+impl WorldOptions<'_> {
+    /// A changed copy of the template in the workspace's `target`, from where the functions are
+    /// built too; `None` where nothing is changed.
+    fn changed_template(&self) -> Option<tempfile::NamedTempFile> {
+        if self.template_changes.is_empty() {
+            return None;
+        }
+        let text = std::fs::read_to_string(root().join("template.yaml"));
+        let mut changed = text.expect("the template is readable");
+        for (text, replacement) in self.template_changes {
+            assert!(changed.contains(text), "the template has no {text:?}");
+            changed = changed.replace(text, replacement);
+        }
+        let copy = tempfile::Builder::new().suffix(".yaml").tempfile_in(root().join("target"));
+        let copy = copy.expect("a copy of the template");
+        std::fs::write(copy.path(), changed).expect("the copy is written");
+        Some(copy)
+    }
+}
+
 /// The workspace's folder.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -65,6 +96,11 @@ impl World {
 
     /// The same, with further environment variables of the functions.
     pub async fn start_with(function_env: &[(&str, &str)]) -> Self {
+        Self::start_as(&WorldOptions { function_env, ..WorldOptions::default() }).await
+    }
+
+    /// The same, with these differences from the template.
+    pub async fn start_as(options: &WorldOptions<'_>) -> Self {
         let only = ONE_WORLD.lock().await;
         let aws = AwsSettings::from_environment(|name| env::var(name).ok());
         let (endpoint, embedded_database) = match env::var("AWS_ENDPOINT_URL_DYNAMODB") {
@@ -76,17 +112,22 @@ impl World {
         };
         let database = DatabaseProxy::start(&endpoint).await;
         let logs = tempfile::tempdir().expect("a folder for logs");
+        let changed_template = options.changed_template();
         let stack = Stack::start(StackOptions {
-            template: root().join("template.yaml"),
+            template: changed_template
+                .as_ref()
+                .map_or_else(|| root().join("template.yaml"), |copy| copy.path().to_owned()),
             kafka: env::var("KAFKA_BOOTSTRAP_SERVERS").ok(),
             dynamodb: Some(endpoint),
             function_dynamodb: Some(database.url.clone()),
             table_prefix: format!("test-{}-", uuid::Uuid::new_v4().simple()),
             log_dir: logs.path().to_owned(),
-            function_env: function_env
+            function_env: options
+                .function_env
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            schedule_period: options.schedule_period,
             aws,
             ..StackOptions::default()
         })
@@ -225,6 +266,12 @@ impl World {
         events
     }
 
+    /// The types of all events so far.
+    #[must_use]
+    pub fn all_events(&self) -> Vec<EventType> {
+        self.seen.iter().filter_map(event).map(|it| it.1).collect()
+    }
+
     /// The records of an order's event so far, with their headers, repeats included.
     #[must_use]
     pub fn records(&self, order_id: &str, event_type: EventType) -> Vec<&TapRecord> {
@@ -256,6 +303,23 @@ impl World {
     pub async fn stock(&self, sku: &str, available: u32) {
         let item = [("sku", text(sku)), ("available", number(available)), ("reserved", number(0))];
         self.put("StockTable", item.into()).await;
+    }
+
+    /// Waits until this much of a SKU is reserved.
+    pub async fn until_reserved(&self, sku: &str, reserved: &str) {
+        let reached = async {
+            while self.available_and_reserved(sku).await.1 != reserved {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        timeout(PATIENCE, reached)
+            .await
+            .unwrap_or_else(|_| panic!("{sku}: not {reserved} reserved"));
+    }
+
+    /// Puts an item of texts.
+    pub async fn text_item(&self, table: &str, item: &[(&str, &str)]) {
+        self.put(table, item.iter().map(|(name, value)| (*name, text(value))).collect()).await;
     }
 
     /// Opens a customer's account.

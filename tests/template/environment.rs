@@ -148,8 +148,13 @@ fn a_parameter_allows_the_values_that_the_function_accepts() {
             checked.insert(name.clone());
         }
     }
-    let expected =
-        ["CURRENCY_DECIMALS", "MAX_WAIT_SECONDS", "NOTIFICATION_CHANNEL", "PAYMENT_PROVIDER"];
+    let expected = [
+        "CURRENCY_DECIMALS",
+        "MAX_WAIT_SECONDS",
+        "NOTIFICATION_CHANNEL",
+        "ORDER_EXPIRES_AFTER_SECONDS",
+        "PAYMENT_PROVIDER",
+    ];
     assert_eq!(checked, expected.map(str::to_owned).into());
 }
 

@@ -14,7 +14,7 @@ use contracts::{EventType, OrderId, StoredEvent};
 use engine::{Context, Engine, OrdersTable, Publisher, row::attribute};
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Brokers, Producer};
-use order_api::{Cors, CustomerClaim, OrderApi, Request, Waits};
+use order_api::{Cors, CustomerClaim, OrderApi, RecoverySettings, Request, Waits};
 use serde_json::{Value, json, value::to_raw_value};
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ const PENDING_ORDER: &str = "ord-pending";
 pub(crate) struct Harness {
     /// The clients of the process.
     pub(crate) context: Context,
-    api: OrderApi,
+    pub(crate) api: OrderApi,
     requests: Requests,
 }
 
@@ -60,6 +60,12 @@ impl Harness {
             customer_claim: CustomerClaim::Unset,
             cors: Cors { origins: Vec::new() },
             waits: Waits::new(20),
+            // Orders of one age are looked at.
+            recovery: RecoverySettings {
+                ages: vec![SignedDuration::from_mins(5)],
+                window: SignedDuration::from_mins(6),
+                expires_after: None,
+            },
         };
         Self { context, api, requests }
     }

@@ -1,9 +1,13 @@
-//! The routes and the index of order-api: those of its `OpenAPI` document and of the template.
+//! The routes and the indexes of order-api: those of its `OpenAPI` document and of the template.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use engine::{CustomerIndexKey, Digest, Row, RowBody, RowKey};
-use local::template::Template;
+use jiff::Timestamp;
+use local::template::{SecondaryIndex, Template};
 use serde_json::Value;
 use workflow_tests::world::root;
 
@@ -98,37 +102,44 @@ async fn an_unknown_path_is_answered_with_those_that_are_described() {
 }
 
 #[tokio::test]
-async fn the_index_is_the_one_that_is_queried_and_its_key_is_stored_in_rows() {
+async fn the_indexes_are_those_that_are_queried_and_their_keys_are_stored_in_first_rows() {
     let harness = Harness::start().await;
     let response = harness.http("GET", "/orders", "customerId=cust-1").await;
     assert_eq!(response["statusCode"], 200, "{response}");
-    let queries = harness.requests("Query");
-    let queried: Vec<_> = queries.iter().map(|query| query["IndexName"].as_str()).collect();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    harness.api.recover(Timestamp::UNIX_EPOCH, deadline).await.expect("nothing is open");
+    let mut queried = BTreeMap::new();
+    for query in harness.requests("Query") {
+        let condition = query["KeyConditionExpression"].as_str().expect("a condition");
+        let attribute = condition.split(' ').next().expect("an attribute").to_owned();
+        queried.insert(query["IndexName"].as_str().expect("an index").to_owned(), attribute);
+    }
 
-    let indexes = template().tables.into_iter().flat_map(|table| table.indexes);
-    let indexes: Vec<_> = indexes.collect();
-    let declared: Vec<_> = indexes.iter().map(|index| Some(index.name.as_str())).collect();
-    assert_eq!(queried, declared);
-
+    let indexes: Vec<_> = template().tables.into_iter().flat_map(|table| table.indexes).collect();
+    let partition_key = |index: &SecondaryIndex| {
+        let key = index.key.first().expect("a key");
+        (index.name.clone(), key.attribute.clone())
+    };
+    assert_eq!(queried, indexes.iter().map(partition_key).collect());
+    let order_id = contracts::OrderId::parse("ord-1").expect("an id");
+    let event = contracts::EventType::OrderCreated;
+    let event = contracts::StoredEvent::new(event, &order_id, "corr", Timestamp::UNIX_EPOCH, "{}");
     let row = Row {
         key: RowKey { id: "ord-1".to_owned(), stage: contracts::StageName::OrderApi },
-        body: RowBody::Data("{}".to_owned()),
+        body: RowBody::Event(event),
         digest: Digest::of(b""),
         expires_at: 0,
         customer_index: Some(CustomerIndexKey {
             customer_id: "cust-1".to_owned(),
-            accepted_at: "2026-02-06T12:00:00.000Z".to_owned(),
+            accepted_at: "1970-01-01T00:00:00.000Z".to_owned(),
         }),
     };
-    let without = Row { customer_index: None, ..row.clone() }.to_item();
-    let item = row.to_item();
-    let added: BTreeSet<_> = item.keys().filter(|name| !without.contains_key(*name)).collect();
-    for index in &indexes {
-        assert_eq!(index.key.iter().map(|key| &key.attribute).collect::<BTreeSet<_>>(), added);
-        let condition = queries[0]["KeyConditionExpression"].as_str().expect("a condition");
-        let attribute = condition.split(' ').next();
-        assert_eq!(attribute, index.key.first().map(|key| key.attribute.as_str()));
-    }
+    let key = RowKey { stage: contracts::StageName::Validator, ..row.key.clone() };
+    let later = Row { key, customer_index: None, ..row.clone() }.to_item();
+    let first = row.to_item();
+    let added: BTreeSet<_> = first.keys().filter(|name| !later.contains_key(*name)).collect();
+    let keys = indexes.iter().flat_map(|index| &index.key).map(|key| &key.attribute);
+    assert_eq!(keys.collect::<BTreeSet<_>>(), added);
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl io::Write for Log {
 }
 
 /// The lines that the functions log about an order that completes, one that fails, an event that
-/// is ignored, and a malformed record.
+/// is ignored, a malformed record, and the recovery.
 async fn log_lines() -> Vec<Value> {
     let log = Log::default();
     // As `runtime::log_as_json` has it.
@@ -119,6 +119,8 @@ async fn log_lines() -> Vec<Value> {
     let batch = serde_json::from_str(&batch).expect("a batch");
     let response = engine.handle(&batch, Instant::now() + Duration::from_secs(60)).await;
     assert!(response.expect("a response").is_success());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    harness.api.recover(Timestamp::UNIX_EPOCH, deadline).await.expect("nothing is open");
     drop(logging);
     let log = log.0.lock().expect("the log");
     let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

@@ -67,7 +67,9 @@ fn topics(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTre
             needed.extend(on(yaml.topic(topic), &writes));
         }
     }
-    for topic in published_events(&spec_of(function)).into_iter().map(EventType::topic) {
+    let spec = spec_of(function);
+    let published = published_events(&spec).into_iter().chain(spec.republishes.iter().copied());
+    for topic in published.map(EventType::topic) {
         needed.extend(on(yaml.topic(topic.name()), &writes));
     }
     needed

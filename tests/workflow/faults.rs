@@ -7,7 +7,11 @@ use local::tap::TapRecord;
 use serde_json::{Value, json};
 use workflow_tests::world::World;
 
-use crate::{JOURNEY, distinct, journey, order, world};
+use crate::{
+    JOURNEY, distinct,
+    ends::{RECOVERY_ENV, often_recovered},
+    journey, order, world, world_as,
+};
 
 /// Neither UTF-8 nor JSON.
 const MALFORMED: &[u8] = b"not JSON \xff";
@@ -100,25 +104,25 @@ async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_was_never_published_does_not_stay_pending() {
-    let world = world().await;
+async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
+    let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
     let known = world.accepted(&order()).await;
     world.ended(&known).await;
     take_broker_away(&world);
-    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
-    let order = order();
-    let post = world.post(&order, None);
-    let let_go = async {
-        held.carried_out().await;
-        drop(held);
-    };
-    let ((status, body), ()) = tokio::join!(post, let_go);
-    assert_eq!(status, 503, "{body}");
-    let rows = world.stack.database.client().scan().table_name(world.stack.table("OrdersTable"));
-    let rows = rows.consistent_read(true).send().await.unwrap();
-    let other = rows.items().iter().find(|row| row["orderId"].as_s().unwrap() != &known);
-    assert!(other.is_none(), "{other:?}");
+    let (status, problem) = world.post(&order(), None).await;
+    assert_eq!(status, 503, "{problem}");
+    let order_id = problem["orderId"].as_str().expect("the problem names the order").to_owned();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("the same Idempotency-Key, which is safe"), "{detail}");
+    assert_eq!(world.status(&order_id).await.expect("it is kept")["status"], "PENDING");
     bring_broker_back(&world);
+
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    let events = journey(&mut world, &order_id, 1).await;
+    let mut types: Vec<EventType> = events.into_iter().map(|(event_type, _)| event_type).collect();
+    types.dedup();
+    assert_eq!(types, JOURNEY);
+    assert_eq!(world.balance("cust-1").await, "975");
     world.stop().await;
 }
 

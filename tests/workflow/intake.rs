@@ -45,6 +45,7 @@ async fn bad_requests_are_told_what_to_do() {
         ("GET", "/orders?customerId=cust-1&pageToken=x", "", 400, "pageToken must be"),
         ("DELETE", "/orders", "", 405, "takes GET, HEAD, OPTIONS, POST only"),
         ("PUT", "/orders/ord-unknown", "", 405, "takes GET, HEAD, OPTIONS only"),
+        ("GET", "/orders/ord-unknown/cancel", "", 405, "takes OPTIONS, POST only"),
         ("GET", "/", "", 404, "there is nothing here"),
     ];
     for (method, path, body, status, advice) in requests {

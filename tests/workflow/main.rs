@@ -11,9 +11,11 @@
 )]
 
 mod callers;
+mod cancel;
 mod compensation;
 mod consumers;
 mod cost;
+mod ends;
 mod event_files;
 mod faults;
 mod headers;
@@ -24,7 +26,7 @@ mod reading;
 
 use contracts::EventType;
 use serde_json::{Value, json};
-use workflow_tests::world::World;
+use workflow_tests::world::{World, WorldOptions};
 
 /// A world with something to sell and somebody to buy it.
 async fn world() -> World {
@@ -33,7 +35,12 @@ async fn world() -> World {
 
 /// The same, with further environment variables of the functions.
 async fn world_with(function_env: &[(&str, &str)]) -> World {
-    let world = World::start_with(function_env).await;
+    world_as(&WorldOptions { function_env, ..WorldOptions::default() }).await
+}
+
+/// The same, with these differences from the template.
+async fn world_as(options: &WorldOptions<'_>) -> World {
+    let world = World::start_as(options).await;
     world.stock("SKU-1", 100).await;
     world.account("cust-1", "1000").await;
     world

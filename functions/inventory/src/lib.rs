@@ -13,6 +13,7 @@ pub use crate::{release::Release, reserve::Reserve, stock::StockTable};
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "inventory",
     stages: &[StageName::Inventory, StageName::Release],
+    republishes: &[],
     tables: &[
         ORDERS_WITH_EFFECTS,
         TableUse { variable: "STOCK_TABLE", actions: &["dynamodb:UpdateItem"] },

@@ -16,6 +16,7 @@ pub use crate::{
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "notification",
     stages: &[StageName::Notification],
+    republishes: &[],
     tables: &[ORDERS],
     read_settings: |environment| drop(read_settings(environment)),
 };

@@ -1,4 +1,4 @@
-//! Accepts an order: stores its first event and publishes it, or neither.
+//! Accepts an order: stores its first event, then publishes it. A stored order is never removed.
 
 use std::time::Duration;
 
@@ -9,15 +9,14 @@ use contracts::{
     order::customer_id,
     order_id::ORDER_ID_PREFIX,
 };
-use engine::{Accepted, CustomerIndexKey, Digest, Row, RowBody, RowKey, TransientError};
+use engine::{Accepted, CustomerIndexKey, Digest, Row, RowBody, RowKey, error::Error};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
     caller::Caller,
-    orders::{remove, retry_until},
-    problem::{problem, unavailable},
+    problem::{order_unavailable, problem},
     request::{Request, order_path},
     routes::OrderApi,
     status::PENDING,
@@ -71,44 +70,33 @@ impl OrderApi {
         let parent = request.headers.single("traceparent")?;
         let state = request.headers.list("tracestate");
         let trace = parent.and_then(|parent| TraceContext::parse(parent, state));
-        let is_repeatable = request.headers.list(IDEMPOTENCY_KEY).is_some();
-        self.store_and_publish(row, trace.as_ref(), is_repeatable).await
+        self.store_and_publish(row, trace.as_ref()).await
     }
 
     async fn store_and_publish(
         &self,
         row: Row,
         trace: Option<&TraceContext>,
-        is_repeatable: bool,
     ) -> Result<Answer, Answer> {
-        let digest = row.digest;
+        let (digest, order_id) = (row.digest, row.key.id.clone());
         let until = Instant::now() + STORE_TIMEOUT;
         // Published again for a known order too: the first request may have ended before that.
         let accepted = self.engine.accept(row, trace, until).await;
-        let Accepted { row, is_new, published } = accepted.map_err(|error| unavailable(&error))?;
+        let Accepted { row, published, .. } =
+            accepted.map_err(|error| not_published(&error, &order_id, "may be stored"))?;
         if row.digest != digest {
             return Err(problem(
                 422,
                 "this Idempotency-Key was used for another order: use a new key",
             ));
         }
-        if let Err(error) = published {
-            // A repeat with the same key may have been answered with this row already, and publishes
-            // it otherwise. Without a key nobody can come back to it.
-            if is_new && !is_repeatable {
-                self.remove(&row.key).await.map_err(|error| unavailable(&error.into()))?;
-            }
-            return Err(unavailable(&error.into()));
-        }
+        // The row stays: another request may have been answered with it, and a delivery that is
+        // reported failed may have happened. A repeat or the recovery publishes it.
+        published.map_err(|error| not_published(&error.into(), &order_id, "is stored"))?;
         match &row.body {
             RowBody::Event(event) => Ok(accepted_answer(event)),
             RowBody::Data(_) => Err(problem(500, "the stored order holds no event")),
         }
-    }
-
-    async fn remove(&self, key: &RowKey) -> Result<(), TransientError> {
-        let until = Instant::now() + STORE_TIMEOUT;
-        retry_until(until, || remove(&self.context.orders, key)).await
     }
 
     fn intake_row(
@@ -174,6 +162,15 @@ fn payload(request: &Request) -> Result<String, Answer> {
         return Err(problem(400, &format!("an order must nest at most {MAX_NESTING} levels")));
     }
     Ok(compact(&text))
+}
+
+fn not_published(error: &Error, order_id: &str, state: &str) -> Answer {
+    let detail = format!(
+        "the order {state} as {order_id}, and is then published later: send the same request again \
+         with the same Idempotency-Key, which is safe, or ask for /orders/{order_id}; without a key \
+         it would be another order"
+    );
+    order_unavailable(error, order_id, &detail)
 }
 
 fn accepted_answer(event: &StoredEvent) -> Answer {

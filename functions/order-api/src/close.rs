@@ -4,6 +4,8 @@ use contracts::{Envelope, FailureCode, Fields, Object, StageName, failure::failu
 use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
 use jiff::Timestamp;
 
+use crate::status::FAILED;
+
 /// Keeps how an order ended.
 #[derive(Debug)]
 pub struct Close;
@@ -63,7 +65,7 @@ fn closing_fields(event: &Envelope<'_>) -> Fields {
     let mut fields = Fields::default();
     if event.event_type.is_failure() {
         let stage = event.event_type.published_by().name();
-        fields = fields.with_string("status", "FAILED").with_string("failedStage", stage);
+        fields = fields.with_string("status", FAILED).with_string("failedStage", stage);
         if let Some(reason) = failure_reason(&event.payload) {
             fields = fields.with_string("failureReason", &reason);
         }

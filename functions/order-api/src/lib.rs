@@ -1,10 +1,12 @@
 //! The order API: accepts orders over HTTP, responds with their status, and closes them.
 //!
-//! One function, two kinds of events: HTTP requests and batches of Kafka records.
+//! One function, three kinds of events: HTTP requests, batches of Kafka records, and a schedule, on
+//! which orders that have not ended are led on.
 
 mod routes;
 
 mod accept;
+mod cancel;
 mod list;
 mod status;
 
@@ -21,8 +23,14 @@ mod request;
 
 mod close;
 mod orders;
+mod progress;
 
-use contracts::StageName;
+mod open_orders;
+mod recover;
+mod recovery_settings;
+mod schedule;
+
+use contracts::{EventType, StageName};
 use runtime::{Environment, FunctionSpec, Settings, TableUse};
 
 pub use crate::{
@@ -30,8 +38,10 @@ pub use crate::{
     caller::CustomerClaim,
     close::Close,
     cors::Cors,
+    recovery_settings::RecoverySettings,
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
+    schedule::scheduled_at,
     wait::{MAX_WAIT, MAX_WAITS, RESPONSE_TIMEOUT, Waits},
 };
 
@@ -39,14 +49,10 @@ pub use crate::{
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "order-api",
     stages: &[StageName::OrderApi, StageName::Close],
+    republishes: EventType::ALL,
     tables: &[TableUse {
         variable: "ORDERS_TABLE",
-        actions: &[
-            "dynamodb:BatchGetItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:PartiQLInsert",
-            "dynamodb:Query",
-        ],
+        actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:Query"],
     }],
     read_settings: |environment| drop(read_settings(environment)),
 };
@@ -60,6 +66,8 @@ pub struct ApiSettings {
     pub cors: Cors,
     /// The waits for an order's end.
     pub waits: Waits,
+    /// When orders that have not ended are looked at.
+    pub recovery: RecoverySettings,
 }
 
 /// Reads the settings: those of every function, and those of the HTTP API.
@@ -69,5 +77,6 @@ pub fn read_settings(environment: &mut Environment) -> (Settings, ApiSettings) {
     let waits = Waits::read(environment);
     let origins =
         environment.optional_list("CORS_ALLOWED_ORIGINS", "https://shop.example", cors::is_origin);
-    (settings, ApiSettings { customer_claim, cors: Cors { origins }, waits })
+    let recovery = RecoverySettings::read(environment);
+    (settings, ApiSettings { customer_claim, cors: Cors { origins }, waits, recovery })
 }

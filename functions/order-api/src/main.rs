@@ -5,7 +5,7 @@ use std::env;
 use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request};
+use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request, scheduled_at};
 use runtime::Environment;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
@@ -27,20 +27,22 @@ async fn main() -> Result<(), Error> {
         customer_claim: api.customer_claim,
         cors: api.cors,
         waits: api.waits,
+        recovery: api.recovery,
     };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
-        let response = match Request::read(&event.payload) {
-            Some(request) => {
-                let response = api.answer(&request?).await;
-                runtime::flush_logs();
-                to_raw_value(&response)?
-            }
-            None => {
-                let batch = serde_json::from_str(event.payload.get())?;
-                to_raw_value(&runtime::handle_batch(&api.engine, &batch, &event.context).await?)?
-            }
-        };
-        Ok::<_, Error>(response)
+        if let Some(request) = Request::read(&event.payload) {
+            let response = api.answer(&request?).await;
+            runtime::flush_logs();
+            return Ok(to_raw_value(&response)?);
+        }
+        if let Some(at) = scheduled_at(&event.payload) {
+            let recovered = api.recover(at, runtime::deadline(&event.context)).await;
+            runtime::flush_logs();
+            return Ok(to_raw_value(&recovered?)?);
+        }
+        let batch = serde_json::from_str(event.payload.get())?;
+        let response = runtime::handle_batch(&api.engine, &batch, &event.context).await?;
+        Ok::<_, Error>(to_raw_value(&response)?)
     }))
     .await
 }

@@ -83,13 +83,6 @@ pub(crate) async fn list_by_customer(
     Ok(OrdersPage { orders, has_more })
 }
 
-/// Removes the first row of an order whose event was never published.
-pub(crate) async fn remove(table: &OrdersTable, key: &RowKey) -> Result<(), TransientError> {
-    let request = table.client.delete_item().table_name(&table.name).set_key(Some(key.to_item()));
-    let removed = request.send().await;
-    removed.map(drop).map_err(|error| TransientError::aws("remove a row", error))
-}
-
 /// Repeats an operation with backoff until it succeeds or the time is up.
 pub(crate) async fn retry_until<T, Attempt, Fut>(
     until: Instant,

@@ -8,6 +8,8 @@ use crate::answer::Answer;
 /// After how many seconds a request that could not be served may be sent again.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+const PROBLEM: &str = "application/problem+json";
+
 /// A problem document that says what to do.
 pub(crate) fn problem(status: u16, detail: &str) -> Answer {
     let title = match status {
@@ -15,6 +17,7 @@ pub(crate) fn problem(status: u16, detail: &str) -> Answer {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        409 => "Conflict",
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
@@ -22,7 +25,7 @@ pub(crate) fn problem(status: u16, detail: &str) -> Answer {
         _ => "Internal Server Error",
     };
     let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
-    Answer::new(status, "application/problem+json", &body)
+    Answer::new(status, PROBLEM, &body)
 }
 
 /// There is no such order, or none that the caller may know of: both sound the same.
@@ -41,6 +44,19 @@ pub(crate) fn unavailable(error: &Error) -> Answer {
     tracing::warn!(error = error.chain(), "a request could not be served");
     problem(503, "the order workflow cannot be reached just now: send the same request again later")
         .with("retry-after", RETRY_AFTER_SECONDS)
+}
+
+/// Something was done for an order, or may have been; the request may be sent again.
+pub(crate) fn order_unavailable(error: &Error, order_id: &str, detail: &str) -> Answer {
+    tracing::warn!(orderId = order_id, error = error.chain(), "a request could not be served");
+    let body = json!({
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": detail,
+        "orderId": order_id,
+    });
+    Answer::new(503, PROBLEM, &body).with("retry-after", RETRY_AFTER_SECONDS)
 }
 
 #[cfg(test)]

@@ -75,11 +75,17 @@ impl Request {
         self.request_context.http.method == "HEAD"
     }
 
-    /// The parts of the path: `orders`, and the order's id, which may have slashes in it.
+    /// The parts of the path: `orders`, the order's id, which may have slashes in it, and what is to
+    /// be done with the order.
     pub(crate) fn path(&self) -> Vec<&str> {
-        match self.raw_path.strip_prefix(ORDERS_PATH) {
-            Some("") => vec!["orders"],
-            Some(rest) => rest.strip_prefix('/').map(|id| vec!["orders", id]).unwrap_or_default(),
+        let order = match self.raw_path.strip_prefix(ORDERS_PATH) {
+            Some("") => return vec!["orders"],
+            Some(rest) => rest.strip_prefix('/'),
+            None => None,
+        };
+        match order.map(|order| (order, order.strip_suffix("/cancel"))) {
+            Some((_, Some(id))) if !id.is_empty() => vec!["orders", id, "cancel"],
+            Some((id, _)) => vec!["orders", id],
             None => Vec::new(),
         }
     }
@@ -159,6 +165,10 @@ pub(crate) mod tests {
             ("/orders/ord-1", &["orders", "ord-1"]),
             ("/orders/a/b c/ü+%", &["orders", "a/b c/ü+%"]),
             ("/orders//", &["orders", "/"]),
+            ("/orders/ord-1/cancel", &["orders", "ord-1", "cancel"]),
+            ("/orders/a/b/cancel", &["orders", "a/b", "cancel"]),
+            ("/orders//cancel", &["orders", "/cancel"]),
+            ("/orders/cancel", &["orders", "cancel"]),
             ("/ordersord-1", &[]),
             ("/", &[]),
             ("", &[]),

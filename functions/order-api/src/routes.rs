@@ -11,12 +11,16 @@ use crate::{
     caller::{Caller, CustomerClaim},
     cors::Cors,
     problem::{method_not_allowed, problem},
+    recovery_settings::RecoverySettings,
     request::Request,
     wait::Waits,
 };
 
 /// The limit for reading.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(4);
+
+const NOTHING_HERE: &str =
+    "there is nothing here: /orders and /orders/{orderId} and /orders/{orderId}/cancel are";
 
 /// The HTTP side of the function.
 pub struct OrderApi {
@@ -32,6 +36,8 @@ pub struct OrderApi {
     pub cors: Cors,
     /// The waits for an order's end.
     pub waits: Waits,
+    /// When orders that have not ended are looked at.
+    pub recovery: RecoverySettings,
 }
 
 impl OrderApi {
@@ -50,12 +56,8 @@ impl OrderApi {
         let allowed = match path.as_slice() {
             ["orders"] => "GET, HEAD, OPTIONS, POST",
             ["orders", _] => "GET, HEAD, OPTIONS",
-            _ => {
-                return Err(problem(
-                    404,
-                    "there is nothing here: /orders and /orders/{orderId} are",
-                ));
-            }
+            ["orders", _, "cancel"] => "OPTIONS, POST",
+            _ => return Err(problem(404, NOTHING_HERE)),
         };
         // Says nothing of orders, and so asks nobody for a token.
         if request.method() == "OPTIONS" {
@@ -66,6 +68,7 @@ impl OrderApi {
             ("POST", ["orders"]) => self.accept(request, caller).await,
             ("GET", ["orders"]) => self.list(request, caller).await,
             ("GET", ["orders", order_id]) => self.status(request, caller, order_id).await,
+            ("POST", ["orders", order_id, "cancel"]) => self.cancel(caller, order_id).await,
             _ => Err(method_not_allowed(allowed)),
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     conditional::tagged,
     orders::{retry_until, rows},
     problem::{no_such_order, unavailable},
+    progress,
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
 };
@@ -60,6 +61,15 @@ impl OrderApi {
     }
 
     async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
+        status_of(order_id, &self.rows_for(caller, order_id).await?).ok_or_else(no_such_order)
+    }
+
+    /// The rows of an order that the caller may see.
+    pub(crate) async fn rows_for(
+        &self,
+        caller: Caller<'_>,
+        order_id: &str,
+    ) -> Result<Vec<Row>, Answer> {
         // Text that is not an id cannot be a key of the database.
         OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let until = Instant::now() + READ_TIMEOUT;
@@ -70,12 +80,15 @@ impl OrderApi {
         if !caller.may_see(first.and_then(|row| row.customer_index.as_ref())) {
             return Err(no_such_order());
         }
-        status_of(order_id, &rows).ok_or_else(no_such_order)
+        Ok(rows)
     }
 }
 
 /// What is said of an order until it has ended.
 pub(crate) const PENDING: &str = "PENDING";
+
+/// What is said of an order that has ended otherwise than as it should.
+pub(crate) const FAILED: &str = "FAILED";
 
 fn is_pending(status: &Value) -> bool {
     status.get("status").is_some_and(|status| status == PENDING)
@@ -83,16 +96,7 @@ fn is_pending(status: &Value) -> bool {
 
 /// The status of an order, from its rows; `None` where no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
-    let mut events: Vec<(StageName, &StoredEvent)> = rows
-        .iter()
-        .filter_map(|row| match &row.body {
-            RowBody::Event(event) => Some((row.key.stage, event)),
-            RowBody::Data(_) => None,
-        })
-        // The report of a malformed record is kept in the same table, but is about no order.
-        .filter(|(_, event)| !event.is_malformed_report)
-        .collect();
-    events.sort_by_key(|(stage, _)| *stage);
+    let events: Vec<(StageName, &StoredEvent)> = progress::published(rows).collect();
     let (_, first) = events.first()?;
     let timeline: Vec<Value> = events
         .iter()
@@ -104,12 +108,15 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
             })
         })
         .collect();
-    let status = json!({
+    let mut status = json!({
         "orderId": order_id,
         "correlationId": first.correlation_id,
         "status": PENDING,
         "timeline": timeline,
     });
+    if let (Some(cancellation), Some(fields)) = (progress::early(rows), status.as_object_mut()) {
+        fields.insert("cancelledAt".to_owned(), cancellation.timestamp.as_str().into());
+    }
     Some(with_closing(status, rows.iter().find(|row| row.key.stage == StageName::Close)))
 }
 
@@ -171,7 +178,7 @@ mod tests {
         let failure = Failure {
             reason: &reason,
             stage,
-            source,
+            source: Some(source),
             original_payload: None,
             is_malformed_report: true,
         };

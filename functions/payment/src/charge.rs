@@ -6,7 +6,7 @@ use contracts::{
     Envelope, FailureCode, FailureReason, Fields, Money, StageName,
     order::{customer_id, total_amount},
 };
-use engine::{Decision, Effect, Needed, Stage, TransientError};
+use engine::{Decision, Effect, Needed, Row, Stage, TransientError};
 
 use crate::{
     stripe::{ChargeOutcome, Stripe},
@@ -34,6 +34,16 @@ impl Stage for Charge {
 
     fn acts_outside(&self) -> bool {
         matches!(self.provider, Provider::Stripe(_))
+    }
+
+    /// Refunds an order that was cancelled; the wallet's charge is part of the row.
+    async fn undo(&self, event: &Envelope<'_>, row: &Row) -> Result<(), TransientError> {
+        let (Provider::Stripe(stripe), Some(rejection)) = (&self.provider, row.event()) else {
+            return Ok(());
+        };
+        // An order whose customer or amount cannot be charged was never charged.
+        let Ok((customer_id, _)) = charge(event) else { return Ok(()) };
+        stripe.undo(event, &customer_id, &rejection.timestamp).await
     }
 
     async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {

@@ -19,6 +19,7 @@ pub use crate::{
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "payment",
     stages: &[StageName::Payment],
+    republishes: &[],
     tables: &[
         ORDERS_WITH_EFFECTS,
         TableUse { variable: "ACCOUNTS_TABLE", actions: &["dynamodb:UpdateItem"] },

@@ -11,6 +11,7 @@ pub use crate::validate::Validate;
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "validator",
     stages: &[StageName::Validator],
+    republishes: &[],
     tables: &[ORDERS],
     read_settings: |environment| drop(read_settings(environment)),
 };

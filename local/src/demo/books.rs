@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use contracts::order::quantity_by_sku;
-use contracts::{EventType, Money};
+use contracts::{EventType, FailureCode, Money};
 
 use super::holdings::{Holdings, Stock};
 use super::ledger::Ledger;
@@ -60,7 +60,15 @@ fn wrong_ends(ledger: &Ledger) -> Vec<String> {
 
 fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
     let ended = told(end.event_type, end.code.map(|code| code.name()));
+    let is_cancelled = end.code == Some(FailureCode::OrderCancelled);
+    // A cancellation that was accepted decides the payment; an order may still fail before that.
+    let must_be_cancelled = accepted.is_cancelled && !has_failed_before_payment(end);
+    if is_cancelled != must_be_cancelled {
+        let answer = if accepted.is_cancelled { "was" } else { "was not" };
+        return Some(format!("order {order_id} {answer} cancelled, and ended with {ended}"));
+    }
     match accepted.expected {
+        _ if is_cancelled => {}
         Expected::End(event_type, code) if (event_type, code) != (end.event_type, end.code) => {
             let expected = told(event_type, code.map(|code| code.name()));
             return Some(format!("order {order_id} ended with {ended} instead of {expected}"));
@@ -74,6 +82,10 @@ fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
     }
     let changed = end.content.is_some() && end.content != accepted.content;
     changed.then(|| format!("order {order_id} reached {ended} with another payload than posted"))
+}
+
+fn has_failed_before_payment(end: &End) -> bool {
+    matches!(end.event_type, EventType::OrderValidationFailed | EventType::OrderInventoryFailed)
 }
 
 fn told(event_type: EventType, code: Option<&str>) -> String {
@@ -188,7 +200,7 @@ fn wrong_balances(taken: &Taken, before: &Holdings, after: &Holdings) -> Vec<Str
 mod tests {
     use std::time::Instant;
 
-    use contracts::{FailureCode, JsonObject, Topic};
+    use contracts::{JsonObject, Topic};
     use serde_json::{Value, json};
 
     use super::super::malformed_records::MalformedRecord;
@@ -334,6 +346,24 @@ mod tests {
             "ended with OrderInventoryFailed (UNKNOWN_SKU) \
              instead of OrderInventoryFailed (OUT_OF_STOCK)"
         ));
+    }
+
+    #[test]
+    fn an_order_ends_cancelled_exactly_if_its_cancellation_was_accepted() {
+        let cancelled = "ORDER_CANCELLED: cancelled before payment";
+        let mut run = Run::balanced();
+        run.accept("ord-2", Kind::Good);
+        run.fail("ord-2", EventType::OrderPaymentFailed, cancelled);
+        assert!(run.imbalance().contains("ord-2 was not cancelled, and ended with"));
+        run.ledger.cancel("ord-2");
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        // One that fails before its payment ends as it failed.
+        run.accept("ord-3", Kind::OutOfStock);
+        run.ledger.cancel("ord-3");
+        run.fail("ord-3", EventType::OrderInventoryFailed, "OUT_OF_STOCK: TEA");
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        run.ledger.cancel("ord-1");
+        assert!(run.imbalance().contains("ord-1 was cancelled, and ended with OrderCompleted"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub(crate) struct Counts {
     pub(crate) answered: u64,
     /// Orders that it took.
     pub(crate) accepted: u64,
+    /// Those of them whose cancellation was accepted.
+    pub(crate) cancelled: u64,
     /// Those of them that have ended.
     pub(crate) ended: u64,
     /// Records, whatever they are.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{self, TryStreamExt};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 
 use super::in_flight::InFlight;
@@ -121,6 +121,10 @@ impl Driver<'_> {
                 for put in self.in_flight.accept(&order_id, order, permits) {
                     self.put(&put).await?;
                 }
+                if let Some(after) = order.cancelled_after {
+                    tokio::time::sleep(after).await;
+                    self.cancel(&order_id).await?;
+                }
             }
             Answer::Refused { status } => {
                 self.in_flight.release(permits);
@@ -146,31 +150,56 @@ impl Driver<'_> {
         }
     }
 
+    /// Cancels an order; one that is paid or has ended goes on.
+    async fn cancel(&self, order_id: &str) -> Result<(), DriveError> {
+        let url = format!("{}/{order_id}/cancel", self.url);
+        let response = self.until_answered(&url, || self.client.post(&url)).await?;
+        let mut ledger = self.in_flight.ledger();
+        match response.status() {
+            StatusCode::ACCEPTED => ledger.cancel(order_id),
+            StatusCode::CONFLICT => {}
+            status => {
+                ledger.fault(format!("the cancellation of {order_id} was answered with {status}"));
+            }
+        }
+        Ok(())
+    }
+
     async fn post(&self, key: &str, order: &Order) -> Result<Answer, DriveError> {
-        let until = Instant::now() + ORDER_TIMEOUT;
-        let mut pause = PAUSE;
-        loop {
-            let request = self
-                .client
+        let request = || {
+            self.client
                 .post(&self.url)
                 .header("content-type", "application/json")
                 .header("idempotency-key", key)
-                .body(order.body.clone());
-            let trouble = match request.send().await {
-                Ok(response) if response.status().is_success() => {
-                    let url = self.url.clone();
-                    let body = response.json::<AcceptedBody>().await;
-                    let body = body.map_err(|source| DriveError::Nameless { url, source })?;
-                    return Ok(Answer::Accepted { order_id: body.order_id });
-                }
-                Ok(response) if is_final(response.status()) => {
-                    return Ok(Answer::Refused { status: response.status() });
+                .body(order.body.clone())
+        };
+        let response = self.until_answered(&self.url, request).await?;
+        if !response.status().is_success() {
+            return Ok(Answer::Refused { status: response.status() });
+        }
+        let body = response.json::<AcceptedBody>().await;
+        let body = body.map_err(|source| DriveError::Nameless { url: self.url.clone(), source })?;
+        Ok(Answer::Accepted { order_id: body.order_id })
+    }
+
+    /// Sends a request until its answer is final.
+    async fn until_answered(
+        &self,
+        url: &str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, DriveError> {
+        let until = Instant::now() + ORDER_TIMEOUT;
+        let mut pause = PAUSE;
+        loop {
+            let trouble = match request().send().await {
+                Ok(response) if response.status().is_success() || is_final(response.status()) => {
+                    return Ok(response);
                 }
                 Ok(response) => {
                     pause = asked_pause(&response).unwrap_or(pause);
-                    DriveError::Unavailable { url: self.url.clone(), status: response.status() }
+                    DriveError::Unavailable { url: url.to_owned(), status: response.status() }
                 }
-                Err(source) => DriveError::Unanswered { url: self.url.clone(), source },
+                Err(source) => DriveError::Unanswered { url: url.to_owned(), source },
             };
             if Instant::now() + pause > until {
                 return Err(trouble);

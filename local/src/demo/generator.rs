@@ -2,6 +2,8 @@
 //!
 //! An order depends on the seed and its number only, so none has to be kept.
 
+use std::time::Duration;
+
 use contracts::JsonObject;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -15,6 +17,11 @@ use super::orders::{Kind, MIX, Order, Repeat};
 const POSTED_TWICE: u32 = 30;
 /// Of a thousand orders that are accepted, so many have their first record put twice.
 const RECORD_TWICE: u32 = 30;
+
+/// Of a thousand orders that are accepted, so many are cancelled, at a random moment of their way.
+const CANCELLED: u32 = 40;
+/// The latest moment of a cancellation after the intake: most orders are paid by then.
+const MAX_CANCELLED_AFTER_MS: u64 = 250;
 
 /// Makes orders.
 #[derive(Debug)]
@@ -64,7 +71,11 @@ impl Generator<'_> {
         if kind == Kind::Invalid {
             malformed_inputs::break_one_rule(&mut payload, &mut rng);
         }
-        Order::new(kind, repeat, &payload)
+        // Drawn last, so that it changes nothing of the order itself.
+        let is_cancelled = rng.random_range(0..1000_u32) < CANCELLED;
+        let after = Duration::from_millis(rng.random_range(0..=MAX_CANCELLED_AFTER_MS));
+        let cancelled_after = is_cancelled.then_some(after);
+        Order { cancelled_after, ..Order::new(kind, repeat, &payload) }
     }
 
     fn lines(&self, rng: &mut ChaCha8Rng) -> Vec<Line> {

@@ -11,7 +11,7 @@ use contracts::{Envelope, RecordPosition, Topic};
 use super::backlog::Ends;
 use super::counts::Counts;
 use super::malformed_records::{MalformedRecords, Reported};
-use super::order_state::{Observation, OrderState, Put, Record, content, digest, place};
+use super::order_state::{Observation, OrderState, Put, Record, digest, place};
 use super::orders::Order;
 use super::schemas::Schemas;
 
@@ -70,6 +70,14 @@ impl Ledger {
         seen.end.as_ref()?;
         self.counts.ended += 1;
         Some(permits)
+    }
+
+    /// The HTTP API cancelled an order.
+    pub(crate) fn cancel(&mut self, order_id: &str) {
+        self.counts.cancelled += 1;
+        if let Some(order) = self.orders.get_mut(order_id).and_then(|it| it.accepted.as_mut()) {
+            order.is_cancelled = true;
+        }
     }
 
     /// The HTTP API did not take the order, and will not.
@@ -157,12 +165,6 @@ impl Ledger {
         }
         let order_id = event.order_id.as_str();
         let seen = self.orders.entry(order_id.to_owned()).or_default();
-        // An HTTP API that could not publish an order forgets it, but may have published it after
-        // all. What a retry then makes of it has another time and counts as the same event.
-        let digest = match topic {
-            Topic::OrderCreated => content(&event.payload),
-            _ => digest,
-        };
         match seen.observe(topic, digest) {
             Observation::New => {}
             Observation::Duplicate => {

@@ -35,6 +35,8 @@ pub(crate) struct Accepted {
     pub(crate) at: Instant,
     /// The permits that it holds until it ends.
     pub(crate) permits: usize,
+    /// Whether a cancellation was answered with 202.
+    pub(crate) is_cancelled: bool,
     /// Whether its first record has to be put a second time, once it is seen.
     is_repeat_due: bool,
 }
@@ -87,6 +89,7 @@ impl OrderState {
             content: Object::parse(&order.body).ok().map(|payload| content(&payload)),
             at,
             permits,
+            is_cancelled: false,
             is_repeat_due: order.repeat == Repeat::Record && created.is_none(),
         });
         created

@@ -1,6 +1,9 @@
 //! An order of the demo, and the end that it must have.
 //!
-//! Its kind settles the end before it is sent, and no other order can change it.
+//! Its kind settles the end before it is sent, and no other order can change it; only whether a
+//! cancellation comes before the payment is a matter of time.
+
+use std::time::Duration;
 
 use contracts::order::{customer_id, items, total_amount};
 use contracts::{EventType, FailureCode, Item, JsonObject, Money, Object};
@@ -10,6 +13,8 @@ use contracts::{EventType, FailureCode, Item, JsonObject, Money, Object};
 pub(crate) struct Order {
     pub(crate) kind: Kind,
     pub(crate) repeat: Repeat,
+    /// How long after its intake it is cancelled, if it is.
+    pub(crate) cancelled_after: Option<Duration>,
     pub(crate) body: String,
     pub(crate) customer_id: Option<String>,
     pub(crate) items: Vec<Item>,
@@ -105,6 +110,7 @@ impl Order {
         Self {
             kind,
             repeat,
+            cancelled_after: None,
             customer_id: payload
                 .and_then(|it| customer_id(it).ok())
                 .map(std::borrow::Cow::into_owned),

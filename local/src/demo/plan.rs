@@ -140,9 +140,10 @@ impl Plan {
             }
         };
         let mut kinds: BTreeMap<Kind, u64> = BTreeMap::new();
-        let (mut requests, mut records) = (0_u64, 0_u64);
+        let (mut requests, mut records, mut cancelled) = (0_u64, 0_u64, 0_u64);
         for order in self.orders() {
             *kinds.entry(order.kind).or_default() += 1;
+            cancelled += u64::from(order.cancelled_after.is_some());
             match order.repeat {
                 Repeat::Nothing => {}
                 Repeat::Request => requests += 1,
@@ -155,8 +156,10 @@ impl Plan {
         }));
         let malformed = (0..self.count()).filter_map(|number| self.malformed_record_with(number));
         lines.push(format!(
-            "Posted twice: {}. Put on order.created twice: {}. Malformed records there: {}.",
+            "Posted twice: {}. Cancelled on their way: {}. Put on order.created twice: {}. \
+             Malformed records there: {}.",
             grouped(requests),
+            grouped(cancelled),
             grouped(records),
             malformed.count(),
         ));

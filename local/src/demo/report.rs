@@ -25,7 +25,7 @@ pub(crate) struct Figures {
     pub(crate) retried: u64,
 }
 
-/// The orders by outcome and reason: the same for the same orders.
+/// The orders by outcome and reason: the same for the same orders, but for when they are cancelled.
 pub(crate) fn table(ledger: &Ledger) -> String {
     let mut rows: BTreeMap<(u8, String, String, String), u64> = BTreeMap::new();
     for order in ledger.orders.values().filter(|order| order.accepted.is_some()) {

@@ -10,6 +10,7 @@ mod options;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::Router;
 
@@ -21,7 +22,8 @@ use crate::event_source_mapping::EventSourceMapping;
 use crate::function_host::{FunctionHost, HostedFunction};
 use crate::http_api::{HttpApi, HttpApiPort};
 use crate::invoke::InvokeClient;
-use crate::template::Template;
+use crate::schedule::ScheduleSource;
+use crate::template::{Schedule, Template};
 pub use error::StartError;
 pub use options::StackOptions;
 
@@ -37,6 +39,7 @@ pub struct Stack {
     pub functions: Option<FunctionHost>,
     /// The mappings, by logical id.
     pub mappings: BTreeMap<String, EventSourceMapping>,
+    schedules: Vec<ScheduleSource>,
     http_api: Option<HttpApi>,
     invoke: InvokeClient,
     aws: AwsSettings,
@@ -84,6 +87,7 @@ impl Stack {
             database,
             functions: None,
             mappings: BTreeMap::new(),
+            schedules: Vec::new(),
             http_api: None,
             aws: options.aws.clone(),
         };
@@ -97,6 +101,7 @@ impl Stack {
             .http_function()
             .map(|function| port.serve(stack.invoke.clone(), function.name.clone(), front));
         stack.start_mappings(options.processes).await?;
+        stack.start_schedules(options.schedule_period);
         Ok(stack)
     }
 
@@ -136,6 +141,17 @@ impl Stack {
         Ok(())
     }
 
+    fn start_schedules(&mut self, period: Option<Duration>) {
+        for function in &self.template.functions {
+            for schedule in &function.schedules {
+                let period = period.unwrap_or(schedule.period);
+                let schedule = Schedule { period, ..schedule.clone() };
+                let (name, invoke) = (function.name.clone(), self.invoke.clone());
+                self.schedules.push(ScheduleSource::start(name, schedule, invoke));
+            }
+        }
+    }
+
     /// Where the HTTP API is served; `None` where no function answers HTTP.
     #[must_use]
     pub fn api_url(&self) -> Option<String> {
@@ -165,6 +181,8 @@ impl Stack {
         if let Some(http_api) = self.http_api.take() {
             http_api.stop().await;
         }
+        let schedules = std::mem::take(&mut self.schedules);
+        futures::future::join_all(schedules.into_iter().map(ScheduleSource::stop)).await;
         let mappings = std::mem::take(&mut self.mappings);
         let stops = mappings.into_values().map(EventSourceMapping::stop);
         futures::future::join_all(stops).await;

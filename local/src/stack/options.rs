@@ -1,6 +1,6 @@
 //! What of a stack is embedded, what is outside, and where do its files go?
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::aws_settings::AwsSettings;
 
@@ -29,6 +29,8 @@ pub struct StackOptions {
     pub function_dynamodb: Option<String>,
     /// Further environment variables of the functions, which win over the template's.
     pub function_env: Vec<(String, String)>,
+    /// The period of every schedule, in place of the template's.
+    pub schedule_period: Option<Duration>,
     /// Region and credentials.
     pub aws: AwsSettings,
 }
@@ -47,6 +49,7 @@ impl Default for StackOptions {
             log_dir: PathBuf::from("target/local-logs"),
             function_dynamodb: None,
             function_env: Vec::new(),
+            schedule_period: None,
             aws: AwsSettings::default(),
         }
     }

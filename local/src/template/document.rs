@@ -81,6 +81,15 @@ pub(super) struct Environment {
 pub(super) struct FunctionEvent {
     #[serde(rename = "Type")]
     pub(super) kind: String,
+    #[serde(default)]
+    pub(super) properties: FunctionEventProperties,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionEventProperties {
+    pub(super) schedule: Option<String>,
+    pub(super) enabled: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::document::{FunctionEvent, FunctionProperties, Resource};
 use super::names::Names;
 use super::typed::typed;
-use super::{Function, FunctionName, Setting, TemplateError};
+use super::{Function, FunctionName, Schedule, Setting, TemplateError};
 
 /// What SAM applies where a function says nothing.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
@@ -38,6 +38,7 @@ pub(super) fn function(
         DEFAULT_MEMORY_MB,
         "MemorySize",
     )?;
+    let (serves_http, schedules) = events(logical_id, own.events)?;
     let mut variables = globals.environment.variables.clone();
     variables.extend(own.environment.variables);
     Ok(Function {
@@ -45,26 +46,59 @@ pub(super) fn function(
         timeout: Duration::from_secs(timeout),
         memory_mb,
         environment: environment(logical_id, variables, names)?,
-        serves_http: serves_http(logical_id, own.events)?,
+        serves_http,
+        schedules,
     })
 }
 
-/// Whether requests to the HTTP API go to the function. An event that would be passed over in
-/// silence is a fault: the function would never see what fires it in AWS.
-fn serves_http(logical_id: &str, events: Map<String, Value>) -> Result<bool, TemplateError> {
-    let mut serves_http = false;
-    for (_, event) in events {
-        let kind = typed::<FunctionEvent>(logical_id, event)?.kind;
-        if kind != "HttpApi" {
-            let problem = format!(
-                "the local run knows no event of type {kind}; declare a topic that fires the \
-                 function as an AWS::Lambda::EventSourceMapping"
-            );
-            return Err(TemplateError::resource(logical_id, problem));
+/// Whether requests to the HTTP API go to the function, and the schedules that invoke it. An event
+/// that would be passed over in silence is an error: the function would never see what invokes it in
+/// AWS.
+fn events(
+    logical_id: &str,
+    events: Map<String, Value>,
+) -> Result<(bool, Vec<Schedule>), TemplateError> {
+    let (mut serves_http, mut schedules) = (false, Vec::new());
+    for (name, event) in events {
+        let FunctionEvent { kind, properties } = typed(logical_id, event)?;
+        match kind.as_str() {
+            "HttpApi" => serves_http = true,
+            "Schedule" => {
+                let rate = properties.schedule.unwrap_or_default();
+                let Some(period) = period(&rate) else {
+                    let problem = format!(
+                        "the schedule {name} is {rate:?}: the local run knows rates only, such as \
+                         rate(5 minutes)"
+                    );
+                    return Err(TemplateError::resource(logical_id, problem));
+                };
+                if properties.enabled != Some(false) {
+                    schedules.push(Schedule { name, period });
+                }
+            }
+            kind => {
+                let problem = format!(
+                    "the local run knows no event of type {kind}; declare a topic that fires the \
+                     function as an AWS::Lambda::EventSourceMapping"
+                );
+                return Err(TemplateError::resource(logical_id, problem));
+            }
         }
-        serves_http = true;
     }
-    Ok(serves_http)
+    Ok((serves_http, schedules))
+}
+
+/// The period of `rate(5 minutes)`.
+fn period(rate: &str) -> Option<Duration> {
+    let (number, unit) = rate.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit.trim().trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 60 * 60,
+        "day" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 fn environment(

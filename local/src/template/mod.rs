@@ -54,6 +54,17 @@ pub struct Function {
     pub environment: Vec<(String, Setting)>,
     /// Whether requests to the HTTP API go to this function.
     pub serves_http: bool,
+    /// The schedules that invoke it.
+    pub schedules: Vec<Schedule>,
+}
+
+/// A schedule that invokes a function at a fixed rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Name of the event in the function's resource.
+    pub name: String,
+    /// The time between two invocations.
+    pub period: Duration,
 }
 
 /// The value of an environment variable.
@@ -321,6 +332,28 @@ Resources:
         let message = read(&integrated.replacen("AcceptFunction.Arn", "Nobody.Arn", 1));
         let message = message.unwrap_err().to_string();
         assert!(message.contains("Http: the template declares no function Nobody"), "{message}");
+    }
+
+    #[test]
+    fn a_schedule_of_a_function_is_read_with_its_period() {
+        let with = |event: &str| {
+            let event = format!("Http: {{ Type: HttpApi }}\n        Look: {event}");
+            read(&TEMPLATE.replacen("Http: { Type: HttpApi }", &event, 1))
+        };
+        for (rate, minutes) in [("1 minute", 1), ("5 minutes", 5), ("2 hours", 120)] {
+            let event = format!("{{ Type: Schedule, Properties: {{ Schedule: rate({rate}) }} }}");
+            let period = Duration::from_secs(minutes * 60);
+            let template = with(&event).unwrap();
+            let schedules = &template.functions.first().unwrap().schedules;
+            assert_eq!(schedules, &[Schedule { name: "Look".to_owned(), period }]);
+        }
+        let off = "{ Type: Schedule, Properties: { Schedule: rate(1 day), Enabled: false } }";
+        assert!(with(off).unwrap().functions.first().unwrap().schedules.is_empty());
+        for rate in ["cron(0 12 * * ? *)", "rate(0 minutes)", "rate(5)", "rate(1 fortnight)"] {
+            let event = format!("{{ Type: Schedule, Properties: {{ Schedule: \"{rate}\" }} }}");
+            let error = with(&event).unwrap_err().to_string();
+            assert!(error.contains("AcceptFunction: the schedule Look is"), "{error}");
+        }
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub enum FailureCode {
     UnexpectedEvent,
     /// The event does not fit a row of the database.
     EventTooLarge,
+    /// The order was cancelled before it was paid.
+    OrderCancelled,
+    /// The order was not paid in time.
+    OrderExpired,
 }
 
 impl FailureCode {
@@ -136,8 +140,8 @@ pub struct Failure<'a> {
     pub reason: &'a FailureReason,
     /// The stage that says so.
     pub stage: StageName,
-    /// The record that it is about.
-    pub source: RecordPosition,
+    /// The record that it is about; `None` where the stage was decided without one.
+    pub source: Option<RecordPosition>,
     /// The payload of that record as JSON text; left out where there is none or it is too large.
     pub original_payload: Option<&'a str>,
     /// Whether the record was malformed, so that the failure is about no order.
@@ -154,9 +158,11 @@ impl Failure<'_> {
         }
         push_field(&mut json, "failureReason", &quoted(&self.reason.to_string()));
         push_field(&mut json, "stage", &quoted(self.stage.name()));
-        let RecordPosition { topic, partition, offset } = self.source;
-        let source = format!(r#"{{"topic":"{topic}","partition":{partition},"offset":{offset}}}"#);
-        push_field(&mut json, "source", &source);
+        if let Some(RecordPosition { topic, partition, offset }) = self.source {
+            let source =
+                format!(r#"{{"topic":"{topic}","partition":{partition},"offset":{offset}}}"#);
+            push_field(&mut json, "source", &source);
+        }
         if self.is_malformed_report {
             push_field(&mut json, MALFORMED, "true");
         }

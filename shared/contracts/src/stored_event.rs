@@ -168,7 +168,8 @@ mod tests {
     fn only_the_workflows_own_mark_makes_a_report_of_a_malformed_record() {
         let report = |original_payload, is_malformed_report| {
             let reason = FailureReason::new(FailureCode::MalformedEvent, "it says why");
-            let source = RecordPosition { topic: Topic::OrderCreated, partition: 3, offset: 42 };
+            let source =
+                Some(RecordPosition { topic: Topic::OrderCreated, partition: 3, offset: 42 });
             let stage = StageName::Validator;
             let failure =
                 Failure { reason: &reason, stage, source, original_payload, is_malformed_report };

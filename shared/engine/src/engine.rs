@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use contracts::{Topic, TraceContext};
+use contracts::{StageName, Topic};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    Context, Row, Stage, TransientError,
-    error::Error,
+    Context, Stage,
     groups::next_requests,
     lambda_event::{BatchResponse, KafkaEvent},
     log,
@@ -33,7 +32,7 @@ pub const RESPONSE_MARGIN: Duration = Duration::from_secs(3);
 /// Runs the stages of one function.
 pub struct Engine {
     stages: Vec<Box<dyn AnyStage>>,
-    context: Context,
+    pub(crate) context: Context,
 }
 
 /// A batch that must be redelivered as a whole.
@@ -50,17 +49,6 @@ pub enum BatchError {
         "{0} records failed and the mapping does not read partial responses: redeliver the batch"
     )]
     NotReportable(usize),
-}
-
-/// An order that was taken in.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The stored row, which may be an earlier one with the same key.
-    pub row: Row,
-    /// Whether the row is new.
-    pub is_new: bool,
-    /// Whether its event was published.
-    pub published: Result<(), TransientError>,
 }
 
 impl Engine {
@@ -99,7 +87,7 @@ impl Engine {
         };
         let values = record::values(event);
         let records = record::read_all(event, &values, topic, stage.name());
-        let mut rows = Rows::of_batch(&self.context, stage, &records, self.stamp(stage));
+        let mut rows = Rows::of_batch(&self.context, stage, &records, self.stamp(stage.name()));
         self.settle(&mut rows, decide_by(Instant::now(), deadline)).await;
         let delivered = rows.delivered().await;
         let mut response = Vec::with_capacity(records.len());
@@ -114,23 +102,8 @@ impl Engine {
         Ok(response)
     }
 
-    /// Takes an order in: stores its first row unless there is one, and publishes the stored event.
-    ///
-    /// # Errors
-    /// Where the row could not be stored by `until`.
-    pub async fn accept(
-        &self,
-        row: Row,
-        trace: Option<&TraceContext>,
-        until: Instant,
-    ) -> Result<Accepted, Error> {
-        let mut rows = Rows::of_row(&self.context, row, trace);
-        self.settle(&mut rows, until).await;
-        rows.accepted().await
-    }
-
     /// Brings every key to its row, or to the deadline.
-    async fn settle(&self, rows: &mut Rows<'_>, until: Instant) {
+    pub(crate) async fn settle(&self, rows: &mut Rows<'_>, until: Instant) {
         let mut requests = FuturesUnordered::new();
         loop {
             let now = Instant::now();
@@ -163,6 +136,9 @@ impl Engine {
                 let rows: Vec<_> = rows.iter().map(|new| &new.row).collect();
                 Done::Inserted(slots.into_iter().zip(orders.insert_all(&rows).await).collect())
             }
+            Request::Undo(slot, stage, event, new) => {
+                Done::Undone(slot, stage.undo(event, &new.row).await)
+            }
             Request::Commit(slots, rows) => {
                 let group: Vec<_> = rows.iter().map(AsRef::as_ref).collect();
                 Done::Inserted(slots.into_iter().zip(orders.commit(&group).await).collect())
@@ -188,9 +164,9 @@ impl Engine {
         Ok(found)
     }
 
-    fn stamp(&self, stage: &dyn AnyStage) -> Stamp {
+    pub(crate) fn stamp(&self, stage: StageName) -> Stamp {
         let now = (self.context.clock)();
-        Stamp { stage: stage.name(), now, expires_at: self.context.expires_at(now) }
+        Stamp { stage, now, expires_at: self.context.expires_at(now) }
     }
 }
 

@@ -26,6 +26,7 @@ const MAX_REQUESTS: usize = 8;
 pub(crate) fn next_requests<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
     let mut requests = look_ups(rows, now);
     requests.extend(decisions(rows, now));
+    requests.extend(undos(rows, now));
     requests.extend(inserts(rows, now));
     requests.extend(commits(rows, now));
     requests
@@ -92,6 +93,20 @@ fn decisions<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
             let slot = rows.slots.get(index)?;
             let event = slot.record.and_then(Record::event)?;
             Some(Request::Decide(index, stage, event, Arc::clone(&slot.needed)))
+        })
+        .collect()
+}
+
+fn undos<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
+    let Some(stage) = rows.stage else { return Vec::new() };
+    let ready = ready(rows, now, MAX_OUTSIDE, |slot| matches!(slot.step, Step::Undo(_)));
+    set_in_flight(&mut rows.slots, &ready);
+    ready
+        .into_iter()
+        .filter_map(|index| {
+            let slot = rows.slots.get(index)?;
+            let (Step::Undo(new), Some(record)) = (&slot.step, slot.record) else { return None };
+            Some(Request::Undo(index, stage, record.event()?, Arc::clone(new)))
         })
         .collect()
 }

@@ -19,7 +19,8 @@
 //! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
 //!
 //! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `steps`
-//! (where a row key goes from each result), [`row`], [`orders_table`], `transaction`,
+//! (where a row key goes from each result), `single` (rows
+//! outside of a batch: intake, cancellation, recovery), [`row`], [`orders_table`], `transaction`,
 //! [`lambda_event`] (the event in, the response out), `publisher`.
 
 pub mod stage;
@@ -27,6 +28,7 @@ pub mod stage;
 pub mod engine;
 mod groups;
 mod rows;
+mod single;
 mod slot;
 mod steps;
 
@@ -48,9 +50,10 @@ mod log;
 
 pub use context::{Clock, Context};
 pub use digest::Digest;
-pub use engine::{Accepted, Engine};
+pub use engine::Engine;
 pub use error::TransientError;
 pub use orders_table::OrdersTable;
 pub use publisher::Publisher;
 pub use row::{CustomerIndexKey, Row, RowBody, RowKey};
+pub use single::Accepted;
 pub use stage::{Decision, Effect, Needed, Stage};

@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Accepted,
     Rejected(FailureCode),
     Redelivered,
+    /// The order was cancelled or expired before the record came.
+    EndedEarly(Option<FailureCode>),
     Conflicting,
     Malformed(FailureCode),
     Ignored,
@@ -22,6 +24,7 @@ impl Outcome {
             Self::Accepted => "accepted",
             Self::Rejected(_) => "rejected",
             Self::Redelivered => "redelivered",
+            Self::EndedEarly(_) => "ended-early",
             Self::Conflicting => "conflicting",
             Self::Malformed(_) => "malformed",
             Self::Ignored => "ignored",
@@ -31,6 +34,7 @@ impl Outcome {
     const fn code(self) -> Option<FailureCode> {
         match self {
             Self::Rejected(code) | Self::Malformed(code) => Some(code),
+            Self::EndedEarly(code) => code,
             _ => None,
         }
     }

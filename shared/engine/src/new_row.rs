@@ -70,7 +70,7 @@ impl NewRow {
     /// The row of an order that ends here.
     pub(crate) fn rejected(
         event: &Envelope<'_>,
-        source: RecordPosition,
+        source: Option<RecordPosition>,
         reason: &FailureReason,
         stamp: Stamp,
     ) -> Result<Self, BrokenInvariant> {
@@ -104,6 +104,16 @@ impl NewRow {
         Ok(Self { row, effects: Vec::new(), outcome: Outcome::Rejected(reason.code) })
     }
 
+    /// The rejection of an order ahead of the event that its stage waits for.
+    pub(crate) fn rejected_early(
+        event: &Envelope<'_>,
+        reason: &FailureReason,
+        stamp: Stamp,
+    ) -> Result<Self, BrokenInvariant> {
+        let Self { row, effects, outcome } = Self::rejected(event, None, reason, stamp)?;
+        Ok(Self { row: Row { digest: Digest::NONE, ..row }, effects, outcome })
+    }
+
     /// The rejection of an event that does not fit a row.
     pub(crate) fn too_large(
         event: &Envelope<'_>,
@@ -113,7 +123,7 @@ impl NewRow {
         let text =
             format!("an event must have at most {MAX_EVENT_BYTES} bytes; see its source record");
         let reason = FailureReason::new(FailureCode::EventTooLarge, text);
-        Self::rejected(event, source, &reason, stamp)
+        Self::rejected(event, Some(source), &reason, stamp)
     }
 
     /// The row that reports a malformed record. It is keyed by the record's position and digest, so
@@ -132,7 +142,7 @@ impl NewRow {
         let failure = Failure {
             reason: &why.reason,
             stage: stamp.stage,
-            source: record.position,
+            source: Some(record.position),
             original_payload: why.payload.filter(|payload| payload.len() <= MAX_EVENT_BYTES),
             is_malformed_report: true,
         };

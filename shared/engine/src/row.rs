@@ -33,8 +33,20 @@ pub mod attribute {
     pub const EXPIRES_AT: &str = "expiresAt";
     /// The order's customer: partition key of the index of orders by customer.
     pub const CUSTOMER_ID: &str = "customerId";
-    /// When the order was accepted: sort key of that index.
+    /// When the order was accepted: sort key of both indexes.
     pub const ACCEPTED_AT: &str = "acceptedAt";
+    /// The day of intake and a shard of it: partition key of the index of orders by time.
+    pub const INTAKE: &str = "intake";
+}
+
+/// The shards of a day in the index of orders by time: a partition of DynamoDB takes 1,000 writes a
+/// second.
+pub const INTAKE_SHARDS: u8 = 16;
+
+/// The partition of the index of orders by time for a day, such as `2026-02-06`.
+#[must_use]
+pub fn intake_partition(day: &str, shard: u8) -> String {
+    format!("{day}/{shard:x}")
 }
 
 /// The key of a row. Records with the same key share one decision.
@@ -107,12 +119,16 @@ impl Row {
             RowBody::Event(event) => (attribute::EVENT, text(&event.body)),
             RowBody::Data(json) => (attribute::RESULT, text(json)),
         };
-        let index = self.customer_index.iter().flat_map(move |index| {
-            [
-                (attribute::CUSTOMER_ID, text(&index.customer_id)),
-                (attribute::ACCEPTED_AT, text(&index.accepted_at)),
-            ]
-        });
+        let customer_id = self.customer_index.as_ref().map(|index| &index.customer_id);
+        let intake = self.intake();
+        let accepted_at = intake.as_ref().map(|(_, accepted_at)| *accepted_at);
+        let accepted_at = accepted_at
+            .or_else(|| self.customer_index.as_ref().map(|index| index.accepted_at.as_str()));
+        let index = [
+            customer_id.map(|it| (attribute::CUSTOMER_ID, text(it))),
+            accepted_at.map(|it| (attribute::ACCEPTED_AT, text(it))),
+            intake.map(|(partition, _)| (attribute::INTAKE, text(&partition))),
+        ];
         [
             (attribute::ORDER_ID, text(&self.key.id)),
             (attribute::STAGE, text(self.key.stage.name())),
@@ -121,7 +137,29 @@ impl Row {
             (attribute::EXPIRES_AT, AttributeValue::N(self.expires_at.to_string())),
         ]
         .into_iter()
-        .chain(index)
+        .chain(index.into_iter().flatten())
+    }
+
+    /// The row's key in the index of orders by time, in which only the first row of an order is.
+    fn intake(&self) -> Option<(String, &str)> {
+        let event = self.event().filter(|_| self.key.stage == StageName::OrderApi)?;
+        let shard = Digest::of(self.key.id.as_bytes()).bytes().first()? % INTAKE_SHARDS;
+        Some((intake_partition(event.timestamp.get(..10)?, shard), &event.timestamp))
+    }
+
+    /// Whether the stage was decided early, without its event: the order was cancelled or expired.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.digest == Digest::NONE
+    }
+
+    /// The event of the row; `None` where the stage publishes nothing.
+    #[must_use]
+    pub const fn event(&self) -> Option<&StoredEvent> {
+        match &self.body {
+            RowBody::Event(event) => Some(event),
+            RowBody::Data(_) => None,
+        }
     }
 
     /// The row as an item of the orders table.
@@ -214,6 +252,22 @@ mod tests {
     fn the_row_of_a_usual_order_costs_one_write_unit() {
         let size = usual_row().size_bytes();
         assert!(size < 1_024, "{size} bytes");
+        let first = RowKey { stage: StageName::OrderApi, ..usual_row().key };
+        let size = Row { key: first, ..usual_row() }.size_bytes();
+        assert!(size < 1_024, "{size} bytes");
+    }
+
+    #[test]
+    fn only_the_first_row_of_an_order_is_in_the_index_by_time() {
+        let row = Row { customer_index: None, ..usual_row() };
+        assert_eq!(row.to_item().get(attribute::INTAKE), None);
+        let first = Row { key: RowKey { stage: StageName::OrderApi, ..row.key.clone() }, ..row };
+        let item = first.to_item();
+        let intake = item[attribute::INTAKE].as_s().unwrap();
+        assert!((0..INTAKE_SHARDS).any(|it| *intake == intake_partition("1970-01-01", it)));
+        let accepted_at = item[attribute::ACCEPTED_AT].as_s().unwrap();
+        assert_eq!(accepted_at, &first.event().unwrap().timestamp);
+        assert_eq!(Row::from_item(&item).1.unwrap(), first);
     }
 
     #[test]

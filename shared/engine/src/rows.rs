@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use contracts::TraceContext;
+use contracts::{Envelope, FailureCode, TraceContext, failure::failure_code};
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -25,6 +25,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) slots: Vec<Slot<'a>>,
     /// The slot of each record; `None` where it has no row.
     slot_of: Vec<Option<usize>>,
+    /// Whether the event of a row is published once the row is stored.
+    pub(crate) publishes: bool,
     /// The most rows of one insert: halved where a request fails as a whole, so that nobody shares
     /// the fate of a neighbour for long.
     pub(crate) max_group: usize,
@@ -45,6 +47,7 @@ impl<'a> Rows<'a> {
             records,
             slots: Vec::with_capacity(records.len()),
             slot_of: Vec::with_capacity(records.len()),
+            publishes: true,
             max_group: usize::MAX,
         };
         let mut known: HashMap<RowKey, Option<usize>> = HashMap::with_capacity(records.len());
@@ -70,6 +73,7 @@ impl<'a> Rows<'a> {
             records: &[],
             slots: vec![slot],
             slot_of: Vec::new(),
+            publishes: true,
             max_group: usize::MAX,
         }
     }
@@ -130,6 +134,7 @@ impl<'a> Rows<'a> {
             let is_same = || record.event().is_none_or(|it| digest_of(it) == new.row.digest);
             Ok(match (is_first && *is_new, is_same) {
                 (true, _) => new.outcome,
+                _ if new.row.is_early() => Outcome::EndedEarly(rejection_code(&new.row)),
                 (false, is_same) if is_same() => Outcome::Redelivered,
                 (false, _) => Outcome::Conflicting,
             })
@@ -150,4 +155,10 @@ impl<'a> Rows<'a> {
         let published = published(delivery).await;
         Ok(Accepted { row: new.row.clone(), is_new, published })
     }
+}
+
+/// The failure code of a rejection.
+fn rejection_code(row: &Row) -> Option<FailureCode> {
+    let event = Envelope::decode(row.event()?.body.as_bytes()).ok()?;
+    failure_code(&event.payload)
 }

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     LookUp,
     Decide,
     Insert,
+    /// Undo what was done outside: the order's row rejects it.
+    Undo(Arc<NewRow>),
     Settled(Settled),
     Broken(BrokenInvariant),
 }
@@ -82,6 +84,7 @@ impl<'a> Slot<'a> {
             Step::LookUp => "looking up the stored decision",
             Step::Decide => "deciding",
             Step::Insert => "storing the decision",
+            Step::Undo(_) => "undoing what was done outside",
         };
         Err(TransientError::timed_out(operation, self.last_error).into())
     }

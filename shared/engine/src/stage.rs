@@ -31,6 +31,20 @@ pub trait Stage: Send + Sync + 'static {
         needed: &Needed,
     ) -> impl Future<Output = Result<Decision, TransientError>> + Send;
 
+    /// Undoes what deciding did outside DynamoDB for an order that the stored row rejects, such as a
+    /// cancelled one. Called before that row's event is published, on every delivery: must be
+    /// idempotent. Only for stages that [act outside](Self::acts_outside).
+    ///
+    /// # Errors
+    /// A failure that may pass.
+    fn undo(
+        &self,
+        _event: &Envelope<'_>,
+        _row: &Row,
+    ) -> impl Future<Output = Result<(), TransientError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Called once after a new row is stored. Use it for metrics only: a crash before the call
     /// skips it.
     fn on_inserted(&self, _event: &Envelope<'_>, _row: &Row) {}
@@ -112,6 +126,11 @@ pub(crate) trait AnyStage: Send + Sync {
         event: &'a Envelope<'a>,
         needed: &'a Needed,
     ) -> BoxFuture<'a, Result<Decision, TransientError>>;
+    fn undo<'a>(
+        &'a self,
+        event: &'a Envelope<'a>,
+        row: &'a Row,
+    ) -> BoxFuture<'a, Result<(), TransientError>>;
     fn on_inserted(&self, event: &Envelope<'_>, row: &Row);
 }
 
@@ -134,6 +153,14 @@ impl<S: Stage> AnyStage for S {
         needed: &'a Needed,
     ) -> BoxFuture<'a, Result<Decision, TransientError>> {
         Box::pin(Stage::decide(self, event, needed))
+    }
+
+    fn undo<'a>(
+        &'a self,
+        event: &'a Envelope<'a>,
+        row: &'a Row,
+    ) -> BoxFuture<'a, Result<(), TransientError>> {
+        Box::pin(Stage::undo(self, event, row))
     }
 
     fn on_inserted(&self, event: &Envelope<'_>, row: &Row) {

@@ -1,14 +1,15 @@
 //! The steps of a row key: the result of a request, and where the key goes from there.
 //!
 //! ```text
-//! look up ──► there is a row ─────────────────────────────────► settled: its event is published
+//! look up ──► there is a row ──► (undo) ──────────────────────► settled: its event is published
 //!    │ none                                                        ▲
 //!    ▼                                                             │
 //! decide ──► insert ──► new ───────────────────────────────────────┤
 //!               │ refused: the rejection is inserted instead ──────┤
 //!               └ there is one already: look up ───────────────────┘
 //! ```
-//! A failed step is repeated after a pause. A decision is kept until its row is stored, so that a
+//! A stage that acts outside undoes what it did there for an order whose row rejects it: the order
+//! was cancelled. A failed step is repeated after a pause. A decision is kept until its row is stored, so that a
 //! stage is never asked again for an insert that failed.
 
 use std::{collections::HashMap, sync::Arc};
@@ -34,6 +35,7 @@ pub(crate) enum Request<'a> {
     LookUp(Vec<usize>, Vec<RowKey>),
     Decide(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<Needed>),
     Insert(Vec<usize>, Vec<Arc<NewRow>>),
+    Undo(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<NewRow>),
     Commit(Vec<usize>, Vec<Arc<NewRow>>),
 }
 
@@ -48,6 +50,7 @@ pub(crate) enum Done {
     LookedUp(Vec<usize>, Result<Found, TransientError>),
     Decided(usize, Result<Decision, TransientError>),
     Inserted(Vec<(usize, Inserted)>),
+    Undone(usize, Result<(), TransientError>),
 }
 
 impl Rows<'_> {
@@ -63,7 +66,10 @@ impl Rows<'_> {
                 self.failed(slots.into_iter().map(|index| (index, error.clone())).collect());
             }
             Done::Decided(index, Ok(decision)) => self.decided(index, decision),
-            Done::Decided(index, Err(error)) => self.failed(vec![(index, error)]),
+            Done::Decided(index, Err(error)) | Done::Undone(index, Err(error)) => {
+                self.failed(vec![(index, error)]);
+            }
+            Done::Undone(index, Ok(())) => self.undone(index),
             Done::Inserted(outcomes) => {
                 let (mut failed, size) = (Vec::new(), outcomes.len());
                 for (index, inserted) in outcomes {
@@ -91,17 +97,41 @@ impl Rows<'_> {
             }
             (Ok(Some(row)), _) => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
+                let decided = slot.decided.take();
                 let may_be_own = slot.failures > 0;
-                let own = slot.decided.take().filter(|new| may_be_own && new.row.body == row.body);
-                let is_new = own.is_some();
-                let outcome = Outcome::Redelivered;
-                let stored = || Arc::new(NewRow { row, effects: Vec::new(), outcome });
-                self.settled(index, own.unwrap_or_else(stored), is_new);
+                let is_accepted = |new: &Arc<NewRow>| new.outcome == Outcome::Accepted;
+                let may_have_acted = row.is_early() || decided.as_ref().is_some_and(is_accepted);
+                match decided.filter(|new| may_be_own && new.row.body == row.body) {
+                    Some(own) => self.settled(index, own, true),
+                    None => self.found(index, row, may_have_acted),
+                }
             }
             (Ok(None), Ok(rows)) => {
                 slot.needed = Arc::new(Needed(rows));
                 slot.step = if slot.decided.is_some() { Step::Insert } else { Step::Decide };
             }
+        }
+    }
+
+    /// Takes a row that was stored before.
+    fn found(&mut self, index: usize, row: Row, may_have_acted: bool) {
+        let is_rejection = row.event().is_some_and(|event| event.event_type.is_failure());
+        let acts_outside = self.stage.is_some_and(AnyStage::acts_outside);
+        let stored = NewRow { row, effects: Vec::new(), outcome: Outcome::Redelivered };
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if may_have_acted && is_rejection && acts_outside {
+            slot.step = Step::Undo(Arc::new(stored));
+        } else {
+            self.settled(index, Arc::new(stored), false);
+        }
+    }
+
+    fn undone(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.is_in_flight = false;
+        if let Step::Undo(stored) = &slot.step {
+            let stored = Arc::clone(stored);
+            self.settled(index, stored, false);
         }
     }
 
@@ -115,7 +145,9 @@ impl Rows<'_> {
             Decision::Accept { fields, effects } => {
                 NewRow::accepted(event, &fields, effects, stamp)
             }
-            Decision::Reject(reason) => NewRow::rejected(event, record.position, &reason, stamp),
+            Decision::Reject(reason) => {
+                NewRow::rejected(event, Some(record.position), &reason, stamp)
+            }
         });
     }
 
@@ -177,11 +209,11 @@ impl Rows<'_> {
             stage.on_inserted(event, &new.row);
         }
         let delivery = match &new.row.body {
-            RowBody::Event(event) => {
+            RowBody::Event(event) if self.publishes => {
                 let publisher = &self.context.publisher;
                 Some(publisher.publish(&new.row.key.id, event, slot.trace))
             }
-            RowBody::Data(_) => None,
+            RowBody::Event(_) | RowBody::Data(_) => None,
         };
         slot.step = Step::Settled(Settled { new, is_new, delivery });
     }

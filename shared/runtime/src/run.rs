@@ -40,10 +40,14 @@ pub async fn handle_batch(
     batch: &KafkaEvent,
     invocation: &Context,
 ) -> Result<BatchResponse, Error> {
-    let left = time_left(invocation.deadline(), now());
-    let handled = engine.handle(batch, Instant::now() + left).await;
+    let handled = engine.handle(batch, deadline(invocation)).await;
     flush_logs();
     Ok(handled?)
+}
+
+/// When an invocation ends.
+pub fn deadline(invocation: &Context) -> Instant {
+    Instant::now() + time_left(invocation.deadline(), now())
 }
 
 /// How long an invocation may still take.

@@ -1,6 +1,6 @@
 //! A function as a value: what `template.yaml` must declare for it.
 
-use contracts::StageName;
+use contracts::{EventType, StageName};
 
 use crate::Environment;
 
@@ -11,6 +11,8 @@ pub struct FunctionSpec {
     pub name: &'static str,
     /// The stages that it runs.
     pub stages: &'static [StageName],
+    /// The events that it publishes for other stages.
+    pub republishes: &'static [EventType],
     /// The tables that it uses.
     pub tables: &'static [TableUse],
     /// Reads its settings, which tells the environment the variables that it knows.

@@ -45,6 +45,24 @@ pub(super) enum Fault {
         /// Its state.
         status: String,
     },
+    /// A charge was sent, and is not among the customer's payments.
+    #[error("a charge was sent that Stripe does not list yet")]
+    NotListed,
+    /// A refund was not made.
+    #[error("the payment could not be refunded: refund it in Stripe's dashboard")]
+    NotRefunded,
+}
+
+impl Fault {
+    /// Whether the idempotency key was used for a request unlike this one.
+    pub(super) fn is_of_another_request(&self) -> bool {
+        matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == "idempotency_error")
+    }
+
+    /// Whether the payment is refunded already.
+    pub(super) fn is_refunded_already(&self) -> bool {
+        matches!(self, Self::Refused(Refused { code, .. }) if code == "charge_already_refunded")
+    }
 }
 
 /// An error of Stripe's, as it may stand in a log; its message could name the customer.

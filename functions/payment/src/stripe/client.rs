@@ -1,10 +1,13 @@
-//! The three requests that are made to Stripe; each answers within its time limit or fails.
+//! The requests that are made to Stripe; each answers within its time limit or fails.
 
 use std::{net::IpAddr, time::Duration};
 
 use reqwest::{Method, RequestBuilder, Url, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::answer::{self, Charged, Fault, PaymentIntent, Trouble};
 
@@ -58,6 +61,23 @@ struct InvoiceSettings {
     default_payment_method: Option<String>,
 }
 
+/// A refund as Stripe shows it.
+#[derive(Debug, Deserialize)]
+struct Refund {
+    status: Option<String>,
+}
+
+/// The use that an idempotency key has had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyUse {
+    /// It is used up now, and no charge was made with it.
+    First,
+    /// A charge was made with it.
+    Again,
+    /// There is no such customer, so that nothing is known of the key.
+    Unknown,
+}
+
 /// The answer, or what an answer without it means.
 pub(super) type Answered<T> = Result<Result<T, Charged>, Trouble>;
 
@@ -90,6 +110,39 @@ impl Client {
         ];
         let request = self.request(Method::POST, &["payment_intents"]);
         self.answer(request.header("Idempotency-Key", charge.order_id).form(&form)).await
+    }
+
+    /// Uses up an order's idempotency key with a request that changes nothing.
+    pub(super) async fn use_up_key(
+        &self,
+        customer: &str,
+        order_id: &str,
+    ) -> Result<KeyUse, Trouble> {
+        let request = self.request(Method::POST, &["customers", customer]);
+        let request = request.header("Idempotency-Key", order_id);
+        match self.answer::<IgnoredAny>(request.form(&[("expand[]", "default_source")])).await {
+            Ok(Ok(_)) => Ok(KeyUse::First),
+            Ok(Err(_)) => Ok(KeyUse::Unknown),
+            Err(Trouble::MayBeDone(fault)) if fault.is_of_another_request() => Ok(KeyUse::Again),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Refunds all of a payment, once.
+    pub(super) async fn refund(&self, payment: &str, order_id: &str) -> Result<(), Trouble> {
+        let form = [("payment_intent", payment), ("metadata[orderId]", order_id)];
+        let request = self.request(Method::POST, &["refunds"]);
+        let request = request.header("Idempotency-Key", format!("refund-{payment}"));
+        match self.answer::<Refund>(request.form(&form)).await {
+            Ok(Ok(Refund { status })) => match status.as_deref() {
+                Some("failed" | "canceled") => Err(Trouble::NotDone(Box::new(Fault::NotRefunded))),
+                _ => Ok(()),
+            },
+            // A refund has none of an order's own parameters.
+            Ok(Err(_)) => Err(Trouble::NotDone(Box::new(Fault::NotRefunded))),
+            Err(Trouble::NotDone(fault)) if fault.is_refunded_already() => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// The payment of an order that was made since then, in seconds of Unix time; one that

@@ -7,6 +7,7 @@
 mod answer;
 mod client;
 mod currency;
+mod refund;
 mod settings;
 
 use std::{
@@ -127,14 +128,11 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
     ) -> Result<Option<Charged>, Trouble> {
-        let (order_id, made) = (&event.order_id, parse_rfc3339(&event.timestamp));
-        let is_key_known = made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE);
+        let (order_id, is_key_known) = (&event.order_id, self.is_key_known(event));
         if is_key_known && !self.unanswered().contains(order_id) {
             return Ok(None);
         }
-        let since = made.unwrap_or(Timestamp::UNIX_EPOCH).as_second();
-        let since = since.saturating_sub(CLOCKS_DISAGREE.as_secs()).max(0);
-        match self.client.find(customer, order_id.as_str(), since).await? {
+        match self.client.find(customer, order_id.as_str(), charged_since(event)).await? {
             Ok(Some(payment)) if payment.is_final() => answer::of_payment(payment).map(Some),
             // Still under way: the same key joins it, and where Stripe may have forgotten the key
             // its end is awaited.
@@ -144,6 +142,13 @@ impl Stripe {
         }
     }
 
+    /// Whether Stripe still knows the idempotency key of any charge of the order.
+    fn is_key_known(&self, event: &Envelope<'_>) -> bool {
+        let made = parse_rfc3339(&event.timestamp);
+        made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE)
+    }
+
+    /// The time since when the order may have been charged, in seconds of Unix time.
     /// The payment method that the order names, or else the customer's own choice.
     async fn payment_method(
         &self,
@@ -170,6 +175,12 @@ impl Stripe {
     fn unanswered(&self) -> MutexGuard<'_, HashSet<OrderId>> {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The time since when an order may have been charged, in seconds of Unix time.
+fn charged_since(event: &Envelope<'_>) -> i64 {
+    let made = parse_rfc3339(&event.timestamp).unwrap_or(Timestamp::UNIX_EPOCH).as_second();
+    made.saturating_sub(CLOCKS_DISAGREE.as_secs()).max(0)
 }
 
 /// Whether these can be part of a request as they are.
@@ -199,16 +210,16 @@ mod tests {
 
     use super::*;
 
-    const EVENT_MADE: Timestamp = Timestamp::constant(1_790_000_000, 0);
+    pub(super) const EVENT_MADE: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
     /// Answers requests in their order, and keeps what was asked.
-    struct Server {
-        stripe: Stripe,
-        asked: Arc<Mutex<Vec<String>>>,
+    pub(super) struct Server {
+        pub(super) stripe: Stripe,
+        pub(super) asked: Arc<Mutex<Vec<String>>>,
     }
 
     impl Server {
-        async fn start(clock: Clock, answers: &[(u16, Value)]) -> Self {
+        pub(super) async fn start(clock: Clock, answers: &[(u16, Value)]) -> Self {
             let answers: VecDeque<_> = answers.iter().cloned().collect();
             let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::default());
             let kept: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
@@ -249,26 +260,26 @@ mod tests {
         }
 
         /// Method and path of each request, without the queries.
-        fn asked(&self) -> Vec<String> {
+        pub(super) fn asked(&self) -> Vec<String> {
             let asked = self.asked.lock().unwrap();
             let heads = asked.iter().map(|it| it.split([' ', '?']).take(2).collect::<Vec<_>>());
             heads.map(|head| head.join(" ")).collect()
         }
     }
 
-    fn soon() -> Timestamp {
+    pub(super) fn soon() -> Timestamp {
         EVENT_MADE + SignedDuration::from_secs(2)
     }
 
-    fn next_day() -> Timestamp {
+    pub(super) fn next_day() -> Timestamp {
         EVENT_MADE + KEY_LIFE
     }
 
-    fn paid() -> Value {
+    pub(super) fn paid() -> Value {
         json!({ "id": "pi_1", "status": "succeeded", "metadata": { "orderId": "ord-1" } })
     }
 
-    fn payments(list: &[Value]) -> Value {
+    pub(super) fn payments(list: &[Value]) -> Value {
         json!({ "data": list, "has_more": false })
     }
 
@@ -283,7 +294,7 @@ mod tests {
         }
     }
 
-    const LOOK: &str = "GET /v1/payment_intents";
+    pub(super) const LOOK: &str = "GET /v1/payment_intents";
     const CHARGE: &str = "POST /v1/payment_intents";
 
     #[tokio::test]

@@ -105,6 +105,16 @@ impl Harness {
         self
     }
 
+    /// Runs this stage in place of the toy.
+    pub(crate) fn run(&mut self, stage: impl Stage) {
+        self.engine = Engine::new(self.context.clone()).with(stage);
+    }
+
+    /// The engine of another process, without stages.
+    pub(crate) fn other(&self) -> Engine {
+        Engine::new(self.context.clone())
+    }
+
     fn engine(context: &Context, database: &Database) -> Engine {
         Engine::new(context.clone()).with(Toy { table: database.table_name("StockTable") })
     }

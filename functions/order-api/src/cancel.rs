@@ -1,0 +1,104 @@
+//! Ends an order ahead of its payment: `POST /orders/{orderId}/cancel`, and expiry.
+//!
+//! Cancelling is deciding the payment stage early: the row of the payment is inserted as a rejection,
+//! unless there is one. That one conditional write settles the race with the charge.
+
+use contracts::{Envelope, FailureCode, FailureReason, OrderId, StageName, failure::failure_code};
+use engine::{Engine, Row, error::Error};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    accept::STORE_TIMEOUT,
+    answer::Answer,
+    caller::Caller,
+    problem::{no_such_order, order_unavailable, problem},
+    progress,
+    routes::OrderApi,
+    status::{FAILED, PENDING},
+};
+
+/// The result of ending an order early.
+pub(crate) enum EarlyEnd {
+    /// The payment's row rejects the order for this reason.
+    Decided(Row),
+    /// The order is paid.
+    Paid,
+    /// The order has ended otherwise.
+    Over,
+}
+
+/// Inserts the payment's row as a rejection, unless the order is paid or has ended.
+pub(crate) async fn end_early(
+    engine: &Engine,
+    rows: &[Row],
+    reason: &FailureReason,
+    until: Instant,
+) -> Result<EarlyEnd, Error> {
+    let row = match progress::row_of(rows, StageName::Payment) {
+        // The order failed before its turn, or its event would have been published.
+        Some(row) if row.is_early() && progress::is_over(rows) && !progress::is_reserved(rows) => {
+            return Ok(EarlyEnd::Over);
+        }
+        Some(row) => row.clone(),
+        None if progress::is_over(rows) => return Ok(EarlyEnd::Over),
+        None => {
+            let event = progress::published(rows).last().map(|(_, event)| event.body.as_bytes());
+            let event = event.and_then(|body| Envelope::decode(body).ok());
+            let Some(event) = event else { return Ok(EarlyEnd::Over) };
+            engine.reject_early(StageName::Payment, &event, reason, until).await?
+        }
+    };
+    Ok(if row.is_early() && code_of(&row) == Some(reason.code) {
+        EarlyEnd::Decided(row)
+    } else if row.event().is_some_and(|event| !event.event_type.is_failure()) {
+        EarlyEnd::Paid
+    } else {
+        EarlyEnd::Over
+    })
+}
+
+fn code_of(rejection: &Row) -> Option<FailureCode> {
+    let event = Envelope::decode(rejection.event()?.body.as_bytes()).ok()?;
+    failure_code(&event.payload)
+}
+
+impl OrderApi {
+    /// Answers `POST /orders/{orderId}/cancel`.
+    pub(crate) async fn cancel(
+        &self,
+        caller: Caller<'_>,
+        order_id: &str,
+    ) -> Result<Answer, Answer> {
+        OrderId::parse(order_id).ok_or_else(no_such_order)?;
+        let rows = self.rows_for(caller, order_id).await?;
+        let first = progress::published(&rows).next().ok_or_else(no_such_order)?;
+        let correlation_id = &first.1.correlation_id;
+        let reason = FailureReason::new(FailureCode::OrderCancelled, "cancelled before payment");
+        let until = Instant::now() + STORE_TIMEOUT;
+        let ended = end_early(&self.engine, &rows, &reason, until).await;
+        match ended.map_err(|error| unavailable(&error, order_id))? {
+            EarlyEnd::Paid => Err(problem(409, "a paid order cannot be cancelled")),
+            EarlyEnd::Over => Err(problem(409, "the order has ended: ask for its status")),
+            EarlyEnd::Decided(row) => {
+                // Otherwise the payment publishes it when the reservation comes.
+                if progress::is_reserved(&rows) {
+                    let published = self.engine.publish(&row).await.map_err(Error::from);
+                    published.map_err(|error| unavailable(&error, order_id))?;
+                }
+                let is_closed = progress::row_of(&rows, StageName::Close).is_some();
+                let body = json!({
+                    "orderId": order_id,
+                    "correlationId": correlation_id,
+                    "status": if is_closed { FAILED } else { PENDING },
+                });
+                Ok(Answer::new(202, "application/json", &body)
+                    .with("location", &format!("/orders/{order_id}")))
+            }
+        }
+    }
+}
+
+fn unavailable(error: &Error, order_id: &str) -> Answer {
+    order_unavailable(error, order_id, "it may be cancelled: send the same request again")
+}

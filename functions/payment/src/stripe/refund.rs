@@ -1,0 +1,179 @@
+//! Refunds an order that was cancelled while it was charged.
+//!
+//! A charge that was sent may still be under way, its process killed. So the order's idempotency key
+//! is used up first, by a request that changes nothing: after it, either no charge was made and none
+//! can be any more, or one was made and is looked for.
+
+use contracts::Envelope;
+use engine::TransientError;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Stripe,
+    answer::{self, Fault, Trouble},
+    charged_since, check_ids,
+    client::KeyUse,
+};
+
+/// The time after which a charge that was sent before an order was cancelled is listed, if it was
+/// made: an invocation and a request of Stripe's end before.
+const LISTED_AFTER: SignedDuration = SignedDuration::from_mins(3);
+
+impl Stripe {
+    /// Refunds what was charged for an order, once, and prevents any further charge for it.
+    /// `cancelled_at` is when the order was cancelled.
+    pub(crate) async fn undo(
+        &self,
+        event: &Envelope<'_>,
+        customer: &str,
+        cancelled_at: &str,
+    ) -> Result<(), TransientError> {
+        // Such an order is never charged.
+        if check_ids(customer, &event.order_id).is_err() {
+            return Ok(());
+        }
+        match self.refund_once(event, customer, cancelled_at).await {
+            Ok(()) => {
+                self.unanswered().remove(&event.order_id);
+                Ok(())
+            }
+            Err(Trouble::NotDone(fault) | Trouble::MayBeDone(fault)) => {
+                Err(TransientError::new("refund at Stripe", fault))
+            }
+        }
+    }
+
+    async fn refund_once(
+        &self,
+        event: &Envelope<'_>,
+        customer: &str,
+        cancelled_at: &str,
+    ) -> Result<(), Trouble> {
+        let order_id = event.order_id.as_str();
+        let key_use = self.client.use_up_key(customer, order_id).await?;
+        if key_use == KeyUse::First && self.is_key_known(event) {
+            return Ok(());
+        }
+        match self.client.find(customer, order_id, charged_since(event)).await? {
+            Ok(Some(payment)) if payment.status == "succeeded" => {
+                self.client.refund(&payment.id, order_id).await
+            }
+            Ok(Some(payment)) if payment.is_final() => Ok(()),
+            Ok(Some(payment)) => Err(answer::pending(payment)),
+            Ok(None) if key_use == KeyUse::Again && !self.is_listed_by_now(cancelled_at) => {
+                Err(Trouble::MayBeDone(Box::new(Fault::NotListed)))
+            }
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    fn is_listed_by_now(&self, cancelled_at: &str) -> bool {
+        let cancelled_at = cancelled_at.parse::<Timestamp>().ok();
+        cancelled_at.is_none_or(|at| (self.clock)().duration_since(at) > LISTED_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::{EVENT_MADE, LOOK, Server, next_day, paid, payments, soon};
+    use super::*;
+
+    const USE_UP: &str = "POST /v1/customers/cus_1";
+    const REFUND: &str = "POST /v1/refunds";
+
+    fn customer() -> (u16, Value) {
+        (200, json!({ "id": "cus_1" }))
+    }
+
+    fn used() -> (u16, Value) {
+        (400, json!({ "error": { "type": "idempotency_error" } }))
+    }
+
+    fn refunded() -> (u16, Value) {
+        (200, json!({ "id": "re_1", "status": "succeeded" }))
+    }
+
+    async fn undo(server: &Server) -> Result<(), String> {
+        let body = json!({
+            "eventType": "InventoryReserved", "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": EVENT_MADE.to_string(), "payload": {},
+        })
+        .to_string();
+        let event = Envelope::decode(body.as_bytes()).unwrap();
+        let undone = server.stripe.undo(&event, "cus_1", &EVENT_MADE.to_string()).await;
+        undone.map_err(|error| error.chain())
+    }
+
+    #[tokio::test]
+    async fn an_order_that_was_not_charged_costs_one_request_that_prevents_a_charge() {
+        let server = Server::start(soon, &[customer()]).await;
+        undo(&server).await.unwrap();
+        assert_eq!(server.asked(), [USE_UP]);
+        assert!(server.asked.lock().unwrap()[0].contains("Some(\"ord-1\")"));
+    }
+
+    #[tokio::test]
+    async fn a_charge_is_refunded_whole_with_a_key_of_its_own() {
+        let server = Server::start(soon, &[used(), (200, payments(&[paid()])), refunded()]).await;
+        undo(&server).await.unwrap();
+        assert_eq!(server.asked(), [USE_UP, LOOK, REFUND]);
+        let asked = server.asked.lock().unwrap().join("\n");
+        assert!(asked.contains("Some(\"refund-pi_1\")"), "{asked}");
+        assert!(asked.contains("payment_intent=pi_1&metadata%5BorderId%5D=ord-1"), "{asked}");
+        assert!(!asked.contains("amount"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_charge_that_is_refunded_already_is_done() {
+        let already = json!({ "error": {
+            "type": "invalid_request_error", "code": "charge_already_refunded",
+        }});
+        let server =
+            Server::start(soon, &[used(), (200, payments(&[paid()])), (400, already)]).await;
+        undo(&server).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_charge_that_is_still_under_way_is_awaited() {
+        let in_use = json!({ "error": {
+            "type": "idempotency_error", "code": "idempotency_key_in_use",
+        }});
+        let processing = json!({
+            "id": "pi_1", "status": "processing", "metadata": { "orderId": "ord-1" },
+        });
+        for answers in [
+            vec![(409, in_use)],
+            vec![used(), (200, payments(&[processing]))],
+            vec![used(), (200, payments(&[]))],
+            vec![used(), (200, payments(&[paid()])), (500, json!({}))],
+            vec![used(), (200, payments(&[paid()])), (200, json!({ "status": "failed" }))],
+        ] {
+            let server = Server::start(soon, &answers).await;
+            assert!(undo(&server).await.is_err(), "{answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_charge_that_failed_is_not_refunded() {
+        let declined = json!({
+            "id": "pi_1", "status": "requires_payment_method", "metadata": { "orderId": "ord-1" },
+            "last_payment_error": { "code": "card_declined" },
+        });
+        let server = Server::start(soon, &[used(), (200, payments(&[declined]))]).await;
+        undo(&server).await.unwrap();
+        assert_eq!(server.asked(), [USE_UP, LOOK]);
+    }
+
+    #[tokio::test]
+    async fn an_order_older_than_its_key_is_looked_for_though_its_key_is_free() {
+        let server =
+            Server::start(next_day, &[customer(), (200, payments(&[paid()])), refunded()]).await;
+        undo(&server).await.unwrap();
+        assert_eq!(server.asked(), [USE_UP, LOOK, REFUND]);
+        // A used key whose charge is not listed by then belongs to a charge that was not made.
+        let server = Server::start(next_day, &[used(), (200, payments(&[]))]).await;
+        undo(&server).await.unwrap();
+    }
+}

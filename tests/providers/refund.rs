@@ -1,0 +1,105 @@
+//! An order that is cancelled while Stripe charges it: refunded once, whatever is lost or killed.
+
+use std::collections::BTreeMap;
+
+use contracts::EventType;
+use serde_json::Value;
+use workflow_tests::world::World;
+
+use crate::{
+    accepted, order,
+    stripe::{GOOD_CARD, Stripe, world},
+};
+
+const ORDERS: usize = 20;
+
+async fn cancel(world: &World, order_id: &str) {
+    let path = format!("/orders/{order_id}/cancel");
+    let answer = world.request("POST", &path, &[], String::new()).await;
+    assert_eq!(answer.status().as_u16(), 202, "{order_id}");
+}
+
+async fn until_there_are(stripe: &Stripe, kind: &str, count: usize) -> Vec<Value> {
+    for _ in 0..1_200 {
+        let all = stripe.list(kind).await;
+        if all.len() >= count {
+            return all;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("there are not {count} {kind}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() {
+    let (stripe, world) = world("STRIPE_URL", 4).await;
+    let customer = stripe.customer(GOOD_CARD).await;
+    let refunds_before = stripe.list("refunds").await.len();
+    // Charged, and its row never stored.
+    world.database.keep_throttling_item(&["PaymentCompleted"]);
+    let orders = (1..=ORDERS).map(|number| order(&customer, &format!("{number}.25")));
+    let ids = accepted(&world, orders).await;
+    let charged = async {
+        while stripe.list_of("charges", std::slice::from_ref(&customer)).await.len() < ORDERS {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), charged).await.expect("all charged");
+    for order_id in &ids {
+        cancel(&world, order_id).await;
+    }
+    // The next process knows nothing of what it has charged.
+    assert!(world.stack.functions.as_ref().unwrap().kill("payment").await > 0);
+    world.database.clear_faults();
+    for order_id in &ids {
+        let status = world.ended(order_id).await;
+        assert_eq!(status["failureReason"], "ORDER_CANCELLED: cancelled before payment");
+    }
+    until_there_are(&stripe, "refunds", refunds_before + ORDERS).await;
+    world.until_reserved("SKU-1", "0").await;
+
+    // All of it again: each order was charged once and is refunded once.
+    let mut world = world;
+    for order_id in &ids {
+        let created = world.until_event(order_id, EventType::InventoryReserved, 1).await;
+        let reserved = created.iter().find(|it| it.0 == EventType::InventoryReserved).unwrap();
+        let topic = contracts::Topic::InventoryReserved;
+        world.write(topic, None, order_id, reserved.1.as_bytes()).await;
+    }
+    let next = world.accepted(&order(&customer, "5")).await;
+    assert_eq!(world.ended(&next).await["status"], "COMPLETED");
+    for order_id in &ids {
+        // The first one at the cancellation, one from each delivery.
+        world.until_event(order_id, EventType::OrderPaymentFailed, 3).await;
+    }
+    let refunds = stripe.list("refunds").await;
+    let mut amounts = BTreeMap::new();
+    for refund in &refunds {
+        let order_id = refund["metadata"]["orderId"].as_str().unwrap().to_owned();
+        if !ids.contains(&order_id) {
+            continue;
+        }
+        let amount = refund["amount"].as_u64().unwrap();
+        assert_eq!(amounts.insert(order_id, vec![amount]), None, "{refund}");
+    }
+    let mut charged = stripe.amounts_by_order(&[customer]).await;
+    assert_eq!(charged.remove(&next), Some(vec![500]));
+    assert_eq!(amounts, charged);
+    println!("{ORDERS} orders, {ORDERS} refunds, {} answers lost", stripe.proxy.lost());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_cancelled_before_its_charge_is_never_charged() {
+    let (stripe, mut world) = world("STRIPE_URL", 4).await;
+    let customer = stripe.customer(GOOD_CARD).await;
+    world.stack.mappings["PaymentMapping"].pause();
+    let order_id = world.accepted(&order(&customer, "7.50")).await;
+    world.until_event(&order_id, EventType::InventoryReserved, 1).await;
+    cancel(&world, &order_id).await;
+    world.stack.mappings["PaymentMapping"].resume();
+    world.until_event(&order_id, EventType::OrderPaymentFailed, 2).await;
+    assert!(stripe.list_of("payment_intents", &[customer]).await.is_empty());
+    world.until_reserved("SKU-1", "0").await;
+    world.stop().await;
+}

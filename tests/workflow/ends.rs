@@ -1,0 +1,115 @@
+//! Orders that nobody repeats end by themselves: the recovery leads them on, or they expire.
+//!
+//! The ages and the schedule are those of minutes in AWS, in seconds.
+
+use std::time::{Duration, Instant};
+
+use contracts::EventType;
+use serde_json::Value;
+use workflow_tests::world::{World, WorldOptions};
+
+use crate::{JOURNEY, distinct, journey, order, world_as};
+
+/// Looks at orders every second from their first second on.
+pub(crate) const RECOVERY_ENV: [(&str, &str); 2] =
+    [("RECOVERY_AGES_SECONDS", "1"), ("RECOVERY_WINDOW_SECONDS", "600")];
+
+/// A world whose schedules fire every second.
+pub(crate) fn often_recovered<'a>(function_env: &'a [(&'a str, &'a str)]) -> WorldOptions<'a> {
+    let schedule_period = Some(Duration::from_secs(1));
+    WorldOptions { function_env, schedule_period, ..WorldOptions::default() }
+}
+
+/// The id of an order that nobody was told about: the only one there is.
+async fn only_order(world: &World) -> String {
+    let rows = world.stack.database.client().scan().table_name(world.stack.table("OrdersTable"));
+    let rows = rows.consistent_read(true).send().await.unwrap();
+    rows.items().first().expect("there is an order")["orderId"].as_s().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_intake_that_nobody_repeats_leaves_an_order_that_ends() {
+    let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
+    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
+    let order = order();
+    let post = world.post(&order, None);
+    let kill = async {
+        held.carried_out().await;
+        world.stack.functions.as_ref().unwrap().kill("order-api").await
+    };
+    let ((status, _), killed) = tokio::join!(post, kill);
+    let killed_at = Instant::now();
+    assert_eq!(status, 500);
+    assert!(killed > 0);
+    drop(held);
+
+    let order_id = only_order(&world).await;
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    eprintln!("the order ended {:?} after the kill", killed_at.elapsed());
+    let events = journey(&mut world, &order_id, 1).await;
+    assert_eq!(distinct(&events), JOURNEY);
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letters_order_ends_once_the_cause_is_gone() {
+    // A record is given up after one invocation, of a few seconds.
+    let template_changes = &[
+        ("MaximumRetryAttempts: 1000", "MaximumRetryAttempts: 0"),
+        ("Timeout: 60", "Timeout: 10"),
+    ];
+    let options = WorldOptions { template_changes, ..often_recovered(&RECOVERY_ENV) };
+    let mut world = world_as(&options).await;
+    let broken = [("sku", "SKU-9"), ("available", "a hundred")];
+    world.text_item("StockTable", &broken).await;
+    let mut sent = order();
+    sent["items"][0]["sku"] = "SKU-9".into();
+    let order_id = world.accepted(&sent).await;
+    let mapping = &world.stack.mappings["InventoryReserveMapping"];
+    let given_up = async {
+        while mapping.counts().snapshot().dead_lettered == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("a dead letter");
+    assert_eq!(world.status(&order_id).await.unwrap()["status"], "PENDING");
+
+    world.stock("SKU-9", 100).await;
+    let corrected_at = Instant::now();
+    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    eprintln!("the order ended {:?} after the item was corrected", corrected_at.elapsed());
+    assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), JOURNEY);
+    assert_eq!(world.available_and_reserved("SKU-9").await, ("98".to_owned(), "2".to_owned()));
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_paid_in_time_expires_and_gives_its_stock_back() {
+    let env = [RECOVERY_ENV[0], RECOVERY_ENV[1], ("ORDER_EXPIRES_AFTER_SECONDS", "2")];
+    let mut world = world_as(&often_recovered(&env)).await;
+    let paid = world.accepted(&order()).await;
+    assert_eq!(world.ended(&paid).await["status"], "COMPLETED");
+    world.stack.mappings["PaymentMapping"].pause();
+    let order_id = world.accepted(&order()).await;
+    let status = world.ended(&order_id).await;
+    assert_failed(&status, "ORDER_EXPIRED: not paid in time");
+    world.until_reserved("SKU-1", "2").await;
+    world.stack.mappings["PaymentMapping"].resume();
+
+    // The payment finds the row and publishes its event again.
+    let events = world.until_event(&order_id, EventType::OrderPaymentFailed, 2).await;
+    assert_eq!(distinct(&events).last(), Some(&EventType::OrderPaymentFailed));
+    assert_eq!(world.ended(&paid).await["status"], "COMPLETED");
+    assert_eq!(world.available_and_reserved("SKU-1").await, ("98".to_owned(), "2".to_owned()));
+    assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+/// The order was ended early, for this reason.
+pub(crate) fn assert_failed(status: &Value, reason: &str) {
+    assert_eq!(status["status"], "FAILED", "{status}");
+    assert_eq!(status["failedStage"], "payment", "{status}");
+    assert_eq!(status["failureReason"], reason, "{status}");
+}
