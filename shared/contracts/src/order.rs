@@ -165,6 +165,8 @@ fn whole_number(json: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn errors(payload: &str) -> String {
@@ -211,6 +213,84 @@ mod tests {
             ["0", "-1", "1000000001", "1e30", "\"2\"", "1.99999999999999999999999999999999999e0"]
         {
             assert_eq!(whole_number(text), None, "{text}");
+        }
+    }
+
+    /// A number of these digits, with its point moved and an exponent that moves it back.
+    fn spelled(digits: &str, shift: i32, zeros: usize, upper: bool) -> String {
+        let letter = if upper { 'E' } else { 'e' };
+        let digits = digits.to_owned() + &"0".repeat(zeros);
+        let shifted = shift - i32::try_from(zeros).unwrap();
+        let point = usize::try_from(shift.unsigned_abs()).unwrap();
+        match shift {
+            // 12 as 120e-1, as 12e0, and as 0.12e2.
+            ..0 => format!("{digits}{}{letter}{}", "0".repeat(point), shifted),
+            0 => format!("{digits}{letter}{shifted}"),
+            _ => {
+                let padded = format!("{digits:0>width$}", width = zeros + point + 1);
+                let (whole, fraction) = padded.split_at(padded.len() - zeros - point);
+                format!("{whole}.{fraction}{letter}{point}")
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quantity_is_the_same_in_every_spelling(
+            quantity in 1..=MAX_QUANTITY, shift in -12_i32..=12, zeros in 0_usize..6, upper: bool,
+        ) {
+            let text = spelled(&quantity.to_string(), shift, zeros, upper);
+            prop_assert_eq!(whole_number(&text), Some(quantity), "{}", text);
+            // One digit more behind the point, wherever that is, is not a whole number.
+            let text = spelled(&format!("{quantity}1"), shift, zeros, upper);
+            let (digits, exponent) = text.split_once(['e', 'E']).unwrap();
+            let text = format!("{digits}e{}", exponent.parse::<i32>().unwrap() - 1);
+            prop_assert_eq!(whole_number(&text), None, "{}", text);
+        }
+
+        #[test]
+        fn a_quantity_that_is_nearly_whole_is_never_rounded(
+            quantity in 0..MAX_QUANTITY, nines in 1_usize..60, exponent in 0_usize..9,
+        ) {
+            let whole = format!("{quantity}.{}", "9".repeat(nines));
+            let above = format!("{}.{}1", quantity + 1, "0".repeat(nines));
+            for text in [whole, above] {
+                prop_assert_eq!(whole_number(&text), None, "{}", text);
+                // Moved to the left by as many digits as the exponent says.
+                let digits = text.replace('.', "");
+                let point = text.find('.').unwrap();
+                let moved = format!("0.{}{digits}e{}", "0".repeat(exponent), exponent + point);
+                prop_assert_eq!(whole_number(&moved), None, "{}", moved);
+            }
+        }
+
+        #[test]
+        fn an_amount_near_its_limits_is_exact_or_refused(
+            below in 0_u64..1_000, decimals in 0_u32..=12, shift in -6_i32..=6,
+        ) {
+            let limit = 10_u64.pow(MAX_WHOLE_DIGITS);
+            for units in [limit - 1 - below, limit + below] {
+                let digits = units.to_string();
+                let fraction = "0".repeat(usize::try_from(decimals).unwrap());
+                let last = format!("{}1", fraction.get(1..).unwrap_or_default());
+                let fraction = if decimals == 0 { String::new() } else { last };
+                let plain = format!("{digits}.{fraction}");
+                let plain = plain.trim_end_matches('.');
+                let amount = |text: &str| {
+                    let order = format!(r#"{{"totalAmount":{text}}}"#);
+                    total_amount(&Object::parse(&order).unwrap())
+                };
+                let fits = units < limit && decimals <= MAX_DECIMALS;
+                let read = amount(plain);
+                prop_assert_eq!(read.is_ok(), fits, "{}", plain);
+                if let Ok(read) = read {
+                    prop_assert_eq!(read.to_string(), plain);
+                }
+                if decimals == 0 {
+                    let text = spelled(&digits, shift, 0, false);
+                    prop_assert_eq!(amount(&text).is_ok(), fits, "{}", text);
+                }
+            }
         }
     }
 

@@ -31,9 +31,14 @@ pub(super) enum Fault {
     /// No answer came, or not the whole of it.
     #[error("no answer of Stripe")]
     NoAnswer(#[source] reqwest::Error),
-    /// The answer is none that Stripe documents.
-    #[error("an answer of Stripe cannot be read")]
-    Unreadable(#[source] serde_json::Error),
+    /// The answer is none that Stripe documents; the text of the error may quote it.
+    #[error("an answer of Stripe cannot be read (line {line}, column {column})")]
+    Unreadable {
+        /// Where reading stopped.
+        line: usize,
+        /// Where reading stopped.
+        column: usize,
+    },
     /// Stripe said no for a reason that is not the order's.
     #[error("Stripe answered {0}")]
     Refused(Refused),
@@ -82,6 +87,10 @@ impl fmt::Display for Refused {
         match status {
             401 => write!(formatter, "; check the API key"),
             403 => write!(formatter, "; the API key may not do this"),
+            400 | 404 if code == RESOURCE_MISSING => write!(
+                formatter,
+                "; check that the API key is of the account and the mode that have the customers"
+            ),
             _ => Ok(()),
         }
     }
@@ -120,6 +129,16 @@ struct StripeError {
     param: Option<String>,
 }
 
+impl StripeError {
+    /// Whether an id may be unknown because of the key: one that has found nobody yet, or one of the
+    /// other mode, which only the message tells.
+    fn may_be_of_the_key(&self, is_key_proven: bool) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        let is_of_the_other_mode = message.contains("a similar object exists in");
+        self.code.as_deref() == Some(RESOURCE_MISSING) && (!is_key_proven || is_of_the_other_mode)
+    }
+}
+
 impl PaymentIntent {
     /// Whether nothing will change the payment any more without another request.
     pub(super) fn is_final(&self) -> bool {
@@ -152,13 +171,27 @@ pub(super) fn of_payment(payment: PaymentIntent) -> Result<Charged, Trouble> {
     }
 }
 
+/// The code for an id that the key's account does not know, in the key's mode.
+const RESOURCE_MISSING: &str = "resource_missing";
+
 /// What an answer with an HTTP status of 400 or above means.
-pub(super) fn of_error(status: u16, request_id: &str, body: &[u8]) -> Result<Charged, Trouble> {
+///
+/// An id that is not known may be the order's fault or the key's: one of another account or of the
+/// other mode knows nobody. `is_key_proven` tells that this key has found a customer of an order.
+pub(super) fn of_error(
+    status: u16,
+    request_id: &str,
+    body: &[u8],
+    is_key_proven: bool,
+) -> Result<Charged, Trouble> {
     let ErrorBody { error } = serde_json::from_slice(body).unwrap_or_default();
     let parameter = error.param.as_deref().unwrap_or_default();
     match status {
         402 => return Ok(Charged::Declined(decline(&error))),
-        400 | 404 if error.kind.as_deref() != Some("idempotency_error") => {
+        400 | 404
+            if error.kind.as_deref() != Some("idempotency_error")
+                && !error.may_be_of_the_key(is_key_proven) =>
+        {
             if let Some(why) = fault_of_the_order(parameter, error.code.as_deref()) {
                 return Ok(Charged::Declined(why));
             }
@@ -216,11 +249,16 @@ mod tests {
 
     /// What an answer means, in a word and its reason.
     fn meaning(status: u16, body: &Value) -> (&'static str, String) {
+        meaning_for(status, body, true)
+    }
+
+    /// The same for a key that may be another account's.
+    fn meaning_for(status: u16, body: &Value, is_key_proven: bool) -> (&'static str, String) {
         let body = body.to_string();
         let meant = if status < 400 {
             of_payment(serde_json::from_str(&body).unwrap())
         } else {
-            of_error(status, "req_1", body.as_bytes())
+            of_error(status, "req_1", body.as_bytes(), is_key_proven)
         };
         match meant {
             Ok(Charged::Paid(id)) => ("paid", id),
@@ -286,6 +324,29 @@ mod tests {
             assert_eq!(meant, "declined", "{code} {parameter}");
             assert!(said.starts_with(&format!("{code}: {why}")), "{said}");
         }
+    }
+
+    #[test]
+    fn an_id_that_a_key_of_another_account_or_mode_does_not_know_rejects_no_order() {
+        for (status, parameter) in [(400, "customer"), (404, "id"), (400, "payment_method")] {
+            let missing = error("invalid_request_error", "resource_missing", parameter);
+            let (meant, said) = meaning_for(status, &missing, false);
+            assert_eq!(meant, "not done", "{parameter}");
+            assert!(said.contains("check that the API key is of the account and the mode"));
+            assert_eq!(meaning_for(status, &missing, true).0, "declined", "{parameter}");
+
+            let mut other_mode = missing.clone();
+            other_mode["error"]["message"] =
+                "No such customer: 'cus_1'; a similar object exists in \
+                test mode, but a live mode key was used to make this request."
+                    .into();
+            let (meant, said) = meaning_for(status, &other_mode, true);
+            assert_eq!(meant, "not done", "{parameter}");
+            assert!(!said.contains("cus_1"), "{said}");
+        }
+        // What is wrong with the amount is the order's fault, whichever account it is.
+        let amount = error("invalid_request_error", "amount_too_large", "amount");
+        assert_eq!(meaning_for(400, &amount, false).0, "declined");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The requests that are made to Stripe; each answers within its time limit or fails.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use reqwest::{Method, RequestBuilder, Url, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +32,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     key: SecretString,
+    /// Whether this key has found the customer of an order, so that it is of the right account.
+    is_proven: AtomicBool,
 }
 
 /// What is to be charged.
@@ -89,7 +95,7 @@ impl Client {
             .timeout(REQUEST_TIMEOUT)
             .redirect(Policy::none())
             .build()?;
-        Ok(Self { http, base, key })
+        Ok(Self { http, base, key, is_proven: AtomicBool::new(false) })
     }
 
     /// Charges, off-session and in one call. The same order id is never charged twice by Stripe
@@ -109,7 +115,16 @@ impl Client {
             ("metadata[correlationId]", charge.correlation_id),
         ];
         let request = self.request(Method::POST, &["payment_intents"]);
-        self.answer(request.header("Idempotency-Key", charge.order_id).form(&form)).await
+        let answer = self.answer(request.header("Idempotency-Key", charge.order_id).form(&form));
+        self.proven_by(answer.await)
+    }
+
+    /// What a customer was found for proves the key.
+    fn proven_by<T>(&self, answer: Answered<T>) -> Answered<T> {
+        if matches!(answer, Ok(Ok(_))) {
+            self.is_proven.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Uses up an order's idempotency key with a request that changes nothing.
@@ -180,7 +195,7 @@ impl Client {
     pub(super) async fn payment_method(&self, customer: &str) -> Answered<Option<String>> {
         let request = self.request(Method::GET, &["customers", customer]);
         let answer: Answered<Customer> = self.answer(request).await;
-        Ok(answer?.map(|customer| {
+        Ok(self.proven_by(answer)?.map(|customer| {
             let chosen = customer.invoice_settings.default_payment_method;
             chosen.or(customer.default_source).filter(|_| !customer.deleted)
         }))
@@ -206,10 +221,15 @@ impl Client {
         let request_id = request_id.unwrap_or("an unknown request").to_owned();
         let body = answer.bytes().await.map_err(lost)?;
         if !status.is_success() {
-            return answer::of_error(status.as_u16(), &request_id, &body).map(Err);
+            // Only a known customer's card is declined.
+            let is_proven = self.is_proven.fetch_or(status == 402, Ordering::Relaxed);
+            return answer::of_error(status.as_u16(), &request_id, &body, is_proven).map(Err);
         }
         let read = serde_json::from_slice(&body).map(Ok);
-        read.map_err(|error| Trouble::MayBeDone(Box::new(Fault::Unreadable(error))))
+        read.map_err(|error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            Trouble::MayBeDone(Box::new(Fault::Unreadable { line, column }))
+        })
     }
 }
 

@@ -379,6 +379,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_unknown_customer_is_declined_once_the_key_has_found_another() {
+        let missing = json!({ "error": {
+            "type": "invalid_request_error", "code": "resource_missing", "param": "customer",
+            "message": "No such customer: 'cus_1'",
+        }});
+        let answers = [(400, missing.clone()), (200, paid()), (400, missing)];
+        let server = Server::start(soon, &answers).await;
+        let trouble = server.charge(with_card()).await.err().unwrap().chain();
+        assert!(trouble.contains("check that the API key is of the account"), "{trouble}");
+        assert!(!trouble.contains("cus_1"), "{trouble}");
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+        let ChargeOutcome::Declined(why) = server.charge(with_card()).await.unwrap() else {
+            panic!("nobody is charged");
+        };
+        assert!(why.starts_with("resource_missing: customerId is no customer"), "{why}");
+    }
+
+    #[tokio::test]
     async fn without_a_named_payment_method_the_customers_own_is_charged() {
         let chosen = json!({ "invoice_settings": { "default_payment_method": "pm_7" } });
         let server = Server::start(soon, &[(200, chosen), (200, paid())]).await;

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Mutex};
 
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
-use engine::Clock;
+use engine::{Clock, TransientError};
 use lambda_runtime::Error;
 use reqwest::Url;
 use runtime::Environment;
@@ -114,8 +114,9 @@ async fn fetch(name: &str) -> Result<SecretString, Error> {
         .build();
     let secrets = aws_sdk_secretsmanager::Client::from_conf(config);
     let secret = secrets.get_secret_value().secret_id(name).send().await.map_err(|error| {
-        let error = aws_sdk_secretsmanager::error::DisplayErrorContext(&error);
-        format!("STRIPE_API_KEY_SECRET={name}: the secret cannot be read: {error}")
+        // A response may hold the secret itself.
+        let error = TransientError::aws("read the secret", error).chain();
+        format!("STRIPE_API_KEY_SECRET={name}: {error}")
     })?;
     let text = secret.secret_string.ok_or("the secret holds no text")?;
     Ok(SecretString::from(text.trim()))
