@@ -58,3 +58,65 @@ pub(crate) fn is_over(rows: &[Row]) -> bool {
     row_of(rows, StageName::Close).is_some()
         || last.is_some_and(|(_, event)| event.event_type.is_terminal())
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::OrderId;
+    use engine::{Digest, RowBody, RowKey};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// The rows of an order with these events; that of an `OrderPaymentFailed` was decided early.
+    fn rows(events: &[EventType]) -> Vec<Row> {
+        let order_id = OrderId::parse("ord-1").unwrap();
+        let row = |event_type: &EventType| {
+            let early = *event_type == EventType::OrderPaymentFailed;
+            let event =
+                StoredEvent::new(*event_type, &order_id, "corr-1", Timestamp::UNIX_EPOCH, "{}");
+            Row {
+                key: RowKey { id: "ord-1".to_owned(), stage: event_type.published_by() },
+                body: RowBody::Event(event),
+                digest: if early { Digest::NONE } else { Digest::of(b"{}") },
+                expires_at: 0,
+                customer_index: None,
+            }
+        };
+        events.iter().rev().map(row).collect()
+    }
+
+    #[test]
+    fn a_cancellation_has_its_turn_once_the_stock_is_reserved() {
+        use EventType::{
+            InventoryReserved, OrderCompleted, OrderCreated, OrderInventoryFailed,
+            OrderPaymentFailed, OrderValidated, PaymentCompleted,
+        };
+        for (events, furthest_event, over) in [
+            (vec![OrderCreated], OrderCreated, false),
+            (vec![OrderCreated, OrderPaymentFailed], OrderCreated, false),
+            (vec![OrderCreated, OrderValidated, OrderPaymentFailed], OrderValidated, false),
+            (
+                vec![OrderCreated, OrderValidated, OrderInventoryFailed, OrderPaymentFailed],
+                OrderInventoryFailed,
+                true,
+            ),
+            (
+                vec![OrderCreated, OrderValidated, InventoryReserved, OrderPaymentFailed],
+                OrderPaymentFailed,
+                true,
+            ),
+            (
+                vec![OrderCreated, OrderValidated, InventoryReserved, PaymentCompleted],
+                PaymentCompleted,
+                false,
+            ),
+            (vec![OrderCreated, PaymentCompleted, OrderCompleted], OrderCompleted, true),
+        ] {
+            let rows = rows(&events);
+            let row = furthest(&rows).unwrap();
+            assert_eq!(row.event().unwrap().event_type, furthest_event, "{events:?}");
+            assert_eq!(is_over(&rows), over, "{events:?}");
+        }
+        assert_eq!(furthest(&[]), None);
+    }
+}
