@@ -12,10 +12,12 @@
 
 mod callers;
 mod compensation;
+mod consumer_process;
 mod consumers;
 mod cost;
 mod event_files;
 mod faults;
+mod foreign_records;
 mod headers;
 mod intake;
 mod journey;
