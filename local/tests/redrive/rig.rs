@@ -51,6 +51,7 @@ impl Rig {
             name: name.to_owned(),
             partitions: PARTITIONS,
             replication_factor: 1,
+            configs: vec![],
         });
         broker.create_topics(&topics).await.unwrap();
         let tap = Tap::start(&broker, &TOPICS).await.unwrap();
