@@ -5,6 +5,7 @@ Handling is printing, here: one line of JSON for each event. docs/consume.md exp
 
 import sqlite3
 import sys
+from decimal import Decimal
 
 import simplejson
 from confluent_kafka import Consumer
@@ -23,6 +24,7 @@ def main(servers, group, database, *topics):
         }
     )
     consumer.subscribe(list(topics))
+    skipped = 0
     try:
         while True:
             message = consumer.poll(1.0)
@@ -31,25 +33,36 @@ def main(servers, group, database, *topics):
             if message.error():
                 print(f"{message.error()}: the client goes on by itself", file=sys.stderr)
                 continue
-            event_id, event = read(message)
-            if event_id is None:
-                place = message.topic(), message.partition(), message.offset()
-                print("malformed:", *place, file=sys.stderr)
-            else:
-                handle_once(database, event_id, event)
+            try:
+                handle_once(database, *read(message))
+            except (sqlite3.Error, OSError):
+                # Not the record's fault: end here, and it comes again after a restart.
+                raise
+            except Exception as error:
+                skipped += 1
+                place = f"{message.topic()} {message.partition()} {message.offset()}"
+                reason = type(error).__name__
+                print(f"skipped: {place} {reason}, total={skipped}", file=sys.stderr)
             consumer.commit(message, asynchronous=True)
     finally:
         consumer.close()
 
 
 def read(message):
-    """The id and the event of a record; twice None for a malformed record."""
+    """The id and the event of a record. Raises whatever a malformed one leads to."""
+    event_id = dict(message.headers() or [])["ce_id"].decode()
+    event = simplejson.loads(message.value(), parse_int=number, parse_float=number)
+    if not isinstance(event["eventType"], str) or not isinstance(event["orderId"], str):
+        raise TypeError("eventType and orderId are texts")
+    return event_id, event
+
+
+def number(digits):
+    """A number with all its digits: no float, and no limit on an int's."""
     try:
-        event_id = dict(message.headers() or [])["ce_id"].decode()
-        # Numbers keep their digits: Decimal in the place of float.
-        return event_id, simplejson.loads(message.value(), use_decimal=True)
-    except (KeyError, AttributeError, TypeError, ValueError):
-        return None, None
+        return Decimal(digits)
+    except ArithmeticError:
+        return digits  # An exponent that no Decimal holds, such as 1e1000000000000000000.
 
 
 def handle_once(database, event_id, event):
@@ -61,8 +74,8 @@ def handle_once(database, event_id, event):
     with database:
         new = database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (event_id,)).rowcount
         if new:
-            line = {"id": event_id, "event": event}
-            print(simplejson.dumps(line, use_decimal=True, ensure_ascii=False), flush=True)
+            # ASCII only: a text may hold a lone surrogate, which UTF-8 cannot spell.
+            print(simplejson.dumps({"id": event_id, "event": event}), flush=True)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,9 @@ function showStage(item, stage) {
   }
   item.querySelector("[data-count=deadLettered]").parentElement.hidden = stage.deadLettered === 0;
   item.classList.toggle("paused", stage.isPaused);
+  const unreadable = stage.unreadable.map(({ partition, reason }) => `Partition ${partition} cannot be read: ${reason}.`);
+  item.querySelector(".unreadable").hidden = unreadable.length === 0;
+  setText(item.querySelector(".unreadable"), unreadable.join(" "));
   item.querySelector(".state").hidden = !stage.isPaused;
   item.querySelector("button").setAttribute("aria-pressed", String(stage.isPaused));
 }

@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod broker;
 pub mod database;
 pub mod event_source_mapping;
+pub mod foreign_text;
 pub mod function_host;
 pub mod http_api;
 pub mod invoke;

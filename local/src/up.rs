@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use contracts::{Envelope, EventType};
+use local::foreign_text::printable;
 use local::stack::Stack;
 use local::tap::{Tap, TapRecord};
 use local::template::Template;
@@ -112,15 +113,16 @@ fn what_to_try(api: &str, catalogue: &Catalogue) -> Vec<String> {
 /// How an order ended, in a line; `None` for a record that ends none.
 fn end(record: &TapRecord) -> Option<String> {
     let event = Envelope::decode(record.payload.as_deref()?).ok()?;
+    let order_id = printable(event.order_id.as_str());
     if event.event_type == EventType::OrderCompleted {
-        return Some(format!("{}  COMPLETED", event.order_id));
+        return Some(format!("{order_id}  COMPLETED"));
     }
     let reason = event.payload.string("failureReason");
-    let reason = reason.as_deref().unwrap_or("no reason given");
+    let reason = printable(reason.as_deref().unwrap_or("no reason given"));
     if event.is_malformed_report() {
-        return Some(format!("{}  MALFORMED  {reason}", event.order_id));
+        return Some(format!("{order_id}  MALFORMED  {reason}"));
     }
-    event.event_type.is_failure().then(|| format!("{}  FAILED  {reason}", event.order_id))
+    event.event_type.is_failure().then(|| format!("{order_id}  FAILED  {reason}"))
 }
 
 #[cfg(test)]

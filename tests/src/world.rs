@@ -225,6 +225,14 @@ impl World {
         self.producer.send(record, PATIENCE).await.expect("the record is written");
     }
 
+    /// Writes a record with a time of the producer's own, in milliseconds since the epoch. For 0 the
+    /// client takes the time of now.
+    pub async fn write_at(&self, timestamp_ms: i64, topic: Topic, key: &str, value: &[u8]) {
+        let record = FutureRecord::to(topic.name()).key(key).payload(value);
+        let sent = self.producer.send(record.timestamp(timestamp_ms), PATIENCE);
+        sent.await.expect("the record is written");
+    }
+
     /// Writes an event of an order with its headers, as a stage publishes it.
     pub async fn write_event(&self, event: &StoredEvent, partition: i32) {
         let headers = event.headers(event.order_id.as_str()).into_iter();

@@ -82,3 +82,13 @@ fn rows_outlive_every_record_and_records_outlive_their_retries() {
         assert!(age < Duration::from_millis(retention), "{}: {age:?}", mapping.logical_id);
     }
 }
+
+#[test]
+fn the_time_of_a_record_is_the_brokers() {
+    // An age limit and a retention that a producer could steer would be none.
+    for topic in template().topics {
+        let time = topic.configs.iter().find(|(name, _)| name == "message.timestamp.type");
+        let (_, time) = time.expect(&topic.name);
+        assert_eq!(time, "LogAppendTime", "{}", topic.name);
+    }
+}

@@ -1,17 +1,12 @@
 //! The consumers that other teams may copy from, `consumers/`, at a running workflow.
 
-use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, path::Path};
 
 use contracts::{EventType, OrderId, StoredEvent, Topic};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-    time::timeout,
-};
-use workflow_tests::world::{World, root};
+use workflow_tests::world::root;
 
-use crate::{journey, order, world};
+use crate::{consumer_process::Reader, journey, order, world};
 
 const DIGITS: &str = "123456789012345678901234567890";
 const DECIMALS: &str = "0.123456789012345678901234567890";
@@ -89,64 +84,8 @@ async fn prints_each_event_once_with_every_field_and_digit(program: &[&Path]) {
 }
 
 /// An order's last event, as notification publishes it.
-fn completed(order_id: &str) -> StoredEvent {
+pub(crate) fn completed(order_id: &str) -> StoredEvent {
     let order_id = OrderId::parse(order_id).unwrap();
     let (timestamp, payload) = (jiff::Timestamp::UNIX_EPOCH, order().to_string());
     StoredEvent::new(EventType::OrderCompleted, &order_id, "corr-1", timestamp, &payload)
-}
-
-/// A consumer that runs until it is dropped.
-struct Reader {
-    lines: Lines<BufReader<ChildStdout>>,
-    _process: Child,
-}
-
-impl Reader {
-    /// Starts the program with a group of its own.
-    fn start(program: &[&Path], world: &World, database: &Path) -> Self {
-        let (executable, arguments) = program.split_first().unwrap();
-        let mut process = Command::new(executable)
-            .args(arguments)
-            .arg(world.stack.broker.bootstrap_servers())
-            .arg(format!("consumer-{}", uuid::Uuid::new_v4()))
-            .arg(database)
-            .arg(Topic::OrderCompleted.name())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { lines, _process: process }
-    }
-
-    /// Reads all that lies on these partitions by now; gives its lines.
-    ///
-    /// Each printed event but the last has been handled: so each partition gets one more event, and
-    /// before it a malformed record.
-    async fn read_up_to_now(&mut self, world: &World, partitions: &BTreeSet<i32>) -> Vec<Value> {
-        let mut lines = Vec::new();
-        for partition in partitions {
-            let malformed = b"not JSON \xff";
-            world.write(Topic::OrderCompleted, Some(*partition), "malformed", malformed).await;
-            let last = format!("ord-{}", uuid::Uuid::new_v4());
-            world.write_event(&completed(&last), *partition).await;
-            lines.extend(self.until(&last).await);
-        }
-        lines
-    }
-
-    /// Reads up to the event of this order; gives all lines that were read for it.
-    #[expect(clippy::print_stdout, reason = "the consumer's own output is what the test is about")]
-    async fn until(&mut self, order_id: &str) -> Vec<Value> {
-        let mut lines = Vec::new();
-        while lines.last().is_none_or(|line: &Value| line["event"]["orderId"] != *order_id) {
-            let line = timeout(Duration::from_secs(120), self.lines.next_line()).await;
-            let line = line.unwrap_or_else(|_| panic!("{order_id} is not printed")).unwrap();
-            let line = line.expect("the consumer goes on");
-            println!("{line}");
-            lines.push(serde_json::from_str(&line).unwrap());
-        }
-        lines
-    }
 }

@@ -58,6 +58,24 @@ async fn a_malformed_record_between_two_orders_stops_neither() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_producer_dates_it_1970_is_not_given_up_for_its_age() {
+    let mut world = world().await;
+    let order_id = run_id("dated");
+    let created = json!({
+        "eventType": "OrderCreated", "orderId": order_id, "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:00Z", "payload": order(),
+    });
+    world.write_at(1, Topic::OrderCreated, &order_id, created.to_string().as_bytes()).await;
+    assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), JOURNEY);
+    // The embedded broker keeps a producer's time.
+    if std::env::var("KAFKA_BOOTSTRAP_SERVERS").is_ok() {
+        let created = world.records(&order_id, EventType::OrderCreated);
+        assert!(created[0].timestamp_ms > 1, "the topic takes the broker's time");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
     let mut world = world().await;
     for stage in ["order-api", "validator", "inventory", "payment", "notification", "close"] {

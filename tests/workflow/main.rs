@@ -13,11 +13,13 @@
 mod callers;
 mod cancel;
 mod compensation;
+mod consumer_process;
 mod consumers;
 mod cost;
 mod ends;
 mod event_files;
 mod faults;
+mod foreign_records;
 mod headers;
 mod intake;
 mod journey;

@@ -117,7 +117,9 @@ impl Broker {
             .map(|topic| {
                 // A cluster of one broker cannot hold the copies that the template asks for.
                 let copies = topic.replication_factor.min(brokers);
-                NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(copies))
+                let copies = TopicReplication::Fixed(copies);
+                let new = NewTopic::new(&topic.name, topic.partitions, copies);
+                topic.configs.iter().fold(new, |new, (name, value)| new.set(name, value))
             })
             .collect();
         let options = AdminOptions::new()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table};
 use contracts::Money;
 use hdrhistogram::{CreationError, Histogram};
+use local::foreign_text::printable;
 
 use super::ledger::Ledger;
 use super::{books, books::Taken};
@@ -95,7 +96,9 @@ pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger) -> Vec<String> {
     }
     let count = grouped(u64::try_from(imbalances.len()).unwrap_or(u64::MAX));
     let mut lines = vec![format!("The books do not balance, {count} entries:")];
-    lines.extend(imbalances.iter().take(MAX_PRINTED).map(|entry| format!("  - {entry}")));
+    lines.extend(
+        imbalances.iter().take(MAX_PRINTED).map(|entry| format!("  - {}", printable(entry))),
+    );
     if imbalances.len() > MAX_PRINTED {
         lines.push(format!("  … and {} more", imbalances.len() - MAX_PRINTED));
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use local::foreign_text::printable;
 use local::stack::Stack;
 use local::tap::Tap;
 use uuid::Uuid;
@@ -103,7 +104,9 @@ impl Run<'_> {
             STALL_TIMEOUT.as_secs(),
             grouped(ledger.counts.unfinished()),
             grouped(ledger.counts.accepted),
-            example.map(|order_id| format!(", {order_id} for one")).unwrap_or_default(),
+            example
+                .map(|order_id| format!(", {} for one", printable(order_id)))
+                .unwrap_or_default(),
         ))
     }
 }

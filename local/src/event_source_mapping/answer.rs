@@ -65,7 +65,13 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Verdict {
-        let record = |offset| Record { offset, timestamp_ms: 0, key: None, json: String::new() };
+        let record = |offset| Record {
+            offset,
+            timestamp_ms: 0,
+            ages_from_ms: None,
+            key: None,
+            json: String::new(),
+        };
         verdict(body.as_bytes(), "order.created-0", &[record(10), record(11), record(12)])
     }
 

@@ -165,7 +165,9 @@ pub(super) async fn strays(consumer: &MappingConsumer) -> BTreeMap<i32, Vec<Reco
     let mut strays: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
     while let Ok(received) = tokio::time::timeout(STRAYS_WITHIN, consumer.recv()).await {
         if let Ok(message) = received {
-            strays.entry(message.partition()).or_default().push(Record::of(&message));
+            let read_at_ms = jiff::Timestamp::now().as_millisecond();
+            let record = Record::of(&message, read_at_ms);
+            strays.entry(message.partition()).or_default().push(record);
         }
     }
     strays

@@ -163,6 +163,7 @@ mod tests {
         let record = Record {
             offset: 17,
             timestamp_ms: -1,
+            ages_from_ms: None,
             key: None,
             json: r#"{"topic":"order.created","partition":2,"offset":17,"value":null}"#.to_owned(),
         };

@@ -64,6 +64,7 @@ mod tests {
         let record = |offset| Record {
             offset,
             timestamp_ms: 0,
+            ages_from_ms: None,
             key: None,
             json: format!(r#"{{"offset":{offset}}}"#),
         };

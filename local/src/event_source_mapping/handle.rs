@@ -47,6 +47,14 @@ impl MappingHandle {
         *self.paused.borrow()
     }
 
+    /// The partitions that cannot be read just now, each with the reason.
+    ///
+    /// Their records wait, and no other partition waits for them.
+    #[must_use]
+    pub fn unreadable(&self) -> BTreeMap<i32, String> {
+        self.shared.unreadable.snapshot()
+    }
+
     /// The offset before which each partition is done with, where that is known.
     ///
     /// It is not for a partition that is read from its beginning, before its first record is done.

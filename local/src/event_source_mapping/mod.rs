@@ -16,6 +16,7 @@ mod offsets;
 mod partition;
 mod record;
 mod retry;
+mod unreadable;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use error::MappingError;
 pub use handle::MappingHandle;
 use offsets::Offsets;
 use retry::RetryPolicy;
+use unreadable::Unreadable;
 
 /// How long invocations that are under way may hold up the end of a mapping.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -57,6 +59,7 @@ struct Shared {
     dead_letters: Option<DeadLetters>,
     offsets: Offsets,
     counts: MappingCounts,
+    unreadable: Unreadable,
     invocations: Semaphore,
     paused: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
@@ -100,6 +103,7 @@ impl EventSourceMapping {
                 .map(|topic| DeadLetters::new(bootstrap_servers, topic, &mapping.function.binary)),
             offsets: Offsets::new(Arc::clone(&consumer), &mapping.topic, uncommitted),
             counts: MappingCounts::default(),
+            unreadable: Unreadable::default(),
             invocations: Semaphore::new(concurrency.max(1)),
             paused: paused_seen,
             stopping: stopping_seen,

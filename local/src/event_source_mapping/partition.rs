@@ -16,6 +16,7 @@ use super::consumer::{Partition, PartitionQueue};
 use super::delivery::Delivery;
 use super::event::{EVENT_LIMIT, EventFrame};
 use super::record::Record;
+use super::unreadable::reason;
 
 /// Works through a partition until the mapping stops.
 pub(super) async fn work_through(shared: Arc<Shared>, partition: Partition) {
@@ -110,7 +111,16 @@ impl<'a> Reader<'a> {
         let mut stream = self.queue.stream();
         loop {
             match stream.next().await {
-                Some(Ok(message)) => return Record::of(&message),
+                Some(Ok(message)) => {
+                    if self.shared.unreadable.remove(self.number) {
+                        tracing::warn!(
+                            topic = self.shared.mapping.topic,
+                            partition = self.number,
+                            "the partition is read again"
+                        );
+                    }
+                    return Record::of(&message, jiff::Timestamp::now().as_millisecond());
+                }
                 Some(Err(error)) => self.recover(&error),
                 // The stream of a partition has no end.
                 None => std::future::pending().await,
@@ -118,19 +128,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A broker that no longer has the offset has dropped records: said aloud, then read on.
+    /// A broker that no longer has the offset has dropped records: said aloud, then read on. Any
+    /// other error the client tries again by itself, without end.
     fn recover(&self, error: &KafkaError) {
         let topic = &self.shared.mapping.topic;
         let dropped = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
         if !error.rdkafka_error_code().is_some_and(|code| dropped.contains(&code)) {
-            tracing::debug!(%error, topic, partition = self.number, "the client recovers by itself");
+            self.stand_still(&reason(error));
             return;
         }
         tracing::error!(%error, topic, partition = self.number,
             "the broker has dropped records that were not read yet; reading goes on at its oldest");
         let consumer = &self.shared.consumer;
         if let Err(error) = consumer.seek(topic, self.number, Offset::Beginning, Duration::ZERO) {
-            tracing::error!(%error, topic, partition = self.number, "the partition cannot be read");
+            self.stand_still(&error.to_string());
+        }
+    }
+
+    /// Says that the partition cannot be read, unless that is known.
+    fn stand_still(&self, reason: &str) {
+        if self.shared.unreadable.insert(self.number, reason) {
+            let topic = &self.shared.mapping.topic;
+            let offset = self.shared.offsets.positions().get(&self.number).copied();
+            tracing::error!(
+                topic,
+                partition = self.number,
+                offset,
+                reason,
+                "the partition cannot be read: its records wait"
+            );
         }
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Record {
     pub(super) offset: i64,
     /// Milliseconds since the epoch, or -1 where the record has no time.
     pub(super) timestamp_ms: i64,
+    /// When its age begins, in milliseconds since the epoch; `None` where it has no time.
+    pub(super) ages_from_ms: Option<i64>,
     pub(super) key: Option<Vec<u8>>,
     pub(super) json: String,
 }
@@ -53,11 +55,19 @@ impl Record {
         self.json.len().saturating_add(1)
     }
 
-    pub(super) fn of(message: &impl Message) -> Self {
+    /// Its age begins when the broker wrote it or, where the time is only its producer's claim, when
+    /// it was read: `a_time_that_a_producer_made_up_gives_no_record_up`.
+    pub(super) fn of(message: &impl Message, read_at_ms: i64) -> Self {
         let (timestamp_type, timestamp_ms) = match message.timestamp() {
             Timestamp::NotAvailable => ("NO_TIMESTAMP_TYPE", -1),
             Timestamp::CreateTime(milliseconds) => ("CREATE_TIME", milliseconds),
             Timestamp::LogAppendTime(milliseconds) => ("LOG_APPEND_TIME", milliseconds),
+        };
+        let ages_from_ms = match message.timestamp() {
+            Timestamp::NotAvailable => None,
+            // The embedded broker keeps the producer's time, whatever its topics should do.
+            Timestamp::CreateTime(_) => Some(read_at_ms),
+            Timestamp::LogAppendTime(milliseconds) => Some(milliseconds),
         };
         let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
         let record = EventRecord {
@@ -75,6 +85,7 @@ impl Record {
         Self {
             offset: message.offset(),
             timestamp_ms,
+            ages_from_ms,
             key: message.key().map(ToOwned::to_owned),
             // Texts and numbers always have a spelling in JSON.
             json: serde_json::to_string(&record).unwrap_or_default(),
@@ -107,12 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_ages_from_its_time_on_the_broker_and_never_from_its_producers() {
+        let ages_from =
+            |timestamp| Record::of(&message(None, None, timestamp, None), 70).ages_from_ms;
+        assert_eq!(ages_from(Timestamp::LogAppendTime(5)), Some(5));
+        assert_eq!(ages_from(Timestamp::CreateTime(5)), Some(70));
+        assert_eq!(ages_from(Timestamp::NotAvailable), None);
+    }
+
+    #[test]
     fn a_record_is_spelled_as_msk_sends_it() {
         let headers = OwnedHeaders::new()
             .insert(Header { key: "ce_type", value: Some(&[79_u8, 255][..]) })
             .insert(Header { key: "empty", value: None::<&[u8]> });
         let timestamp = Timestamp::CreateTime(1_545_084_650_987);
-        let record = Record::of(&message(Some("order-1"), Some("{}"), timestamp, Some(headers)));
+        let record = Record::of(&message(Some("order-1"), Some("{}"), timestamp, Some(headers)), 0);
         let spelled: Value = serde_json::from_str(&record.json).unwrap();
         assert_eq!(
             spelled,
@@ -132,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_record_without_key_value_time_and_headers_says_so() {
-        let record = Record::of(&message(None, None, Timestamp::NotAvailable, None));
+        let record = Record::of(&message(None, None, Timestamp::NotAvailable, None), 0);
         let spelled: Value = serde_json::from_str(&record.json).unwrap();
         assert_eq!(spelled.get("key"), None);
         assert_eq!(spelled["value"], Value::Null);

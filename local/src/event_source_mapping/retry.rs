@@ -91,7 +91,7 @@ impl RetryPolicy {
         let oldest = now_ms.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
         records
             .iter()
-            .take_while(|record| record.timestamp_ms >= 0 && record.timestamp_ms < oldest)
+            .take_while(|record| record.ages_from_ms.is_some_and(|from_ms| from_ms < oldest))
             .count()
     }
 }
@@ -188,11 +188,16 @@ mod tests {
     #[test]
     fn records_expire_from_the_front_and_never_without_a_time() {
         let policy = RetryPolicy { maximum_record_age: Some(Duration::from_secs(60)), ..POLICY };
-        let record =
-            |timestamp_ms| Record { offset: 0, timestamp_ms, key: None, json: String::new() };
-        let records = [record(1_000), record(39_999), record(40_000), record(1_000)];
+        let record = |ages_from_ms| Record {
+            offset: 0,
+            timestamp_ms: 0,
+            ages_from_ms,
+            key: None,
+            json: String::new(),
+        };
+        let records = [1_000, 39_999, 40_000, 1_000].map(|from_ms| record(Some(from_ms)));
         assert_eq!(policy.expired(&records, 100_000), 2);
-        assert_eq!(policy.expired(&[record(-1)], 100_000), 0);
+        assert_eq!(policy.expired(&[record(None)], 100_000), 0);
         assert_eq!(POLICY.expired(&records, 100_000), 0);
     }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
+use crate::foreign_text::printable;
+
 /// How many lines of standard error are kept to explain an exit.
 const LAST_WORDS: usize = 12;
 
@@ -114,7 +116,7 @@ fn reading(line: &str, stream: Stream) -> Reading {
     }
     let Ok(Value::Object(object)) = serde_json::from_str(line) else {
         return match stream {
-            Stream::Error => Reading::Alarming(line.to_owned()),
+            Stream::Error => Reading::Alarming(printable(line)),
             Stream::Output => Reading::Ordinary,
         };
     };
@@ -129,7 +131,7 @@ fn reading(line: &str, stream: Stream) -> Reading {
         return Reading::Outcome { stage: stage.to_owned(), outcome: outcome.to_owned() };
     }
     match field("level") {
-        Some("WARN" | "ERROR") => Reading::Alarming(line.to_owned()),
+        Some("WARN" | "ERROR") => Reading::Alarming(printable(line)),
         _ => Reading::Ordinary,
     }
 }

@@ -50,6 +50,14 @@ struct StageView {
     redelivered: u64,
     dead_lettered: u64,
     is_paused: bool,
+    unreadable: Vec<UnreadableView>,
+}
+
+/// A partition that a mapping cannot read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct UnreadableView {
+    partition: i32,
+    reason: String,
 }
 
 impl Pipeline {
@@ -112,6 +120,11 @@ fn stage(mapping: &MappingHandle, partitions: &BTreeMap<i32, Held>) -> StageView
         redelivered: counts.redelivered,
         dead_lettered: counts.dead_lettered,
         is_paused: mapping.is_paused(),
+        unreadable: mapping
+            .unreadable()
+            .into_iter()
+            .map(|(partition, reason)| UnreadableView { partition, reason })
+            .collect(),
     }
 }
 

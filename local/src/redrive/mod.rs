@@ -1,7 +1,7 @@
 //! Lists the dead letters, and puts their records back on their topics.
 //!
-//! A record is put back as it was, and once: a receipt beside its dead letter says so to later
-//! runs, `putting_back_twice_changes_nothing_the_second_time`. Where a run ends between the record
+//! A record is put back as it lies on its topic, whatever its dead letter says of it, and once: a
+//! receipt beside the letter says so to later runs, `putting_back_twice_changes_nothing_the_second_time`. Where a run ends between the record
 //! and its receipt, the next one puts a second copy on the topic. The stages' rows absorb it, as
 //! any redelivery: `every_stage_fed_twice_changes_nothing`.
 
@@ -10,7 +10,9 @@ mod entry;
 mod options;
 mod position;
 mod put_back;
+mod reader;
 mod receipt;
+mod record;
 mod table;
 mod topic;
 mod words;
@@ -64,13 +66,19 @@ async fn put_back(
     let brokers = brokers(&options.brokers, clock).await?;
     let entries = topic::read(&brokers).await.map_err(Fault::start)?;
     let chosen = chosen(&entries, &choice).map_err(Fault::start)?;
-    for warning in table::warnings(&chosen, clock()) {
+    let now = clock();
+    for warning in table::warnings(&chosen, now) {
         terminal.say(&warning);
     }
+    // Whoever names a record means it; a letter among many may be anybody's.
+    let limit = match choice {
+        Choice::All(_) => Some(table::forgotten_before_ms(now)),
+        Choice::Positions(_) => None,
+    };
     let outcomes = if options.dry_run {
-        put_back::rehearse(&chosen)
+        put_back::rehearse(&chosen, limit)
     } else {
-        put_back::put_back(&brokers, &chosen).await.map_err(Fault::start)?
+        put_back::put_back(&brokers, &chosen, limit).await.map_err(Fault::start)?
     };
     for line in table::outcomes(&chosen, &outcomes, clock()) {
         terminal.say(&line);
@@ -85,7 +93,7 @@ async fn put_back(
 /// The entries of the choice, in the order of their positions.
 ///
 /// # Errors
-/// Where a position is named that no dead letter comes from: a slip is found before anything is
+/// Where a position is named that no dead letter is about: a slip is found before anything is
 /// written.
 fn chosen<'a>(entries: &'a [Entry], choice: &Choice) -> Result<Vec<&'a Entry>, String> {
     let positions = match choice {
@@ -97,7 +105,7 @@ fn chosen<'a>(entries: &'a [Entry], choice: &Choice) -> Result<Vec<&'a Entry>, S
     for position in positions {
         if !entries.iter().any(|entry| entry.position() == position) {
             return Err(format!(
-                "no dead letter comes from {position}: `cargo run -- redrive list` shows what there is"
+                "no dead letter is about {position}: `cargo run -- redrive list` shows what there is"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Puts records back on their topics as they were, and writes a receipt for each.
+//! Puts records back on their topics as they lie there, and writes a receipt for each.
 //!
 //! Records go one after the other, each with its receipt: those of one partition keep their order,
 //! and a crash leaves at most one record without a receipt.
@@ -8,15 +8,18 @@ use std::time::Duration;
 use kafka::{Brokers, OutgoingRecord, ProduceError, Producer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::dead_letter::Record;
 use super::entry::{Entry, State};
 use super::position::Position;
 use super::receipt::Receipt;
+use super::record::Record;
 use super::topic::DEAD_LETTER_TOPIC;
 use crate::fault::chain;
 
 /// The limit for the brokers to confirm a record.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time before which records are left, in milliseconds since the epoch; none where each was named.
+pub(crate) type Limit = Option<i64>;
 
 /// What came of an entry that was to be put back.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ impl Outcome {
 }
 
 /// What would come of these entries; writes nothing.
-pub(crate) fn rehearse(entries: &[&Entry]) -> Vec<Outcome> {
-    let rehearsed = |entry: &&Entry| nothing_to_do(entry).unwrap_or(Outcome::WouldPutBack);
+pub(crate) fn rehearse(entries: &[&Entry], limit: Limit) -> Vec<Outcome> {
+    let rehearsed = |entry: &&Entry| nothing_to_do(entry, limit).unwrap_or(Outcome::WouldPutBack);
     entries.iter().map(rehearsed).collect()
 }
 
@@ -53,19 +56,23 @@ pub(crate) fn rehearse(entries: &[&Entry]) -> Vec<Outcome> {
 pub(crate) async fn put_back(
     brokers: &Brokers,
     entries: &[&Entry],
+    limit: Limit,
 ) -> Result<Vec<Outcome>, KafkaError> {
     let producer = Producer::new(brokers, DELIVERY_TIMEOUT)?;
     let mut outcomes = Vec::with_capacity(entries.len());
-    let mut before: Option<(&Record, Position)> = None;
+    let mut before: Option<(&Position, Position)> = None;
     let mut silent = false;
     for entry in entries {
-        let State::Waits(record) = entry.state() else {
-            outcomes.extend(nothing_to_do(entry));
-            continue;
+        let record = match (nothing_to_do(entry, limit), entry.record()) {
+            (None, Some(record)) => record,
+            (outcome, _) => {
+                outcomes.extend(outcome);
+                continue;
+            }
         };
         let delivered = match &before {
             // Two functions gave up the same record: one copy reaches both.
-            Some((same, position)) if *same == record => Ok(position.clone()),
+            Some((same, position)) if **same == record.position => Ok(position.clone()),
             // Each would take its whole time to fail.
             _ if silent => Err("the brokers did not answer for the one before".to_owned()),
             _ => put(&producer, record).await.map_err(|error| {
@@ -76,7 +83,7 @@ pub(crate) async fn put_back(
         outcomes.push(match delivered {
             Err(reason) => Outcome::NotPutBack(reason),
             Ok(position) => {
-                before = Some((record, position.clone()));
+                before = Some((&record.position, position.clone()));
                 match write_receipt(&producer, entry, &position).await {
                     Ok(()) => Outcome::PutBack(position),
                     Err(reason) => Outcome::PutBackWithoutReceipt(position, reason),
@@ -88,16 +95,25 @@ pub(crate) async fn put_back(
 }
 
 /// The outcome of an entry that nothing is written for; none where it is to be put back.
-fn nothing_to_do(entry: &Entry) -> Option<Outcome> {
+fn nothing_to_do(entry: &Entry, limit: Limit) -> Option<Outcome> {
     match entry.state() {
-        State::Waits(_) => None,
-        State::WasPutBack(at_ms) => Some(Outcome::WasPutBack(at_ms)),
+        State::Waits(record) => is_before(record, limit).then(|| {
+            Outcome::NotPutBack("its stages have forgotten it: see the warning".to_owned())
+        }),
+        State::WasPutBack(at_ms) | State::Gone(Some(at_ms)) => Some(Outcome::WasPutBack(at_ms)),
+        State::Gone(None) => {
+            Some(Outcome::NotPutBack("no record lies there (any more)".to_owned()))
+        }
         State::Foreign => Some(Outcome::NotPutBack("no topic of the workflow".to_owned())),
         State::Unreadable(reason) => Some(Outcome::NotPutBack(format!("unreadable: {reason}"))),
     }
 }
 
-/// Writes the record as it was; returns its new position.
+fn is_before(record: &Record, limit: Limit) -> bool {
+    limit.zip(record.timestamp_ms).is_some_and(|(limit, written_ms)| written_ms < limit)
+}
+
+/// Writes the record as it is; returns its new position.
 ///
 /// Its time is now: with the time that it had, a mapping would find it too old and give it up
 /// again at once.

@@ -1,6 +1,7 @@
 //! How is it remembered that a record was put back? By a receipt behind its dead letter.
 //!
-//! It lies on the dead letter's own partition, so that it is kept at least as long as the letter.
+//! It lies on the dead letter's own partition, so that it is kept at least as long as the letter. It
+//! counts only if the copy that it names is there: see `entry.rs`.
 
 use serde::{Deserialize, Serialize};
 

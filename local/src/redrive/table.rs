@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use comfy_table::Table;
 use jiff::{SignedDuration, Timestamp};
+use local::foreign_text::printable;
 
 use super::dead_letter::GivenUp;
 use super::entry::{Entry, State};
 use super::put_back::Outcome;
 use super::topic::DEAD_LETTER_TOPIC;
-use super::words::{age, ago, cut, in_words, printable};
+use super::words::{age, ago, cut, in_words};
 use crate::readable::{TABLE, grouped};
 
 /// How long the stages keep their rows: `ROW_TTL_DAYS` of `template.yaml`.
@@ -31,11 +32,8 @@ pub(crate) fn list(entries: &[&Entry], now: Timestamp) -> Vec<String> {
     for (reason, entries) in by_reason {
         lines.extend([reason, records_table(&entries, now), String::new()]);
     }
-    let mut remarks: Vec<String> = entries
-        .iter()
-        .filter_map(|entry| unreadable(entry))
-        .chain(warnings(entries, now))
-        .collect();
+    let mut remarks: Vec<String> =
+        entries.iter().filter_map(|entry| hopeless(entry)).chain(warnings(entries, now)).collect();
     if !remarks.is_empty() {
         remarks.push(String::new());
     }
@@ -122,41 +120,62 @@ fn records(count: usize) -> String {
     format!("{} {noun}", grouped(u64::try_from(count).unwrap_or(u64::MAX)))
 }
 
-/// A line for each record that waits and that its stage has forgotten.
+/// Before this time, in milliseconds since the epoch, whatever was written is forgotten by its stages.
+pub(crate) fn forgotten_before_ms(now: Timestamp) -> i64 {
+    now.checked_sub(ROWS_KEPT).map_or(i64::MIN, Timestamp::as_millisecond)
+}
+
+/// A line for each record that waits and that its stage has forgotten, or that its letter misstates.
 pub(crate) fn warnings(entries: &[&Entry], now: Timestamp) -> Vec<String> {
     let waiting = entries.iter().filter(|entry| matches!(entry.state(), State::Waits(_)));
-    let old = waiting.filter_map(|entry| {
-        let age = age(written_ms(entry)?, now).filter(|age| *age > ROWS_KEPT)?;
-        Some(format!(
-            "warning: {} was written {} ago, and stages keep their rows for {}: what was decided \
-             about it is forgotten, and would be decided again",
+    waiting.flat_map(|entry| [forgotten(entry, now), misstated(entry)]).flatten().collect()
+}
+
+fn forgotten(entry: &Entry, now: Timestamp) -> Option<String> {
+    let age = age(written_ms(entry)?, now).filter(|age| *age > ROWS_KEPT)?;
+    Some(format!(
+        "warning: {} was written {} ago, and stages keep their rows for {}: what was decided about \
+         it is forgotten, and would be decided again; --all leaves it, its position puts it back",
+        entry.position(),
+        in_words(age),
+        in_words(ROWS_KEPT),
+    ))
+}
+
+fn misstated(entry: &Entry) -> Option<String> {
+    entry.differs().then(|| {
+        format!(
+            "warning: {} is not what the dead letter {} says: what goes back is what lies there",
             entry.position(),
-            in_words(age),
-            in_words(ROWS_KEPT),
-        ))
-    });
-    old.collect()
+            entry.letter,
+        )
+    })
 }
 
 fn state(entry: &Entry, now: Timestamp) -> String {
     match entry.state() {
         State::Waits(_) => "waits".to_owned(),
         State::WasPutBack(at_ms) => format!("put back {}", ago(Some(at_ms), now)),
+        State::Gone(None) => "gone".to_owned(),
+        State::Gone(Some(at_ms)) => format!("gone, put back {}", ago(Some(at_ms), now)),
         State::Foreign => "foreign".to_owned(),
         State::Unreadable(_) => "unreadable".to_owned(),
     }
 }
 
-/// Why an entry cannot be read, and where to look at it.
-fn unreadable(entry: &Entry) -> Option<String> {
-    let State::Unreadable(reason) = entry.state() else { return None };
+/// Why an entry can never be put back from here, and where to look at it.
+fn hopeless(entry: &Entry) -> Option<String> {
     let position = printable(&entry.position().to_string());
-    let place = if *entry.position() == entry.letter {
-        position
-    } else {
-        format!("{position}, in the dead letter {},", entry.letter)
-    };
-    Some(format!("{place} is unreadable: {}", printable(reason)))
+    match entry.state() {
+        State::Unreadable(reason) => {
+            Some(format!("{position} is unreadable: {}", printable(reason)))
+        }
+        State::Gone(None) => Some(format!(
+            "{position} is gone: retention has removed it, or the dead letter {} is forged",
+            entry.letter
+        )),
+        _ => None,
+    }
 }
 
 /// Who gave it up and why: `Given up by validator: RetriesExhausted, Unhandled`.
@@ -170,15 +189,15 @@ fn reason(given_up: &GivenUp) -> String {
     printable(&format!("Given up by {function}: {condition}{}", error.collect::<String>()))
 }
 
-/// The record's key, or that of its letter, which is the same.
+/// The record's key or, where it is not there, that of its letter.
 fn key(entry: &Entry) -> String {
-    let key = match &entry.record {
-        Ok(record) => record.key.as_deref(),
-        Err(_) => entry.letter_key.as_deref(),
+    let key = match entry.record() {
+        Some(record) => record.key.as_deref(),
+        None => entry.letter_key.as_deref(),
     };
     key.map_or_else(|| "none".to_owned(), |key| cut(&printable(&String::from_utf8_lossy(key))))
 }
 
 fn written_ms(entry: &Entry) -> Option<i64> {
-    entry.record.as_ref().ok().and_then(|record| record.timestamp_ms)
+    entry.record().and_then(|record| record.timestamp_ms)
 }

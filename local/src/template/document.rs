@@ -147,6 +147,8 @@ pub(super) struct TopicProperties {
     pub(super) topic_name: String,
     pub(super) partition_count: Value,
     pub(super) replication_factor: Value,
+    #[serde(default)]
+    pub(super) configs: Value,
 }
 
 #[derive(Debug, Deserialize)]

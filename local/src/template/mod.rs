@@ -125,6 +125,8 @@ pub struct Topic {
     pub partitions: i32,
     /// How many copies of each partition there are to be, brokers permitting.
     pub replication_factor: i32,
+    /// Settings of its own, but for those that depend on a condition of the template.
+    pub configs: Vec<(String, String)>,
 }
 
 /// A table.
@@ -254,6 +256,11 @@ Resources:
       TopicName: orders
       PartitionCount: !Ref Partitions
       ReplicationFactor: 3
+      Configs:
+        Fn::Base64: !Join
+          - "\n"
+          - - message.timestamp.type=LogAppendTime
+            - !If [Copies, min.insync.replicas=2, min.insync.replicas=1]
   OrdersTable:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -359,7 +366,12 @@ Resources:
     #[test]
     fn topics_and_tables_are_read_with_their_parameters() {
         let template = read(TEMPLATE).unwrap();
-        let topic = Topic { name: "orders".to_owned(), partitions: 4, replication_factor: 3 };
+        let topic = Topic {
+            name: "orders".to_owned(),
+            partitions: 4,
+            replication_factor: 3,
+            configs: vec![("message.timestamp.type".to_owned(), "LogAppendTime".to_owned())],
+        };
         assert_eq!(template.topics, [topic]);
         let table = template.tables.first().unwrap();
         assert_eq!(table.time_to_live.as_deref(), Some("expiresAt"));

@@ -84,6 +84,16 @@ fn topic(logical_id: &str, properties: Value, names: &Names<'_>) -> Result<Topic
     Ok(Topic {
         partitions: count(&properties.partition_count, "PartitionCount")?,
         replication_factor: count(&properties.replication_factor, "ReplicationFactor")?,
+        configs: configs(&properties.configs),
         name: properties.topic_name,
     })
+}
+
+/// The settings of a topic: lines `name=value`, joined and encoded as base64.
+fn configs(spelled: &Value) -> Vec<(String, String)> {
+    let lines = spelled.pointer("/Fn::Base64/1").and_then(Value::as_array);
+    // An `!If` is a list, and which of its lines holds only a deployment knows.
+    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+    let settings = lines.filter_map(|line| line.split_once('='));
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

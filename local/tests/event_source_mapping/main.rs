@@ -151,6 +151,48 @@ async fn a_list_of_failures_is_not_read_unless_the_mapping_says_so() {
 }
 
 #[tokio::test]
+async fn records_of_every_codec_reach_the_function() {
+    let rig = Rig::start(|_| success()).await;
+    let mapping = rig.map(mapping()).await;
+    // Repeats itself, so that no client leaves it uncompressed.
+    let texts = ["none", "gzip", "snappy", "lz4", "zstd"].map(|codec| codec.repeat(1_000));
+    for (codec, text) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().zip(&texts) {
+        rig.write_with(&[("compression.type", codec)], &in_one_partition(&[text.as_str()])).await;
+    }
+    until(|| mapping.counts().snapshot().delivered == 5).await;
+    assert_eq!(rig.function.texts(), texts);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_that_a_producer_made_up_gives_no_record_up() {
+    let rig = Rig::start(|_| success()).await;
+    for made_up in [1, 2, 4_102_444_800_000] {
+        rig.write_at(made_up, "a").await;
+    }
+    let a_day = Some(Duration::from_hours(24));
+    let mapping = rig.map(Mapping { maximum_record_age: a_day, ..mapping() }).await;
+    until(|| mapping.counts().snapshot().delivered == 3).await;
+    assert_eq!(mapping.counts().snapshot().dead_lettered, 0);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_that_fails_for_longer_than_its_age_limit_is_given_up() {
+    let rig = Rig::start(|_| Reply::FunctionError).await;
+    rig.write_at(1, "a").await;
+    let limits = Mapping {
+        maximum_record_age: Some(Duration::from_millis(500)),
+        maximum_retries: None,
+        ..mapping()
+    };
+    let mapping = rig.map(limits).await;
+    until(|| mapping.counts().snapshot().dead_lettered == 1).await;
+    assert!(mapping.counts().snapshot().invocations > 1);
+    mapping.stop().await;
+}
+
+#[tokio::test]
 async fn a_paused_mapping_invokes_nothing_and_then_goes_on_where_it_stopped() {
     let rig = Rig::start(|_| success()).await;
     let mapping = rig.map(mapping()).await;

@@ -107,6 +107,7 @@ impl Rig {
             name: name.to_owned(),
             partitions,
             replication_factor: 1,
+            configs: vec![],
         };
         broker.create_topics(&[topic(TOPIC, PARTITIONS), topic(DEAD_LETTERS, 1)]).await.unwrap();
         let function =
@@ -127,11 +128,12 @@ impl Rig {
 
     /// Writes texts, each with its key as the partition.
     pub(crate) async fn write(&self, texts: &[(i32, String)]) {
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", self.broker.bootstrap_servers())
-            .set("linger.ms", "0")
-            .create()
-            .unwrap();
+        self.write_with(&[], texts).await;
+    }
+
+    /// The same, by a producer with these settings.
+    pub(crate) async fn write_with(&self, settings: &[(&str, &str)], texts: &[(i32, String)]) {
+        let producer = self.producer(settings);
         let sends = texts.iter().map(|(partition, text)| {
             let record = FutureRecord::to(TOPIC).partition(*partition).key(text).payload(text);
             producer.send_result(record).ok().unwrap()
@@ -140,6 +142,23 @@ impl Rig {
         for sent in sends {
             sent.await.unwrap().unwrap();
         }
+    }
+
+    /// Writes a text with a time of the producer's own, in milliseconds since the epoch. For 0 the
+    /// client takes the time of now.
+    pub(crate) async fn write_at(&self, timestamp_ms: i64, text: &str) {
+        let record = FutureRecord::to(TOPIC).partition(0).key(text).payload(text);
+        let producer = self.producer(&[]);
+        producer.send(record.timestamp(timestamp_ms), Duration::from_secs(10)).await.unwrap();
+    }
+
+    fn producer(&self, settings: &[(&str, &str)]) -> FutureProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.broker.bootstrap_servers()).set("linger.ms", "0");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
+        config.create().unwrap()
     }
 
     /// The committed offset of each partition, none where nothing is committed.

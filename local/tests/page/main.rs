@@ -7,10 +7,12 @@
     reason = "a test stops at a fault"
 )]
 
+mod raw_batch;
 mod rig;
 
 use reqwest::StatusCode;
 use rig::Up;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_browser_is_told_everything_and_then_what_is_new() {
@@ -79,6 +81,48 @@ async fn an_order_is_delivered_again_as_it_was() {
 
     let unknown = up.post("/_page/orders/ord-9/deliver-again").send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_partition_that_cannot_be_read_is_told_and_holds_up_no_other() {
+    let up = Up::start().await;
+    let mut feed = up.feed().await;
+    // A codec that Kafka does not have.
+    up.write_batch(&raw_batch::batch(5, b"whatever"), "order.created", 2).await;
+    let told = |stage: &Value| stage["unreadable"].as_array().is_some_and(|it| !it.is_empty());
+    let stage = feed.until_stage("ValidatorMapping", told).await;
+    assert_eq!(stage["unreadable"][0]["partition"], 2);
+    assert!(!stage["unreadable"][0]["reason"].as_str().unwrap().is_empty());
+    assert_eq!(stage["unreadable"].as_array().unwrap().len(), 1);
+    up.write_to(1, "order.created", "ord-1", "{}").await;
+    feed.until_stage("ValidatorMapping", |stage| stage["handled"] == 1 && told(stage)).await;
+    let printed = up.until_printed(|line| line.contains("cannot be read")).await;
+    let lines: Vec<_> = printed.iter().filter(|line| line.contains("cannot be read")).collect();
+    assert!(lines[0].contains("order.created") && lines[0].contains("partition=2"), "{lines:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let again = up.printed().into_iter().filter(|line| line.contains("cannot be read")).count();
+    assert_eq!(again, 1, "once, although the client tries again");
+}
+
+#[tokio::test]
+async fn what_others_wrote_moves_no_cursor_and_forges_no_line() {
+    let up = Up::start().await;
+    // What a terminal, a pager or a reader's eye takes for more than text.
+    let foreign = "A\u{1b}[2J\u{9b}1;1H\r\nord-1  COMPLETED\u{85}\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}\u{7f}\u{0}";
+    let failed = json!({
+        "eventType": "OrderInventoryFailed", "orderId": "ord-9", "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:01Z",
+        "payload": { "failureReason": format!("UNKNOWN_SKU: {foreign}, and more") },
+    });
+    up.write("order.failed", "ord-9", &failed.to_string()).await;
+    let printed = up.until_printed(|line| line.starts_with("ord-9")).await;
+    let line = printed.iter().find(|line| line.starts_with("ord-9")).unwrap();
+    assert!(line.contains("COMPLETED") && line.ends_with(", and more"), "one line: {printed:?}");
+    let told = line.chars().filter(|letter| *letter == '\u{fffd}').count();
+    assert_eq!(told, 12, "{line:?}");
+    for forbidden in foreign.chars().filter(|letter| !letter.is_ascii_graphic() && *letter != ' ') {
+        assert!(!line.contains(forbidden), "{forbidden:?} in {line:?}");
+    }
 }
 
 #[tokio::test]

@@ -18,9 +18,12 @@ use reqwest::header::{HOST, ORIGIN};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+
+use super::raw_batch::produce;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,8 @@ pub(crate) struct Up {
     /// What the functions were invoked with.
     invoked: Arc<Mutex<Vec<Value>>>,
     functions: JoinHandle<()>,
+    /// Every line of the program so far, of both its streams.
+    printed: Arc<Mutex<Vec<String>>>,
     _program: Child,
     _workspace: TempDir,
 }
@@ -64,9 +69,13 @@ impl Up {
             .env_remove("KAFKA_BOOTSTRAP_SERVERS")
             .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        let printed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let complaints = BufReader::new(program.stderr.take().unwrap()).lines();
+        tokio::spawn(keep(complaints, Arc::clone(&printed)));
         let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
         let (mut url, mut kafka) = (String::new(), String::new());
         let up = async {
@@ -81,10 +90,34 @@ impl Up {
             panic!("the program ended");
         };
         tokio::time::timeout(PATIENCE, up).await.unwrap();
-        // Whoever prints needs somebody who reads.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        tokio::spawn(keep(lines, Arc::clone(&printed)));
         let http = Client::new();
-        Self { url, kafka, http, invoked, functions, _program: program, _workspace: workspace }
+        Self {
+            url,
+            kafka,
+            http,
+            invoked,
+            functions,
+            printed,
+            _program: program,
+            _workspace: workspace,
+        }
+    }
+
+    /// Every line that the program has printed since it was up.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// The same, once one of them is as it should be.
+    pub(crate) async fn until_printed(&self, holds: impl Fn(&str) -> bool) -> Vec<String> {
+        let printed = async {
+            while !self.printed().iter().any(|line| holds(line)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, printed).await.unwrap();
+        self.printed()
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -123,13 +156,28 @@ impl Up {
     }
 
     pub(crate) async fn write(&self, topic: &str, key: &str, value: &str) {
+        self.send(FutureRecord::to(topic).key(key).payload(value)).await;
+    }
+
+    pub(crate) async fn write_to(&self, partition: i32, topic: &str, key: &str, value: &str) {
+        self.send(FutureRecord::to(topic).partition(partition).key(key).payload(value)).await;
+    }
+
+    async fn send(&self, record: FutureRecord<'_, str, str>) {
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.kafka)
             .set("partitioner", "murmur2_random")
             .create()
             .unwrap();
-        let record = FutureRecord::to(topic).key(key).payload(value);
         producer.send(record, Timeout::Never).await.unwrap();
+    }
+
+    /// Writes a batch as it is, past every client.
+    pub(crate) async fn write_batch(&self, batch: &[u8], topic: &str, partition: i32) {
+        let mut broker = TcpStream::connect(&self.kafka).await.unwrap();
+        broker.write_all(&produce(topic, partition, batch)).await.unwrap();
+        let mut length = [0; 4];
+        broker.read_exact(&mut length).await.unwrap();
     }
 
     /// The values of all records that functions were given, in order.
@@ -149,6 +197,12 @@ impl Up {
     pub(crate) fn requests(&self) -> usize {
         let invoked = self.invoked.lock().unwrap();
         invoked.iter().filter(|event| event.get("requestContext").is_some()).count()
+    }
+}
+
+async fn keep(mut lines: Lines<impl AsyncBufRead + Unpin>, kept: Arc<Mutex<Vec<String>>>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        kept.lock().unwrap().push(line);
     }
 }
 

@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at a fault")]
 
 mod faults;
+mod forged;
 mod rig;
 
 use local::tap::TapRecord;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::{Value, json};
 
 use rig::{CREATED, DEAD_LETTERS, Rig, bytes, give_up, letter, record, values};
@@ -62,16 +64,17 @@ async fn a_record_that_its_mapping_gave_up_goes_back_byte_for_byte_and_once() {
 #[tokio::test]
 async fn putting_back_twice_changes_nothing_the_second_time() {
     let mut rig = Rig::start().await;
-    let records = [3, 4].map(|offset| record(CREATED, 0, offset, "ord-1", "{}"));
-    rig.dead_letter(1, &bytes(&letter(&records))).await;
-    let position = format!("{CREATED}/0/3");
+    let first = rig.given_up(CREATED, 0, "ord-1", "first").await;
+    let second = rig.given_up(CREATED, 0, "ord-1", "second").await;
+    rig.give_up(1, &[first, second]).await;
+    let position = format!("{CREATED}/0/0");
     let first = rig.redrive(&["put-back", &position]).await;
     assert_eq!(first.status, 0, "{first:?}");
     assert!(first.line(&position).contains("put back as order.created/"), "{first:?}");
     // One of the letter's records is back, the other still waits.
     let listed = rig.redrive(&["list"]).await;
     assert!(listed.line(&position).ends_with("s ago"), "{listed:?}");
-    assert!(listed.line("order.created/0/4").ends_with("waits"), "{listed:?}");
+    assert!(listed.line("order.created/0/1").ends_with("waits"), "{listed:?}");
     for _ in 0..2 {
         let all = rig.redrive(&["put-back", "--all"]).await;
         assert_eq!(all.status, 0, "{all:?}");
@@ -80,30 +83,31 @@ async fn putting_back_twice_changes_nothing_the_second_time() {
     assert_eq!(third.status, 0, "{third:?}");
     assert!(third.printed.contains("1 record put back before and left as it is"), "{third:?}");
     let written = rig.written().await;
-    assert_eq!(values(&written, CREATED), ["{}", "{}"]);
-    assert_eq!(values(&written, DEAD_LETTERS).len(), 3);
+    assert_eq!(values(&written, CREATED), ["first", "second"]);
+    assert_eq!(values(&written, DEAD_LETTERS).len(), 2);
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_listed_and_stops_no_other() {
     let mut rig = Rig::start().await;
     rig.dead_letter(0, b"hello").await;
-    let mut spoilt = record(CREATED, 0, 7, "ord-7", "{}");
-    spoilt["value"] = json!("no base64!");
-    let records = [spoilt, record(CREATED, 0, 8, "ord-8", "good")];
-    rig.dead_letter(0, &bytes(&letter(&records))).await;
+    let mut nowhere = record(CREATED, 0, 7, "ord-7", "{}");
+    nowhere["partition"] = json!("no number");
+    let good = rig.given_up(CREATED, 0, "ord-8", "good").await;
+    rig.dead_letter(0, &bytes(&letter(&[nowhere, good]))).await;
     let without_record = json!({ "requestContext": { "condition": "RetriesExhausted" } });
     rig.dead_letter(0, &bytes(&without_record)).await;
+    rig.forget().await;
     let listed = rig.redrive(&["list"]).await;
     assert_eq!(listed.status, 0, "{listed:?}");
     for told in [
         "order.dead-letter/0/0 is unreadable: it is no JSON",
-        "order.created/0/7, in the dead letter order.dead-letter/0/1, is unreadable: its value is",
+        "order.dead-letter/0/1 is unreadable: a record in it names no partition",
         "order.dead-letter/0/2 is unreadable: it carries no record",
     ] {
         listed.line(told);
     }
-    assert!(listed.line("order.created/0/8").ends_with("waits"));
+    assert!(listed.line("order.created/0/0").ends_with("waits"));
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
     assert!(ended.printed.contains("1 record put back, 3 records not put back"), "{ended:?}");
@@ -113,19 +117,19 @@ async fn what_cannot_be_read_is_listed_and_stops_no_other() {
 #[tokio::test]
 async fn the_records_of_a_partition_go_back_in_the_order_of_their_offsets() {
     let mut rig = Rig::start().await;
-    let records = [
-        record(CREATED, 1, 12, "ord-1", "created 12"),
-        record("order.failed", 0, 5, "ord-2", "failed 5"),
-        record(CREATED, 1, 9, "ord-1", "created 9"),
-    ];
-    let mut as_text = letter(&records);
+    let mut created = Vec::new();
+    for value in ["created 0", "created 1", "created 2"] {
+        created.push(rig.given_up(CREATED, 1, "ord-1", value).await);
+    }
+    let failed = rig.given_up("order.failed", 0, "ord-2", "failed 0").await;
+    let mut as_text = letter(&[created[2].clone(), failed, created[0].clone()]);
     as_text["payload"] = as_text["payload"].to_string().into();
     rig.dead_letter(2, &bytes(&as_text)).await;
-    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 1, 10, "ord-1", "created 10")]))).await;
+    rig.give_up(0, &[created[1].clone()]).await;
     let ended = rig.redrive(&["put-back", "--all", "--topic", CREATED]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     let written = rig.written().await;
-    assert_eq!(values(&written, CREATED), ["created 9", "created 10", "created 12"]);
+    assert_eq!(values(&written, CREATED), ["created 0", "created 1", "created 2"]);
     assert_eq!(values(&written, "order.failed"), [""; 0]);
 }
 
@@ -133,13 +137,16 @@ async fn the_records_of_a_partition_go_back_in_the_order_of_their_offsets() {
 async fn a_record_without_key_and_value_goes_back_to_its_partition_without_them() {
     let mut rig = Rig::start().await;
     let original = [2; 8];
-    for (offset, partition) in original.into_iter().enumerate() {
-        let mut bare = record(CREATED, partition, offset.try_into().unwrap(), "", "");
+    for partition in original {
+        let bare = FutureRecord::to(CREATED).partition(partition);
+        let offset = rig.send(bare).await;
+        let mut bare = record(CREATED, partition, offset, "", "");
         bare.as_object_mut().unwrap().remove("key");
         bare["value"] = Value::Null;
         rig.dead_letter(0, &bytes(&letter(&[bare]))).await;
     }
-    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 1, "", "")]))).await;
+    let empty = rig.given_up(CREATED, 0, "", "").await;
+    rig.give_up(0, &[empty]).await;
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     let written = rig.written().await;
@@ -158,22 +165,22 @@ async fn a_record_without_key_and_value_goes_back_to_its_partition_without_them(
 #[tokio::test]
 async fn nothing_is_written_to_a_topic_that_is_none_of_the_workflows() {
     let mut rig = Rig::start().await;
-    let foreign = ["somebody.elses", DEAD_LETTERS].map(|topic| record(topic, 0, 0, "k", "v"));
-    rig.dead_letter(0, &bytes(&letter(&foreign))).await;
+    let elsewhere = rig.given_up("somebody.elses", 0, "k", "v").await;
+    rig.give_up(0, &[elsewhere, record(DEAD_LETTERS, 0, 0, "k", "v")]).await;
     let listed = rig.redrive(&["list"]).await;
     assert!(listed.line("somebody.elses/0/0").contains("foreign"), "{listed:?}");
     let ended = rig.redrive(&["put-back", "somebody.elses/0/0"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
     assert_eq!(rig.redrive(&["put-back", "--all"]).await.status, 1);
-    assert_eq!(rig.written().await.len(), 1);
+    assert_eq!(rig.written().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_record_that_two_functions_gave_up_goes_back_once() {
     let mut rig = Rig::start().await;
-    let given_up = bytes(&letter(&[record("order.failed", 0, 4, "ord-1", "failed")]));
-    rig.dead_letter(0, &given_up).await;
-    rig.dead_letter(1, &given_up).await;
+    let given_up = rig.given_up("order.failed", 0, "ord-1", "failed").await;
+    rig.give_up(0, &[given_up.clone()]).await;
+    rig.give_up(1, &[given_up]).await;
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     assert_eq!(rig.redrive(&["put-back", "--all"]).await.status, 0);
@@ -183,36 +190,46 @@ async fn a_record_that_two_functions_gave_up_goes_back_once() {
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let mut rig = Rig::start().await;
-    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 0, "ord-1", "{}")]))).await;
+    let given_up = rig.given_up(CREATED, 0, "ord-1", "{}").await;
+    rig.give_up(0, &[given_up]).await;
     let ended = rig.redrive(&["put-back", "--all", "--dry-run"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     assert!(ended.line("order.created/0/0").contains("would be put back"), "{ended:?}");
-    assert_eq!(rig.written().await.len(), 1);
+    assert_eq!(rig.written().await.len(), 0);
 }
 
 #[tokio::test]
-async fn a_record_that_its_stage_has_forgotten_is_put_back_with_a_warning() {
+async fn a_record_that_its_stage_has_forgotten_is_put_back_only_by_its_position() {
     let mut rig = Rig::start().await;
-    let mut old = record(CREATED, 0, 0, "ord-1", "{}");
     let days_ago = |days: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(days * 24);
-    old["timestamp"] = days_ago(31).as_millisecond().into();
-    let mut young = record(CREATED, 0, 1, "ord-2", "{}");
-    young["timestamp"] = days_ago(29).as_millisecond().into();
-    rig.dead_letter(0, &bytes(&letter(&[old, young]))).await;
+    let mut records = Vec::new();
+    for (days, value) in [(31, "old"), (29, "young")] {
+        let written = FutureRecord::to(CREATED).partition(0).key(&b"ord-1"[..]);
+        let written = written.timestamp(days_ago(days).as_millisecond());
+        let offset = rig.send(written.payload(value.as_bytes())).await;
+        // A letter may say that it is younger.
+        records.push(record(CREATED, 0, offset, "ord-1", value));
+    }
+    rig.give_up(0, &records).await;
     let listed = rig.redrive(&["list"]).await;
     let warnings = listed.printed.matches("warning: ").count();
     assert_eq!(warnings, 1, "{listed:?}");
     assert!(listed.line("warning: order.created/0/0").contains("31 days ago"), "{listed:?}");
     let ended = rig.redrive(&["put-back", "--all"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.line("order.created/0/0").contains("have forgotten it"), "{ended:?}");
+    assert_eq!(values(&rig.written().await, CREATED), ["young"]);
+    let ended = rig.redrive(&["put-back", "order.created/0/0"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     assert!(ended.printed.contains("warning: order.created/0/0"), "{ended:?}");
-    assert_eq!(values(&rig.written().await, CREATED).len(), 2);
+    assert_eq!(values(&rig.written().await, CREATED), ["old"]);
 }
 
 #[tokio::test]
 async fn a_slip_in_the_command_is_found_before_anything_is_written() {
     let mut rig = Rig::start().await;
-    rig.dead_letter(0, &bytes(&letter(&[record(CREATED, 0, 0, "ord-1", "{}")]))).await;
+    let given_up = rig.given_up(CREATED, 0, "ord-1", "{}").await;
+    rig.give_up(0, &[given_up]).await;
     for wrong in [
         &["put-back"][..],
         &["put-back", "order.created/0/0", "order.created/0/99"],
@@ -225,20 +242,20 @@ async fn a_slip_in_the_command_is_found_before_anything_is_written() {
         assert_eq!(ended.status, 2, "{ended:?}");
         assert_eq!(ended.complained.lines().count(), 1, "{ended:?}");
     }
-    assert_eq!(rig.written().await.len(), 1);
+    assert_eq!(rig.written().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_record_that_the_broker_refuses_is_told_and_stops_no_other() {
     let mut rig = Rig::start().await;
-    // The partition is none of the topic's any more, and without key there is no other.
-    let mut lost = record(CREATED, 77, 0, "", "lost");
-    lost.as_object_mut().unwrap().remove("key");
-    let records = [lost, record("order.failed", 0, 1, "ord-1", "found")];
-    rig.dead_letter(0, &bytes(&letter(&records))).await;
+    let lost = rig.given_up(CREATED, 0, "ord-1", "lost").await;
+    let found = rig.given_up("order.failed", 0, "ord-1", "found").await;
+    rig.give_up(0, &[lost, found]).await;
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    rig.broker.mock().unwrap().request_errors(RDKafkaApiKey::Produce, &[too_large]);
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
-    assert!(ended.line("order.created/77/0").contains("not put back: "), "{ended:?}");
-    assert!(ended.line("order.failed/0/1").contains("put back as order.failed/"), "{ended:?}");
+    assert!(ended.line("order.created/0/0").contains("not put back: "), "{ended:?}");
+    assert!(ended.line("order.failed/0/0").contains("put back as order.failed/"), "{ended:?}");
     assert_eq!(values(&rig.written().await, "order.failed"), ["found"]);
 }

@@ -13,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -26,6 +27,9 @@ pub(crate) struct Rig {
     pub(crate) broker: Broker,
     tap: Tap,
     producer: FutureProducer,
+    /// Records that this rig has written, and how many of them and of others it has read again.
+    sent: AtomicUsize,
+    seen: usize,
 }
 
 /// What the program printed, and its exit status.
@@ -51,6 +55,7 @@ impl Rig {
             name: name.to_owned(),
             partitions: PARTITIONS,
             replication_factor: 1,
+            configs: vec![],
         });
         broker.create_topics(&topics).await.unwrap();
         let tap = Tap::start(&broker, &TOPICS).await.unwrap();
@@ -60,7 +65,7 @@ impl Rig {
             .set("linger.ms", "0")
             .create()
             .unwrap();
-        Self { broker, tap, producer }
+        Self { broker, tap, producer, sent: AtomicUsize::new(0), seen: 0 }
     }
 
     /// The program, about to run `redrive`.
@@ -85,8 +90,37 @@ impl Rig {
         }
     }
 
-    pub(crate) async fn send(&self, record: FutureRecord<'_, [u8], [u8]>) {
-        self.producer.send(record, Timeout::Never).await.unwrap();
+    /// Writes a record; gives its offset.
+    pub(crate) async fn send(&self, record: FutureRecord<'_, [u8], [u8]>) -> i64 {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.producer.send(record, Timeout::Never).await.unwrap().offset
+    }
+
+    /// Writes a record, and gives it as a dead letter carries it.
+    pub(crate) async fn given_up(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &str,
+        value: &str,
+    ) -> Value {
+        let written = FutureRecord::to(topic).partition(partition);
+        let offset = self.send(written.key(key.as_bytes()).payload(value.as_bytes())).await;
+        record(topic, partition, offset, key, value)
+    }
+
+    /// Writes a dead letter about these records, as a mapping does that gives them up, and forgets what
+    /// was written so far.
+    pub(crate) async fn give_up(&mut self, partition: i32, records: &[Value]) {
+        self.dead_letter(partition, &bytes(&letter(records))).await;
+        self.forget().await;
+    }
+
+    /// Reads what this rig has written, before the program writes anything.
+    pub(crate) async fn forget(&mut self) {
+        while self.seen < self.sent.load(Ordering::Relaxed) {
+            self.next().await;
+        }
     }
 
     /// Writes a dead letter, onto a partition so that its position is known.
@@ -97,6 +131,7 @@ impl Rig {
 
     /// The next record that anybody writes.
     pub(crate) async fn next(&mut self) -> TapRecord {
+        self.seen += 1;
         tokio::time::timeout(Duration::from_secs(20), self.tap.next()).await.unwrap().unwrap()
     }
 

@@ -1,0 +1,117 @@
+//! A consumer of `consumers/` as a process.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use contracts::Topic;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+use workflow_tests::world::World;
+
+use crate::consumers::completed;
+
+/// A consumer that runs until it is dropped.
+pub(crate) struct Reader {
+    lines: Lines<BufReader<ChildStdout>>,
+    complaints: Arc<Mutex<Vec<String>>>,
+    pub(crate) group: String,
+    _process: Child,
+}
+
+impl Reader {
+    /// Starts the program with a group of its own.
+    pub(crate) fn start(program: &[&Path], world: &World, database: &Path) -> Self {
+        let (executable, arguments) = program.split_first().unwrap();
+        let group = format!("consumer-{}", uuid::Uuid::new_v4());
+        let mut process = Command::new(executable)
+            .args(arguments)
+            .arg(world.stack.broker.bootstrap_servers())
+            .arg(&group)
+            .arg(database)
+            .arg(Topic::OrderCompleted.name())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let complaints: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&complaints);
+        let mut complained = BufReader::new(process.stderr.take().unwrap()).lines();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = complained.next_line().await {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        Self { lines, complaints, group, _process: process }
+    }
+
+    /// Its lines about records that it skipped, once there are this many.
+    pub(crate) async fn until_skipped(&self, times: usize) -> Vec<String> {
+        let skipped = async {
+            loop {
+                let mut lines = self.complaints();
+                lines.retain(|line| line.starts_with("skipped: "));
+                if lines.len() >= times {
+                    return lines;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let skipped = timeout(Duration::from_secs(10), skipped).await;
+        skipped.unwrap_or_else(|_| panic!("{times}: {:?}", self.complaints()))
+    }
+
+    /// The lines on its standard error so far.
+    fn complaints(&self) -> Vec<String> {
+        self.complaints.lock().unwrap().clone()
+    }
+
+    /// Reads all that lies on these partitions by now; gives its lines.
+    ///
+    /// Each printed event but the last has been handled: so each partition gets one more event, and
+    /// before it a malformed record.
+    pub(crate) async fn read_up_to_now(
+        &mut self,
+        world: &World,
+        partitions: &BTreeSet<i32>,
+    ) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for partition in partitions {
+            let malformed = b"not JSON \xff";
+            world.write(Topic::OrderCompleted, Some(*partition), "malformed", malformed).await;
+            let last = format!("ord-{}", uuid::Uuid::new_v4());
+            world.write_event(&completed(&last), *partition).await;
+            lines.extend(self.until(&last).await);
+        }
+        lines
+    }
+
+    /// Reads up to the event of this order; gives all lines that were read for it.
+    async fn until(&mut self, order_id: &str) -> Vec<Value> {
+        let lines = self.lines_until(order_id).await;
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The same, as they were printed.
+    pub(crate) async fn lines_until(&mut self, order_id: &str) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| !line.contains(order_id)) {
+            let line = timeout(Duration::from_secs(120), self.lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("{order_id}: {:?}", self.complaints()));
+            let line = line.unwrap();
+            lines.push(line.unwrap_or_else(|| panic!("it has ended: {:?}", self.complaints())));
+        }
+        lines
+    }
+}
