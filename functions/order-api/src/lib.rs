@@ -43,6 +43,7 @@ pub const SPEC: FunctionSpec = FunctionSpec {
             "dynamodb:BatchGetItem",
             "dynamodb:DeleteItem",
             "dynamodb:PartiQLInsert",
+            "dynamodb:PutItem",
             "dynamodb:Query",
         ],
     }],

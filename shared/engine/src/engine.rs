@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use contracts::{Topic, TraceParent};
+use contracts::{Envelope, Topic, TraceParent};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
@@ -156,8 +156,17 @@ impl Engine {
         let orders = &self.context.orders;
         match request {
             Request::LookUp(slots, keys) => Done::LookedUp(slots, orders.get_all(&keys).await),
-            Request::Decide(slot, stage, event, needed) => {
+            Request::Decide(slot, stage, event, None, needed) => {
                 Done::Decided(slot, stage.decide(event, &needed).await)
+            }
+            Request::Decide(slot, stage, _, Some(stored), needed) => {
+                let decision = match Envelope::decode(stored.body.as_bytes()) {
+                    Ok(event) => stage.decide(&event, &needed).await,
+                    Err(error) => {
+                        Err(TransientError::new("read the stored event", error.to_string()))
+                    }
+                };
+                Done::Decided(slot, decision)
             }
             Request::Insert(slots, rows) => {
                 let rows: Vec<_> = rows.iter().map(|new| &new.row).collect();

@@ -14,9 +14,23 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+/// The event sources that send batches of records: MSK, and a cluster that AWS does not manage.
+const EVENT_SOURCES: [&str; 2] = ["aws:kafka", "SelfManagedKafka"];
+
+/// An event that is not a batch of Kafka records.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read the event as a batch of Kafka records: {0} (invoke the function through an event \
+     source mapping of a topic, as template.yaml has it, or with a file of events/)"
+)]
+pub struct NotKafka(String);
+
 /// A batch: records by `topic-partition`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KafkaEvent<'a> {
+    #[serde(borrow, default)]
+    event_source: Lenient<Text<'a>>,
     /// The records of each partition, in the order of their offsets.
     #[serde(borrow)]
     pub records: BTreeMap<String, Vec<KafkaRecord<'a>>>,
@@ -41,7 +55,24 @@ pub struct KafkaRecord<'a> {
 #[derive(Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl KafkaEvent<'_> {
+impl<'a> KafkaEvent<'a> {
+    /// Reads the event of an invocation.
+    ///
+    /// # Errors
+    /// Where another service sent it, or nobody did: success would lose its records.
+    pub fn read(json: &'a str) -> Result<Self, NotKafka> {
+        // The text of the error may quote the event.
+        let event: Self = serde_json::from_str(json).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            NotKafka(format!("it has no records by partition (line {line}, column {column})"))
+        })?;
+        match &event.event_source.0 {
+            Some(Text(source)) if EVENT_SOURCES.contains(&source.as_ref()) => Ok(event),
+            Some(_) => Err(NotKafka("its eventSource is another".to_owned())),
+            None => Err(NotKafka("it has no eventSource".to_owned())),
+        }
+    }
+
     /// The topics of the batch, by the names of its partitions.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
         self.records.keys().map(|key| key.rsplit_once('-').map_or(key.as_str(), |(topic, _)| topic))

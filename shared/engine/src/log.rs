@@ -13,6 +13,7 @@ pub(crate) enum Outcome {
     Redelivered,
     Conflicting,
     Malformed(FailureCode),
+    Unverified,
     Ignored,
 }
 
@@ -24,6 +25,7 @@ impl Outcome {
             Self::Redelivered => "redelivered",
             Self::Conflicting => "conflicting",
             Self::Malformed(_) => "malformed",
+            Self::Unverified => "unverified",
             Self::Ignored => "ignored",
         }
     }

@@ -40,7 +40,7 @@ pub async fn handle_batch(
     engine: &Engine,
     event: &LambdaEvent<Box<RawValue>>,
 ) -> Result<BatchResponse, Error> {
-    let batch: KafkaEvent<'_> = serde_json::from_str(event.payload.get())?;
+    let batch = KafkaEvent::read(event.payload.get())?;
     let left = time_left(event.context.deadline(), now());
     let handled = engine.handle(&batch, Instant::now() + left).await;
     flush_logs();
@@ -70,6 +70,10 @@ fn now() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use engine::{Context, OrdersTable, Publisher};
+    use jiff::Timestamp;
+    use kafka::{Brokers, Producer};
+
     use super::*;
 
     #[test]
@@ -77,6 +81,44 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let of_cargo_lambda = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
         assert_eq!(time_left(of_cargo_lambda, now), ASSUMED_TIME_LEFT);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_not_kafkas_fails_and_says_what_to_do() {
+        let sqs = r#"{"Records":[{"eventSource":"aws:sqs","body":"{}"}]}"#;
+        let console = r#"{"key1":"value1","key2":"value2","key3":"value3"}"#;
+        let other = r#"{"eventSource":"aws:sqs","records":{}}"#;
+        for text in [sqs, console, other, r#"{"records":{}}"#, "{}", "null", "[]"] {
+            let error = handle(text).await.unwrap_err().to_string();
+            assert!(error.contains("cannot read the event as a batch of Kafka records"), "{error}");
+            assert!(
+                error.contains("as template.yaml has it, or with a file of events/"),
+                "{error}"
+            );
+            assert!(!error.contains("value1"), "{error}");
+        }
+        for source in ["aws:kafka", "SelfManagedKafka"] {
+            let empty = format!(r#"{{"eventSource":"{source}","records":{{}}}}"#);
+            assert_eq!(handle(&empty).await.unwrap(), BatchResponse::default());
+        }
+    }
+
+    /// Handles an event without stages, database and brokers.
+    async fn handle(event: &str) -> Result<BatchResponse, Error> {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest());
+        let clock = || Timestamp::UNIX_EPOCH;
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let producer = Producer::new(&Brokers::plaintext("127.0.0.1:9"), Duration::from_secs(1));
+        let engine = Engine::new(Context {
+            orders: OrdersTable { client, name: "orders".to_owned(), clock },
+            publisher: Publisher::new(producer.unwrap()),
+            clock,
+            row_ttl: jiff::SignedDuration::from_hours(24),
+            reports_batch_item_failures: true,
+        });
+        let payload = RawValue::from_string(event.to_owned()).unwrap();
+        handle_batch(&engine, &LambdaEvent::new(payload, lambda_runtime::Context::default())).await
     }
 
     #[test]

@@ -11,6 +11,7 @@
 )]
 
 mod harness;
+mod stored_event;
 
 use contracts::{EventType, Topic};
 use proptest::prelude::*;
