@@ -8,16 +8,17 @@ use std::time::Instant;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, check_count};
 use crate::error::{BenchError, Result};
 use crate::hot_item_books::{self, Books};
-use crate::hot_item_plan::{HotItem, PARTITIONS, Plan, plans};
+use crate::hot_item_plan::{HotItem, PARTITIONS, Plan, partitions, plans};
 use crate::limited_items::ItemCounts;
 use crate::limiter::{Limiter, TRANSACTION_LATENCY};
 use crate::partition::{Deliveries, deliver_all};
 use crate::process::Process;
 use crate::record::Record;
 use crate::report::{Report, Section, progress};
+use crate::stage::Stage;
 use crate::statistics::{grouped, hundredths};
 use crate::written_items::{ItemKey, TableKeys};
 
@@ -44,12 +45,18 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
 }
 
 async fn measure(bench: &mut Bench, hot: HotItem, plan: Plan) -> Result<Run> {
+    let id_prefix = format!("{}-{}-{}", bench.run_id, hot.stage().binary(), plan.batch);
+    let mut records = hot.orders(plan.orders, &id_prefix);
+    if hot.stage() == Stage::Payment {
+        // The payment acts on the row of the reservation.
+        records = bench.carry(Stage::Inventory, &records).await?;
+    }
+    check_count(hot.name(), &records, usize::try_from(plan.orders).unwrap_or(usize::MAX))?;
+    let partitions = partitions(records);
     let reserved = hot_item_books::load(bench, hot, plan.holding).await?;
     let keys = table_keys(bench);
     let key = hot_key(bench, hot, &keys)?;
     let limiter = Limiter::start(bench.servers.database.endpoint(), keys).await?;
-    let id_prefix = format!("{}-{}-{}", bench.run_id, hot.stage().binary(), plan.batch);
-    let partitions = hot.partitions(plan.orders, &id_prefix);
     let contender = bench.function(hot.stage())?.with_database(&limiter.url);
     let starts = partitions.iter().map(|_| Process::start(&contender, None));
     let mut processes = try_join_all(starts).await?;

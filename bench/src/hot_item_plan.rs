@@ -86,41 +86,24 @@ impl HotItem {
         }
     }
 
-    /// Topic and type of the events that the stage consumes.
-    fn consumes(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Sku => ("order.validated", "OrderValidated"),
-            Self::Account => ("order.inventory-reserved", "InventoryReserved"),
-        }
+    /// Validated orders; one takes a unit of the hot item.
+    pub(crate) fn orders(self, orders: u64, id_prefix: &str) -> Vec<Record> {
+        (0..orders).map(|number| self.record(number, id_prefix)).collect()
     }
 
-    /// The orders of each partition; one takes a unit of the hot item.
-    pub(crate) fn partitions(self, orders: u64, id_prefix: &str) -> Vec<Vec<Record>> {
-        let mut partitions = vec![Vec::new(); PARTITIONS];
-        for number in 0..orders {
-            let partition = usize::try_from(number).unwrap_or_default() % PARTITIONS;
-            if let Some(records) = partitions.get_mut(partition) {
-                let offset = i64::try_from(records.len()).unwrap_or_default();
-                records.push(self.record(number, id_prefix, partition, offset));
-            }
-        }
-        partitions
-    }
-
-    fn record(self, number: u64, id_prefix: &str, partition: usize, offset: i64) -> Record {
-        let (topic, event_type) = self.consumes();
+    fn record(self, number: u64, id_prefix: &str) -> Record {
         let order_id = format!("{id_prefix}-{number}");
         let event = json!({
-            "eventType": event_type,
+            "eventType": "OrderValidated",
             "orderId": order_id,
             "correlationId": format!("corr-{order_id}"),
             "timestamp": "2026-02-06T12:00:00Z",
             "payload": self.payload(number),
         });
         Record {
-            topic: topic.to_owned(),
-            partition: i32::try_from(partition).unwrap_or_default(),
-            offset,
+            topic: "order.validated".to_owned(),
+            partition: 0,
+            offset: i64::try_from(number).unwrap_or_default(),
             timestamp_ms: 1_770_379_200_000,
             key: order_id,
             value: event.to_string().into_bytes(),
@@ -143,6 +126,20 @@ impl HotItem {
     }
 }
 
+/// Deals records out to the partitions of their topic.
+pub(crate) fn partitions(records: Vec<Record>) -> Vec<Vec<Record>> {
+    let mut partitions = vec![Vec::new(); PARTITIONS];
+    for (number, record) in records.into_iter().enumerate() {
+        let partition = number % PARTITIONS;
+        if let Some(records) = partitions.get_mut(partition) {
+            let offset = i64::try_from(records.len()).unwrap_or_default();
+            let partition = i32::try_from(partition).unwrap_or_default();
+            records.push(Record { partition, offset, ..record });
+        }
+    }
+    partitions
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -152,7 +149,7 @@ mod tests {
     #[test]
     fn every_order_is_in_one_partition_and_names_the_hot_item() {
         for hot in HotItem::ALL {
-            let partitions = hot.partitions(100, "run");
+            let partitions = partitions(hot.orders(100, "run"));
             assert_eq!(partitions.len(), PARTITIONS);
             let records: Vec<Record> = partitions.into_iter().flatten().collect();
             let keys: HashSet<&str> = records.iter().map(|record| record.key.as_str()).collect();

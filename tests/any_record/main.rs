@@ -1,24 +1,21 @@
 //! Any record at all can be handled, twice: on every topic, by every real stage.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first failure"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test stops at the first failure")]
 
-mod harness;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, Topic};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, Record};
+use workflow_tests::stages::{Record, Stages};
 
-/// A good event of this type.
+/// A good event of this type, of an order of its own: a stage decides once about an order.
 fn event(event_type: EventType) -> Value {
+    static ORDERS: AtomicUsize = AtomicUsize::new(0);
+    let number = ORDERS.fetch_add(1, Ordering::Relaxed);
     json!({
-        "eventType": event_type.name(), "orderId": "ord-1", "correlationId": "corr-1",
+        "eventType": event_type.name(), "orderId": format!("ord-{number}"), "correlationId": "corr-1",
         "timestamp": "2026-02-06T12:00:00Z",
         "payload": {
             "customerId": "cust-1", "items": [{ "sku": "A", "quantity": 1 }], "totalAmount": 1,
@@ -102,20 +99,27 @@ fn known(event_type: EventType) -> Vec<(&'static str, Record)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn known_records_are_handled_twice_on_every_topic() {
-    let harness = Harness::start().await;
+    let stages = Stages::start().await;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     // `reserved` is missing.
     let stock = [("sku", text("A")), ("available", AttributeValue::N("1000".to_owned()))];
-    harness.put("StockTable", &stock).await;
-    let mut offset = 0;
+    stages.put("StockTable", &stock).await;
+    let mut records = 0;
     for event_type in EventType::ALL {
         for (name, record) in known(*event_type) {
-            offset += 1;
+            records += 1;
             println!("{event_type}: {name}");
-            harness.deliver_twice(event_type.topic(), offset, &record).await;
+            deliver_twice(&stages, event_type.topic(), record).await;
         }
     }
-    assert_eq!(offset, 9 * 21);
+    assert_eq!(records, 9 * 21);
+}
+
+/// Delivers the record twice, to every function that its topic triggers, as an event that its
+/// publisher has stored: a stage that acts on stored events decides about this one.
+async fn deliver_twice(stages: &Stages, topic: Topic, record: Record) {
+    stages.store(&record.value).await;
+    stages.deliver(topic, &[record], 2).await;
 }
 
 /// Bytes that get past some of the readers: any at all, any JSON, and events with any fields.
@@ -157,16 +161,14 @@ fn any_value() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn any_record_is_handled_twice() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let harness = runtime.block_on(Harness::start());
-    let offset = std::sync::atomic::AtomicI64::new(0);
+    let stages = runtime.block_on(Stages::start());
     let headers = prop::collection::vec(("[a-z]{1,12}", any::<Vec<u8>>()), 0..3);
     let key = prop::option::of(any::<Vec<u8>>());
     let topics = prop::sample::select(Topic::ALL.to_vec());
     proptest!(ProptestConfig::with_cases(600), |(
         topic in topics, value in any_value(), key in key, headers in headers,
     )| {
-        let offset = offset.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let record = Record { value, key, headers };
-        runtime.block_on(harness.deliver_twice(topic, offset, &record));
+        runtime.block_on(deliver_twice(&stages, topic, record));
     });
 }

@@ -10,4 +10,5 @@
 
 pub mod database_proxy;
 pub mod lossy_proxy;
+pub mod stages;
 pub mod world;

@@ -47,7 +47,11 @@ impl Harness {
         let brokers = Brokers::plaintext("127.0.0.1:9");
         let producer = Producer::new(&brokers, Duration::from_secs(1)).expect("a producer");
         let context = Context {
-            orders: OrdersTable { client, name: "orders".to_owned() },
+            orders: OrdersTable {
+                client,
+                name: "orders".to_owned(),
+                clock: || Timestamp::UNIX_EPOCH,
+            },
             publisher: Publisher::new(producer),
             clock: || Timestamp::UNIX_EPOCH,
             row_ttl: SignedDuration::from_hours(24),

@@ -38,11 +38,12 @@ async fn an_order_costs_the_requests_that_the_cost_page_says() {
     // A row of a usual order is below 1 KB: an insert takes one unit, and an action takes two.
     let written = inserts.iter().sum::<usize>() + in_indexes + 2 * actions.iter().sum::<usize>();
     assert_eq!(written, 14);
-    // The close looks up its own row and the intake row, each of which takes a unit.
+    // Payment and notification look up their own row and that of the stage before them, the close
+    // the intake row too; each takes a unit.
     let keys = bodies("BatchGetItem").into_iter().map(|body| {
         let tables = body["RequestItems"].as_object().unwrap().values();
         tables.map(|table| table["Keys"].as_array().unwrap().len()).sum()
     });
-    assert_eq!(keys.collect::<Vec<usize>>(), [2]);
+    assert_eq!(keys.collect::<Vec<usize>>(), [2, 2, 3]);
     world.stop().await;
 }

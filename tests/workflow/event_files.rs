@@ -44,6 +44,9 @@ async fn every_event_file_is_handled_as_its_name_says() {
         bodies.dedup();
         assert_eq!(bodies.len(), 1, "{order_id}");
     }
+    assert_eq!(world.ended("ord-good-1").await["status"], "COMPLETED");
+    assert_eq!(world.ended("ord-declined-1").await["failedStage"], "payment");
+    assert_eq!(world.ended("ord-invalid-1").await["failedStage"], "validator");
     for (order_id, code) in [
         ("order.created-1-41", "MALFORMED_EVENT"),
         ("ord-of-the-key", "MALFORMED_EVENT"),

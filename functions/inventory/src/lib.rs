@@ -5,7 +5,7 @@ mod reserve;
 mod stock;
 
 use contracts::StageName;
-use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS_WITH_EFFECTS};
+use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS};
 
 pub use crate::{release::Release, reserve::Reserve, stock::StockTable};
 
@@ -14,10 +14,7 @@ pub const SPEC: FunctionSpec = FunctionSpec {
     name: "inventory",
     stages: &[StageName::Inventory, StageName::Release],
     republishes: &[],
-    tables: &[
-        ORDERS_WITH_EFFECTS,
-        TableUse { variable: "STOCK_TABLE", actions: &["dynamodb:UpdateItem"] },
-    ],
+    tables: &[ORDERS, TableUse { variable: "STOCK_TABLE", actions: &["dynamodb:UpdateItem"] }],
     read_settings: |environment| drop(read_settings(environment)),
 };
 

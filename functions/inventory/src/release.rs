@@ -18,9 +18,10 @@ pub struct Release {
 impl Stage for Release {
     const NAME: StageName = StageName::Release;
     const NEEDS: &'static [StageName] = &[StageName::Inventory];
+    const ACTS_ON_STORED_EVENT: bool = true;
 
-    /// Releases what the reservation's own row holds, not what the failure event says: that one may
-    /// lack the payload, and may not come from the workflow.
+    /// Releases what the reservation's own row holds: the failure event may lack the payload. Where
+    /// nothing is reserved yet, no row is stored that would keep a later reservation for ever.
     async fn decide(
         &self,
         event: &Envelope<'_>,
@@ -32,7 +33,7 @@ impl Stage for Release {
             }
             _ => None,
         });
-        let Some(reserved) = reserved else { return Ok(Decision::accept()) };
+        let Some(reserved) = reserved else { return Ok(Decision::Nothing) };
         let reserved = Envelope::decode(reserved)
             .map_err(|error| TransientError::new("read the reservation", error.to_string()))?;
         let items = items(&reserved.payload)

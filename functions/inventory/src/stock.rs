@@ -47,6 +47,7 @@ impl StockTable {
         Effect {
             table: self.0.clone(),
             key: ("sku", sku.to_owned()),
+            is_key_loggable: true,
             adds: Vec::new(),
             floor: AVAILABLE,
             refused: shortage,

@@ -23,6 +23,7 @@ pub enum Channel {
 
 impl Stage for Notify {
     const NAME: StageName = StageName::Notification;
+    const ACTS_ON_STORED_EVENT: bool = true;
 
     fn acts_outside(&self) -> bool {
         matches!(self.channel, Channel::Sns(_))

@@ -50,7 +50,7 @@ impl Sns {
         let Err(error) = request.send().await else { return Ok(Delivery::Sent) };
         match refusal(error.code().unwrap_or_default(), error.message().unwrap_or_default()) {
             Some(why) => Ok(Delivery::Rejected(why)),
-            None => Err(TransientError::aws(OPERATION, error)),
+            None => Err(TransientError::aws(OPERATION, &error)),
         }
     }
 

@@ -13,6 +13,7 @@ pub struct Close;
 impl Stage for Close {
     const NAME: StageName = StageName::Close;
     const NEEDS: &'static [StageName] = &[StageName::OrderApi];
+    const ACTS_ON_STORED_EVENT: bool = true;
 
     async fn decide(
         &self,

@@ -52,7 +52,12 @@ pub const SPEC: FunctionSpec = FunctionSpec {
     republishes: EventType::ALL,
     tables: &[TableUse {
         variable: "ORDERS_TABLE",
-        actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:Query"],
+        actions: &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:PartiQLInsert",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+        ],
     }],
     read_settings: |environment| drop(read_settings(environment)),
 };

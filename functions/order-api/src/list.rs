@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use contracts::{StageName, order::MAX_KEY_BYTES};
 use engine::{Row, RowKey};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -47,10 +48,13 @@ impl OrderApi {
             return Err(problem(403, "customerId must be your own"));
         }
         let (table, until) = (&self.context.orders, Instant::now() + READ_TIMEOUT);
-        let page =
-            retry_until(until, || list_by_customer(table, &customer_id, after.as_ref(), limit))
-                .await
-                .map_err(|error| unavailable(&error.into()))?;
+        // The index still holds the orders whose rows have expired.
+        let since = (self.context.clock)().checked_sub(self.context.row_ttl);
+        let since = since.unwrap_or(Timestamp::MIN);
+        let page = retry_until(until, || {
+            list_by_customer(table, &customer_id, since, after.as_ref(), limit)
+        });
+        let page = page.await.map_err(|error| unavailable(&error.into()))?;
         let key = |order_id: &str| RowKey { id: order_id.to_owned(), stage: StageName::Close };
         let keys: Vec<_> = page.orders.iter().map(|cursor| key(&cursor.order_id)).collect();
         let closed = if keys.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use engine::Engine;
+use engine::{Engine, lambda_event::KafkaEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request, scheduled_at};
@@ -40,8 +40,8 @@ async fn main() -> Result<(), Error> {
             runtime::flush_logs();
             return Ok(to_raw_value(&recovered?)?);
         }
-        let batch = serde_json::from_str(event.payload.get())?;
-        let response = runtime::handle_batch(&api.engine, &batch, &event.context).await?;
+        let batch = KafkaEvent::read(&mut serde_json::Deserializer::from_str(event.payload.get()));
+        let response = runtime::handle_batch(&api.engine, batch, &event.context).await?;
         Ok::<_, Error>(to_raw_value(&response)?)
     }))
     .await

@@ -72,7 +72,7 @@ pub(crate) async fn list_by_intake(
         .set_exclusive_start_key(after)
         .send()
         .await
-        .map_err(|error| TransientError::aws("list orders by time", error))?;
+        .map_err(|error| TransientError::aws("list orders by time", &error))?;
     let id = |entry: &Item| Some(entry.get(ORDER_ID)?.as_s().ok()?.clone());
     let ids = response.items().iter().filter_map(id).collect();
     Ok(IntakePage { ids, next: response.last_evaluated_key })
@@ -109,7 +109,7 @@ async fn keys_found(
         .build()
         .map_err(|error| TransientError::new(OPERATION, error))?;
     let response = table.client.batch_get_item().request_items(&table.name, request).send().await;
-    let response = response.map_err(|error| TransientError::aws(OPERATION, error))?;
+    let response = response.map_err(|error| TransientError::aws(OPERATION, &error))?;
     let items = response.responses().and_then(|tables| tables.get(&table.name));
     let ids = items.into_iter().flatten().filter_map(|item| item.get(ORDER_ID)?.as_s().ok());
     found.extend(ids.cloned());

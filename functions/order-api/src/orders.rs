@@ -15,6 +15,7 @@ use engine::{
         attribute::{ACCEPTED_AT, CUSTOMER_ID, ORDER_ID},
     },
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 /// The index of orders by customer; only the first row of an order is in it.
@@ -51,15 +52,20 @@ pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>
         .send()
         .collect()
         .await;
-    let items = items.map_err(|error| TransientError::aws(OPERATION, error))?;
+    let items = items.map_err(|error| TransientError::aws(OPERATION, &error))?;
     let rows = items.iter().map(|item| Row::from_item(item).1);
-    rows.collect::<Result<_, _>>().map_err(|error| TransientError::new(OPERATION, error))
+    let rows: Result<Vec<Row>, _> = rows.collect();
+    let mut rows = rows.map_err(|error| TransientError::new(OPERATION, error))?;
+    let now = table.now();
+    rows.retain(|row| !row.is_expired(now));
+    Ok(rows)
 }
 
-/// The orders of a customer, newest first, after a cursor.
+/// The orders of a customer that were accepted since a time, newest first, after a cursor.
 pub(crate) async fn list_by_customer(
     table: &OrdersTable,
     customer_id: &str,
+    since: Timestamp,
     after: Option<&OrderCursor>,
     limit: u8,
 ) -> Result<OrdersPage, TransientError> {
@@ -68,15 +74,16 @@ pub(crate) async fn list_by_customer(
         .query()
         .table_name(&table.name)
         .index_name(CUSTOMER_INDEX)
-        .key_condition_expression("customerId = :customerId")
+        .key_condition_expression("customerId = :customerId AND acceptedAt > :since")
         .expression_attribute_values(":customerId", AttributeValue::S(customer_id.to_owned()))
+        .expression_attribute_values(":since", AttributeValue::S(format!("{since:.3}")))
         .scan_index_forward(false)
         .set_exclusive_start_key(after.map(|cursor| index_key(customer_id, cursor)))
         // One more than is asked for tells whether the list goes on.
         .limit(i32::from(limit) + 1)
         .send()
         .await
-        .map_err(|error| TransientError::aws("list a customer's orders", error))?;
+        .map_err(|error| TransientError::aws("list a customer's orders", &error))?;
     let mut orders: Vec<OrderCursor> = response.items().iter().filter_map(cursor).collect();
     let has_more = orders.len() > usize::from(limit);
     orders.truncate(limit.into());

@@ -31,6 +31,7 @@ pub enum Provider {
 
 impl Stage for Charge {
     const NAME: StageName = StageName::Payment;
+    const ACTS_ON_STORED_EVENT: bool = true;
 
     fn acts_outside(&self) -> bool {
         matches!(self.provider, Provider::Stripe(_))

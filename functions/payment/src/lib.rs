@@ -6,7 +6,7 @@ mod stripe;
 mod wallet;
 
 use contracts::StageName;
-use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS_WITH_EFFECTS};
+use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS};
 
 pub use crate::{
     charge::{Charge, Provider},
@@ -20,10 +20,7 @@ pub const SPEC: FunctionSpec = FunctionSpec {
     name: "payment",
     stages: &[StageName::Payment],
     republishes: &[],
-    tables: &[
-        ORDERS_WITH_EFFECTS,
-        TableUse { variable: "ACCOUNTS_TABLE", actions: &["dynamodb:UpdateItem"] },
-    ],
+    tables: &[ORDERS, TableUse { variable: "ACCOUNTS_TABLE", actions: &["dynamodb:UpdateItem"] }],
     read_settings: |environment| drop(read_settings(environment)),
 };
 

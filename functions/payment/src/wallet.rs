@@ -20,6 +20,7 @@ impl Wallet {
         Effect {
             table: self.accounts_table.clone(),
             key: ("customerId", customer_id.to_owned()),
+            is_key_loggable: false,
             adds: vec![(BALANCE, -amount.decimal())],
             floor: BALANCE,
             // Neither the customer nor the balance is named: failure events are widely read.

@@ -71,6 +71,7 @@ mod tests {
                 String::new()
             }
             Decision::Reject(reason) => reason.to_string(),
+            Decision::Nothing => "nothing".to_owned(),
         }
     }
 

@@ -74,6 +74,12 @@ impl<'a> Envelope<'a> {
         self.event_type.is_failure() && is_marked_malformed(&self.payload)
     }
 
+    /// The whole event as it was sent.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.fields.text()
+    }
+
     /// The size of the whole event as it was sent, in bytes.
     #[must_use]
     pub const fn size_bytes(&self) -> usize {

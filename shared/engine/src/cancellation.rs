@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 use contracts::{FailureReason, Money};
 use rust_decimal::Decimal;
 
@@ -60,8 +60,13 @@ impl ItemState {
                 Ok(had) => Self::Short { had, left: had.unwrap_or_default() },
                 Err(error) => Self::Faulty(error),
             },
-            Some(code @ "ValidationError") => {
-                Self::Faulty(format!("{code}: correct the item of {}", sum.table))
+            Some("ValidationError") => {
+                let names: Vec<_> = sum.adds.iter().map(|(name, _)| *name).collect();
+                Self::Faulty(format!(
+                    "{}: {} must hold numbers: correct the item",
+                    sum.named(),
+                    names.join(" and ")
+                ))
             }
             Some(code) => Self::Faulty(code.to_owned()),
         }
@@ -71,15 +76,33 @@ impl ItemState {
 /// The floor attribute of an item; `None` where there is no item.
 fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
     let Some(item) = item.filter(|item| !item.is_empty()) else { return Ok(None) };
-    let number = item.get(sum.floor).and_then(|value| value.as_n().ok());
+    let value = item.get(sum.floor);
+    let number = value.and_then(|value| value.as_n().ok());
     number.and_then(|number| Money::from_text(number)).map(|it| Some(it.decimal())).ok_or_else(
         || {
             format!(
-                "attribute {:?} of an item of {} is not a number: correct the item",
-                sum.floor, sum.table
+                "{}: attribute {:?} {}, and must be a number of at most 28 digits: correct the item",
+                sum.named(),
+                sum.floor,
+                value.map_or("is missing", holds)
             )
         },
     )
+}
+
+/// What an attribute holds, by its type: its content may be anybody's.
+const fn holds(value: &AttributeValue) -> &'static str {
+    match value {
+        AttributeValue::S(_) => "holds a string",
+        AttributeValue::N(_) => "holds a longer number",
+        AttributeValue::B(_) => "holds bytes",
+        AttributeValue::Bool(_) => "holds a boolean",
+        AttributeValue::Null(_) => "holds null",
+        AttributeValue::L(_) => "holds a list",
+        AttributeValue::M(_) => "holds a map",
+        AttributeValue::Bs(_) | AttributeValue::Ns(_) | AttributeValue::Ss(_) => "holds a set",
+        _ => "holds another type",
+    }
 }
 
 fn of_effects<'g>(

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use contracts::Topic;
+use contracts::{Envelope, Topic};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
-use crate::{OrdersTable, Publisher, TransientError};
+use crate::{Clock, OrdersTable, Publisher, TransientError};
 
 /// The limit for connecting during start-up, for which Lambda allows 10 seconds.
 pub const WARM_UP_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Reads the clock; `main` provides it, so that nothing else does.
-pub type Clock = fn() -> Timestamp;
 
 /// The clients and settings that the stages of one process share.
 #[derive(Debug, Clone)]
@@ -34,15 +31,28 @@ impl Context {
     ///
     /// An error is logged and left to the first batch.
     pub async fn warm_up(&self, topics: &[Topic]) {
-        let connected =
-            async { tokio::join!(self.orders.connect(), self.publisher.connect(topics)) };
-        let errors = match timeout(WARM_UP_TIMEOUT, connected).await {
-            Ok((database, brokers)) => [database.err(), brokers.err()],
-            Err(_elapsed) => [Some(TransientError::timed_out("connecting", None)), None],
-        };
-        for error in errors.into_iter().flatten() {
+        let (database, brokers) = tokio::join!(
+            timeout(WARM_UP_TIMEOUT, self.orders.connect()),
+            timeout(WARM_UP_TIMEOUT, self.publisher.connect(topics)),
+        );
+        let timed_out = |operation| Err(TransientError::timed_out(operation, None));
+        let database = database.unwrap_or_else(|_| timed_out("connecting to the database"));
+        let brokers = brokers.unwrap_or_else(|_| timed_out("connecting to the brokers"));
+        for error in [database.err(), brokers.err()].into_iter().flatten() {
             tracing::warn!(error = error.chain(), "not connected yet");
         }
+    }
+
+    /// When the row of an order expires that is decided about now: with its first row, as far as the
+    /// event's time tells when that was stored, so that the rows of an order expire together.
+    ///
+    /// A time that may be anything, such as that of an old archive, is not taken: the row must
+    /// outlive every redelivery of its record.
+    pub(crate) fn expires_with(&self, event: &Envelope<'_>, now: Timestamp) -> i64 {
+        let is_recent =
+            |time: &Timestamp| *time <= now && now.duration_since(*time) < self.row_ttl / 2;
+        let time = event.timestamp.parse().ok().filter(is_recent);
+        self.expires_at(time.unwrap_or(now))
     }
 
     /// When a row that is inserted now expires, in seconds since 1970.

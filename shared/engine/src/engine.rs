@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use contracts::{StageName, Topic};
+use contracts::{Envelope, StageName, Topic};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    Context, Stage,
+    Context, Stage, TransientError,
     groups::next_requests,
     lambda_event::{BatchResponse, KafkaEvent},
     log,
@@ -129,8 +129,17 @@ impl Engine {
         let orders = &self.context.orders;
         match request {
             Request::LookUp(slots, keys) => Done::LookedUp(slots, orders.get_all(&keys).await),
-            Request::Decide(slot, stage, event, needed) => {
+            Request::Decide(slot, stage, event, None, needed) => {
                 Done::Decided(slot, stage.decide(event, &needed).await)
+            }
+            Request::Decide(slot, stage, _, Some(stored), needed) => {
+                let decision = match Envelope::decode(stored.body.as_bytes()) {
+                    Ok(event) => stage.decide(&event, &needed).await,
+                    Err(error) => {
+                        Err(TransientError::new("read the stored event", error.to_string()))
+                    }
+                };
+                Done::Decided(slot, decision)
             }
             Request::Insert(slots, rows) => {
                 let rows: Vec<_> = rows.iter().map(|new| &new.row).collect();

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 type Cause = Box<dyn StdError + Send + Sync>;
@@ -53,18 +53,21 @@ impl TransientError {
 
     /// A request that DynamoDB or another service of AWS failed.
     ///
-    /// Only the code of a service's error is kept: its text may quote a whole item.
-    pub fn aws<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    /// Only the code of a service's error is kept, and nothing of a response that cannot be read:
+    /// both may quote a whole item.
+    pub fn aws<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        match &error {
+        match error {
             SdkError::ServiceError(error) => {
-                let code = error.err().code().unwrap_or("unknown").to_owned();
-                Self { code: Some(code.clone()), ..Self::new(operation, code) }
+                let code = error.err().code().map(str::to_owned);
+                let cause = code.clone().unwrap_or_else(|| "the response has no code".to_owned());
+                Self { code, ..Self::new(operation, cause) }
             }
-            _ => Self::new(operation, DisplayErrorContext(error).to_string()),
+            SdkError::ResponseError(_) => Self::new(operation, "the response cannot be read"),
+            _ => Self::new(operation, chain(error)),
         }
     }
 

@@ -5,13 +5,13 @@ use std::{collections::HashSet, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
-    Effect, RowKey,
+    Effect,
     new_row::NewRow,
     orders_table::{MAX_KEYS, MAX_REQUEST_BYTES, MAX_ROWS},
     record::Record,
     rows::Rows,
     slot::{Slot, Step},
-    stage::ItemKey,
+    stage::{AnyStage, ItemKey},
     steps::Request,
     transaction::MAX_ACTIONS,
 };
@@ -58,10 +58,15 @@ fn set_in_flight(slots: &mut [Slot<'_>], indices: &[usize]) {
     }
 }
 
+/// The most rows that a slot looks up beside its own.
+fn max_needed(stage: &dyn AnyStage) -> usize {
+    stage.needs().len() + usize::from(stage.acts_on_stored_event())
+}
+
 /// Own and needed rows, 100 keys a request.
 fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
-    let needs = rows.stage.map_or(&[][..], |stage| stage.needs());
-    let size = MAX_KEYS / (1 + needs.len());
+    let stage = rows.stage;
+    let size = MAX_KEYS / (1 + stage.map_or(0, max_needed));
     let ready = ready(rows, now, MAX_REQUESTS * size, |slot| matches!(slot.step, Step::LookUp));
     let chunks = ready.chunks(size);
     chunks
@@ -69,9 +74,10 @@ fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
             set_in_flight(&mut rows.slots, chunk);
             let slots = chunk.iter().filter_map(|index| rows.slots.get(*index));
             let keys = slots.flat_map(|slot| {
-                let needed = needs.iter().filter(|_| slot.decided.is_none());
-                let needed = needed.map(|stage| RowKey { id: slot.key.id.clone(), stage: *stage });
-                std::iter::once(slot.key.clone()).chain(needed)
+                let stage = stage.filter(|_| slot.decided.is_none());
+                let needs = stage.map_or(&[][..], AnyStage::needs).iter().copied();
+                let needed = needs.chain(stage.and_then(|stage| slot.publisher(stage)));
+                std::iter::once(slot.key.clone()).chain(needed.map(move |stage| slot.key_of(stage)))
             });
             Request::LookUp(chunk.to_vec(), keys.collect())
         })
@@ -92,7 +98,8 @@ fn decisions<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
         .filter_map(|index| {
             let slot = rows.slots.get(index)?;
             let event = slot.record.and_then(Record::event)?;
-            Some(Request::Decide(index, stage, event, Arc::clone(&slot.needed)))
+            let stored = slot.stored.clone();
+            Some(Request::Decide(index, stage, event, stored, Arc::clone(&slot.needed)))
         })
         .collect()
 }
@@ -131,9 +138,11 @@ impl Group {
     }
 }
 
-/// Whether the slot has a row to insert, with effects or without.
-fn is_insert(slot: &Slot<'_>, with_effects: bool) -> bool {
-    let has = |new: &Arc<NewRow>| new.effects.is_empty() != with_effects;
+/// Whether the slot has a row to insert: in a transaction, with effects or over an expired row, or
+/// without one.
+fn is_insert(slot: &Slot<'_>, in_transaction: bool) -> bool {
+    let has =
+        |new: &Arc<NewRow>| (!new.effects.is_empty() || slot.replaces_expired) == in_transaction;
     matches!(slot.step, Step::Insert) && slot.decided.as_ref().is_some_and(has)
 }
 

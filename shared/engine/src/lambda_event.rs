@@ -12,14 +12,31 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::TraceContext;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+
+/// The event sources that send batches of records: MSK, and a cluster that AWS does not manage.
+const EVENT_SOURCES: [&str; 2] = ["aws:kafka", "SelfManagedKafka"];
+
+/// An event that is not a batch of Kafka records.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read the event as a batch of Kafka records: {0} (invoke the function through an event \
+     source mapping of a topic, as template.yaml has it, or with a file of events/)"
+)]
+pub struct NotKafka(&'static str);
+
+const NO_RECORDS: &str = "it has no records by partition";
 
 /// A batch: records by `topic-partition`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KafkaEvent {
+    #[serde(default)]
+    event_source: Option<Box<RawValue>>,
     /// The records of each partition, in the order of their offsets.
-    pub records: BTreeMap<String, Vec<KafkaRecord>>,
+    #[serde(default)]
+    records: Option<BTreeMap<String, Vec<KafkaRecord>>>,
 }
 
 /// One record of a batch. Attributes are kept as text, so that an odd one spoils nothing.
@@ -38,9 +55,32 @@ pub struct KafkaRecord {
 }
 
 impl KafkaEvent {
+    /// Reads the event of an invocation.
+    ///
+    /// # Errors
+    /// Where another service sent it, or nobody did: success would lose its records.
+    pub fn read<'de>(payload: impl Deserializer<'de>) -> Result<Self, NotKafka> {
+        // The text of the error may quote the event.
+        let event = Self::deserialize(payload).map_err(|_| NotKafka(NO_RECORDS))?;
+        match string(event.event_source.as_deref()) {
+            Some(source) if !EVENT_SOURCES.contains(&source.as_ref()) => {
+                Err(NotKafka("its eventSource is another"))
+            }
+            Some(_) if event.records.is_none() => Err(NotKafka(NO_RECORDS)),
+            Some(_) => Ok(event),
+            None => Err(NotKafka("it has no eventSource")),
+        }
+    }
+
+    /// The records of each partition, in the order of their offsets.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (&str, &[KafkaRecord])> {
+        let partitions = self.records.iter().flatten();
+        partitions.map(|(name, records)| (name.as_str(), records.as_slice()))
+    }
+
     /// The topics of the batch, by the names of its partitions.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
-        self.records.keys().map(|key| key.rsplit_once('-').map_or(key.as_str(), |(topic, _)| topic))
+        self.partitions().map(|(name, _)| name.rsplit_once('-').map_or(name, |(topic, _)| topic))
     }
 }
 

@@ -14,6 +14,10 @@
 //! crash after the publish:    the redelivery publishes the same bytes again
 //! ```
 //!
+//! A stage that moves money or stock, or ends an order, acts on the event in its publisher's row and
+//! not on the record ([`Stage::ACTS_ON_STORED_EVENT`]), so that no forged, late or replayed record
+//! does. Proved by `no_event_in_any_state_moves_stock_money_or_status_of_an_order`.
+//!
 //! It does not hold for effects outside DynamoDB: those need the order id as an idempotency key, and
 //! such a stage decides only after a look-up has found no row. Proved by
 //! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
@@ -48,11 +52,11 @@ pub mod digest;
 pub mod error;
 mod log;
 
-pub use context::{Clock, Context};
+pub use context::Context;
 pub use digest::Digest;
 pub use engine::Engine;
 pub use error::TransientError;
-pub use orders_table::OrdersTable;
+pub use orders_table::{Clock, OrdersTable};
 pub use publisher::Publisher;
 pub use row::{CustomerIndexKey, Row, RowBody, RowKey};
 pub use single::Accepted;

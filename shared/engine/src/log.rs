@@ -15,6 +15,7 @@ pub(crate) enum Outcome {
     EndedEarly(Option<FailureCode>),
     Conflicting,
     Malformed(FailureCode),
+    Unverified,
     Ignored,
 }
 
@@ -27,6 +28,7 @@ impl Outcome {
             Self::EndedEarly(_) => "ended-early",
             Self::Conflicting => "conflicting",
             Self::Malformed(_) => "malformed",
+            Self::Unverified => "unverified",
             Self::Ignored => "ignored",
         }
     }

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
 };
 
 use contracts::FailureReason;
+use jiff::Timestamp;
 
 use crate::{
     Row, RowKey, TransientError,
@@ -29,6 +30,9 @@ pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 const LOOK_UP: &str = "look up rows";
 const OPERATION: &str = "insert rows";
 
+/// Reads the clock; `main` provides it, so that nothing else does.
+pub type Clock = fn() -> Timestamp;
+
 /// The orders table.
 #[derive(Debug, Clone)]
 pub struct OrdersTable {
@@ -36,6 +40,9 @@ pub struct OrdersTable {
     pub client: Client,
     /// The table's name.
     pub name: String,
+    /// Tells the rows that have expired: DynamoDB removes them days later, and until then nobody
+    /// reads them.
+    pub clock: Clock,
 }
 
 /// The outcome of inserting one row.
@@ -71,8 +78,8 @@ impl OrdersTable {
         self.get_all(&[RowKey { id: "warm-up".to_owned(), stage }]).await.map(drop)
     }
 
-    /// The rows with these keys, at most [`MAX_KEYS`], read consistently. A row that cannot be read
-    /// is an error of its own.
+    /// The rows with these keys that have not expired, at most [`MAX_KEYS`], read consistently. A row
+    /// that cannot be read is an error of its own.
     ///
     /// # Errors
     /// Where the request fails, or DynamoDB processes none of the keys.
@@ -81,6 +88,7 @@ impl OrdersTable {
         keys: &[RowKey],
     ) -> Result<HashMap<RowKey, Result<Row, UnreadableRow>>, TransientError> {
         let mut found = HashMap::with_capacity(keys.len());
+        let now = self.now();
         let mut left: Vec<Item> = keys.iter().map(RowKey::to_item).collect();
         // A response ends at 16 MB and names the keys that are left.
         while !left.is_empty() {
@@ -88,7 +96,8 @@ impl OrdersTable {
             let (items, unprocessed) = self.get(left).await?;
             for item in items {
                 let (key, row) = Row::from_item(&item);
-                found.extend(key.map(|key| (key, row)));
+                let is_expired = row.as_ref().is_ok_and(|row| row.is_expired(now));
+                found.extend(key.filter(|_| !is_expired).map(|key| (key, row)));
             }
             if unprocessed.len() == asked {
                 return Err(TransientError::new(LOOK_UP, "no key was processed"));
@@ -96,6 +105,12 @@ impl OrdersTable {
             left = unprocessed;
         }
         Ok(found)
+    }
+
+    /// The time by which rows expire, in seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        (self.clock)().as_second()
     }
 
     /// The items of some keys, and the keys that were left unprocessed.
@@ -106,7 +121,7 @@ impl OrdersTable {
             .build()
             .map_err(|error| TransientError::new(LOOK_UP, error))?;
         let response = self.client.batch_get_item().request_items(&self.name, request).send().await;
-        let response = response.map_err(|error| TransientError::aws(LOOK_UP, error))?;
+        let response = response.map_err(|error| TransientError::aws(LOOK_UP, &error))?;
         let mut tables = response.responses.unwrap_or_default();
         let items = tables.remove(&self.name).unwrap_or_default();
         let mut unprocessed = response.unprocessed_keys.unwrap_or_default();
@@ -130,7 +145,7 @@ impl OrdersTable {
             Ok(_) => {
                 failed(TransientError::new(OPERATION, "the response does not match the request"))
             }
-            Err(error) => failed(TransientError::aws(OPERATION, error)),
+            Err(error) => failed(TransientError::aws(OPERATION, &error)),
         }
     }
 

@@ -82,7 +82,7 @@ pub(crate) type Values = Vec<Result<Vec<u8>, String>>;
 
 /// Decodes the base64 of every value, in the order of the batch.
 pub(crate) fn values(event: &KafkaEvent) -> Values {
-    event.records.values().flatten().map(KafkaRecord::value).collect()
+    event.partitions().flat_map(|(_, records)| records).map(KafkaRecord::value).collect()
 }
 
 /// Decodes every record of a batch from this topic, in the order of each partition.
@@ -92,9 +92,9 @@ pub(crate) fn read_all<'a>(
     topic: Topic,
     stage: StageName,
 ) -> Vec<Record<'a>> {
-    let listed = event.records.iter().flat_map(|(partition, records)| {
-        records.iter().map(move |record| (partition.as_str(), record))
-    });
+    let listed = event
+        .partitions()
+        .flat_map(|(partition, records)| records.iter().map(move |record| (partition, record)));
     listed
         .zip(values)
         .map(|((partition, record), value)| {

@@ -201,6 +201,12 @@ impl Row {
         })
     }
 
+    /// Whether the row counts as removed, at this time in seconds since 1970.
+    #[must_use]
+    pub const fn is_expired(&self, now: i64) -> bool {
+        self.expires_at <= now
+    }
+
     /// The size that DynamoDB counts: the bytes of all names and values.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

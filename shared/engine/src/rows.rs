@@ -21,10 +21,10 @@ pub(crate) struct Rows<'a> {
     pub(crate) context: &'a Context,
     pub(crate) stage: Option<&'a dyn AnyStage>,
     pub(crate) stamp: Option<Stamp>,
-    records: &'a [Record<'a>],
+    pub(crate) records: &'a [Record<'a>],
     pub(crate) slots: Vec<Slot<'a>>,
     /// The slot of each record; `None` where it has no row.
-    slot_of: Vec<Option<usize>>,
+    pub(crate) slot_of: Vec<Option<usize>>,
     /// Whether the event of a row is published once the row is stored.
     pub(crate) publishes: bool,
     /// The most rows of one insert: halved where a request fails as a whole, so that nobody shares
@@ -87,14 +87,16 @@ impl<'a> Rows<'a> {
     ) -> Option<usize> {
         let mut slot = Slot::new(key, Some(record), Step::Insert);
         slot.trace = record.trace.as_ref();
+        slot.expires_at = record.event().map(|it| self.context.expires_with(it, stamp.now));
         match &record.content {
             Content::Malformed(malformed) => {
                 // Without a report the record is only logged.
                 let report = NewRow::malformed_report(record, malformed, stamp)?;
                 slot.decided = Some(Arc::new(report));
             }
+            Content::Event(_) if stage.acts_on_stored_event() => slot.step = Step::LookUp,
             Content::Event(event) if stage.name().spec().publishes.is_some() && !fits(event) => {
-                slot.decide(NewRow::too_large(event, record.position, stamp));
+                slot.decide(NewRow::too_large(event, record.position, slot.stamp(stamp)));
             }
             Content::Event(_) if stage.acts_outside() || !stage.needs().is_empty() => {
                 slot.step = Step::LookUp;
@@ -117,11 +119,14 @@ impl<'a> Rows<'a> {
     /// Awaits every delivery; the result of each record, in the order of the batch.
     pub(crate) async fn delivered(self) -> Vec<Result<Outcome, Error>> {
         let Self { slots, slot_of, records, .. } = self;
-        let firsts: Vec<_> = slots.iter().map(|slot| slot.record.map(|it| it.position)).collect();
-        let results = join_all(slots.into_iter().map(Slot::delivered)).await;
+        let results = join_all(slots.into_iter().map(async |mut slot| {
+            let first = slot.record.map(|it| it.position);
+            let unverified = std::mem::take(&mut slot.unverified);
+            (first, unverified, slot.delivered().await)
+        }));
+        let results = results.await;
         let result = |(record, slot): (&Record<'_>, &Option<usize>)| {
-            let Some((first, result)) = slot.and_then(|it| firsts.get(it).zip(results.get(it)))
-            else {
+            let Some((first, unverified, result)) = slot.and_then(|it| results.get(it)) else {
                 return Ok(match &record.content {
                     Content::Malformed(malformed) => {
                         Outcome::Malformed(malformed.event.reason.code)
@@ -129,7 +134,12 @@ impl<'a> Rows<'a> {
                     Content::Event(_) | Content::Ignored => Outcome::Ignored,
                 });
             };
-            let (new, is_new) = result.as_ref().map_err(Error::clone)?;
+            let is_unverified =
+                record.event().is_some_and(|it| unverified.contains(&it.event_type));
+            let stored = result.as_ref().map_err(Error::clone)?.as_ref();
+            let Some((new, is_new)) = stored.filter(|_| !is_unverified) else {
+                return Ok(Outcome::Unverified);
+            };
             let is_first = *first == Some(record.position);
             let is_same = || record.event().is_none_or(|it| digest_of(it) == new.row.digest);
             Ok(match (is_first && *is_new, is_same) {
@@ -151,7 +161,9 @@ impl<'a> Rows<'a> {
             Step::Settled(settled) => settled.delivery.take(),
             _ => None,
         };
-        let (new, is_new) = slot.delivered().await?;
+        let Some((new, is_new)) = slot.delivered().await? else {
+            return Err(BrokenInvariant("an intake that stored nothing".to_owned()).into());
+        };
         let published = published(delivery).await;
         Ok(Accepted { row: new.row.clone(), is_new, published })
     }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use contracts::TraceContext;
+use contracts::{Envelope, EventType, StageName, StoredEvent, TraceContext};
 use kafka::{Delivery, ProduceError};
 use tokio::time::Instant;
 
 use crate::{
     Needed, RowKey, TransientError,
     error::{BrokenInvariant, Error},
-    new_row::NewRow,
+    new_row::{NewRow, Stamp},
     record::Record,
+    stage::AnyStage,
 };
 
 /// One row key.
@@ -21,7 +22,15 @@ pub(crate) struct Slot<'a> {
     pub(crate) step: Step,
     pub(crate) is_in_flight: bool,
     pub(crate) needed: Arc<Needed>,
+    /// The stored event to act on, where the record is not the same bytes.
+    pub(crate) stored: Option<Arc<StoredEvent>>,
+    /// The types of the key's events that the order's rows contradict.
+    pub(crate) unverified: Vec<EventType>,
     pub(crate) decided: Option<Arc<NewRow>>,
+    /// When the row to insert expires, where the publisher's row tells.
+    pub(crate) expires_at: Option<i64>,
+    /// Whether an expired row is in the way, which a transaction replaces.
+    pub(crate) replaces_expired: bool,
     pub(crate) is_alone: bool,
     pub(crate) failures: usize,
     pub(crate) not_before: Option<Instant>,
@@ -36,6 +45,8 @@ pub(crate) enum Step {
     /// Undo what was done outside: the order's row rejects it.
     Undo(Arc<NewRow>),
     Settled(Settled),
+    /// No event of the key is borne out by the order's rows: nothing is stored.
+    Unverified,
     Broken(BrokenInvariant),
 }
 
@@ -55,7 +66,11 @@ impl<'a> Slot<'a> {
             step,
             is_in_flight: false,
             needed: Arc::default(),
+            stored: None,
+            unverified: Vec::new(),
             decided: None,
+            expires_at: None,
+            replaces_expired: false,
             is_alone: false,
             failures: 0,
             not_before: None,
@@ -71,15 +86,41 @@ impl<'a> Slot<'a> {
     }
 
     pub(crate) const fn is_open(&self) -> bool {
-        !matches!(self.step, Step::Settled(_) | Step::Broken(_))
+        !matches!(self.step, Step::Settled(_) | Step::Unverified | Step::Broken(_))
     }
 
-    pub(crate) async fn delivered(self) -> Result<(Arc<NewRow>, bool), Error> {
+    /// The batch's stamp, with the slot's own expiry.
+    pub(crate) fn stamp(&self, stamp: Stamp) -> Stamp {
+        Stamp { expires_at: self.expires_at.unwrap_or(stamp.expires_at), ..stamp }
+    }
+
+    /// The key of another stage's row about the same order.
+    pub(crate) fn key_of(&self, stage: StageName) -> RowKey {
+        RowKey { id: self.key.id.clone(), stage }
+    }
+
+    /// The stage that has stored the event, where `stage` acts on that.
+    pub(crate) fn publisher(&self, stage: &dyn AnyStage) -> Option<StageName> {
+        let event = self.record?.event()?;
+        stage.acts_on_stored_event().then(|| event.event_type.published_by())
+    }
+
+    /// Calls `act` with the event to act on: the stored one, or else the record's.
+    pub(crate) fn with_event<T>(&self, act: impl FnOnce(&Envelope<'_>) -> T) -> Option<T> {
+        match &self.stored {
+            Some(stored) => Envelope::decode(stored.body.as_bytes()).ok().map(|it| act(&it)),
+            None => Some(act(self.record?.event()?)),
+        }
+    }
+
+    /// Awaits the delivery: the row and whether it is new; `None` where nothing was stored.
+    pub(crate) async fn delivered(self) -> Result<Option<(Arc<NewRow>, bool)>, Error> {
         let operation = match self.step {
             Step::Settled(Settled { new, is_new, delivery }) => {
                 published(delivery).await?;
-                return Ok((new, is_new));
+                return Ok(Some((new, is_new)));
             }
+            Step::Unverified => return Ok(None),
             Step::Broken(broken) => return Err(broken.into()),
             Step::LookUp => "looking up the stored decision",
             Step::Decide => "deciding",

@@ -16,6 +16,11 @@ pub trait Stage: Send + Sync + 'static {
     /// Stages whose rows about the order the decision needs.
     const NEEDS: &'static [StageName] = &[];
 
+    /// Whether the stage acts on the event that its publisher has stored, and not on the record: no
+    /// forged, late or replayed record then moves money or stock, or ends an order. The row is always
+    /// there before its event is published; without it nothing is decided.
+    const ACTS_ON_STORED_EVENT: bool = false;
+
     /// Whether deciding acts outside DynamoDB, so that a look-up must come first.
     fn acts_outside(&self) -> bool {
         false
@@ -62,6 +67,8 @@ pub enum Decision {
     },
     /// The order ends here, for a reason that a person can act on.
     Reject(FailureReason),
+    /// The order's rows contradict the event: nothing is stored, nothing published.
+    Nothing,
 }
 
 impl Decision {
@@ -79,6 +86,8 @@ pub struct Effect {
     pub table: String,
     /// The item's key: the name and value of its partition key.
     pub key: (&'static str, String),
+    /// Whether the key may be logged; a customer's may not.
+    pub is_key_loggable: bool,
     /// The numbers to add, by attribute.
     pub adds: Vec<(&'static str, Decimal)>,
     /// The attribute that must not fall below zero.
@@ -94,6 +103,16 @@ impl Effect {
     /// The item that the effect updates.
     pub(crate) fn item(&self) -> ItemKey<'_> {
         (&self.table, self.key.0, &self.key.1)
+    }
+
+    /// The item in error texts.
+    pub(crate) fn named(&self) -> String {
+        let Self { table, key: (attribute, key), is_key_loggable, .. } = self;
+        if *is_key_loggable {
+            format!("the item of {table} with {attribute} {key:?}")
+        } else {
+            format!("the item of {table} with the {attribute} of the order")
+        }
     }
 
     /// How much of the floor attribute the effect takes; zero where it takes none.
@@ -120,6 +139,7 @@ impl Needed {
 pub(crate) trait AnyStage: Send + Sync {
     fn name(&self) -> StageName;
     fn needs(&self) -> &'static [StageName];
+    fn acts_on_stored_event(&self) -> bool;
     fn acts_outside(&self) -> bool;
     fn decide<'a>(
         &'a self,
@@ -141,6 +161,10 @@ impl<S: Stage> AnyStage for S {
 
     fn needs(&self) -> &'static [StageName] {
         S::NEEDS
+    }
+
+    fn acts_on_stored_event(&self) -> bool {
+        S::ACTS_ON_STORED_EVENT
     }
 
     fn acts_outside(&self) -> bool {

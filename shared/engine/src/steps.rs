@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! look up ──► there is a row ──► (undo) ──────────────────────► settled: its event is published
-//!    │ none                                                        ▲
+//!    │ │ none, and other rows contradict the event ──► nothing     ▲
+//!    │ none                                                        │
 //!    ▼                                                             │
 //! decide ──► insert ──► new ───────────────────────────────────────┤
 //!               │ refused: the rejection is inserted instead ──────┤
@@ -14,14 +15,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use contracts::Envelope;
+use contracts::{Envelope, StoredEvent};
 use tokio::time::Instant;
 
 use crate::{
     Decision, Needed, Row, RowBody, RowKey, TransientError,
     error::{BrokenInvariant, backoff},
     log::Outcome,
-    new_row::NewRow,
+    new_row::{NewRow, fits},
     orders_table::Inserted,
     record::Record,
     row::UnreadableRow,
@@ -33,7 +34,7 @@ use crate::{
 /// A request for the next step of some slots.
 pub(crate) enum Request<'a> {
     LookUp(Vec<usize>, Vec<RowKey>),
-    Decide(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<Needed>),
+    Decide(usize, &'a dyn AnyStage, &'a Envelope<'a>, Option<Arc<StoredEvent>>, Arc<Needed>),
     Insert(Vec<usize>, Vec<Arc<NewRow>>),
     Undo(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<NewRow>),
     Commit(Vec<usize>, Vec<Arc<NewRow>>),
@@ -87,10 +88,13 @@ impl Rows<'_> {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
         let own = found.remove(&slot.key).transpose();
-        let needed = needs
+        let publisher = self.stage.and_then(|stage| slot.publisher(stage));
+        let needed: Result<Vec<Row>, _> = needs
             .iter()
-            .filter_map(|stage| found.remove(&RowKey { id: slot.key.id.clone(), stage: *stage }));
-        let needed: Result<Vec<Row>, _> = needed.collect();
+            .copied()
+            .chain(publisher)
+            .filter_map(|stage| found.remove(&slot.key_of(stage)))
+            .collect();
         match (own, needed) {
             (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
                 slot.step = Step::Broken(BrokenInvariant(unreadable.to_string()));
@@ -106,10 +110,74 @@ impl Rows<'_> {
                     None => self.found(index, row, may_have_acted),
                 }
             }
-            (Ok(None), Ok(rows)) => {
-                slot.needed = Arc::new(Needed(rows));
-                slot.step = if slot.decided.is_some() { Step::Insert } else { Step::Decide };
+            (Ok(None), Ok(_)) if slot.decided.is_some() => {
+                // What is in the way of the insert and is not read has expired.
+                slot.replaces_expired = true;
+                slot.step = Step::Insert;
             }
+            (Ok(None), Ok(mut rows)) => {
+                slot.step = Step::Decide;
+                if let Some(publisher) = publisher {
+                    let stored = rows.pop_if(|row| row.key.stage == publisher);
+                    slot.needed = Arc::new(Needed(rows));
+                    self.verify(index, stored);
+                } else {
+                    slot.needed = Arc::new(Needed(rows));
+                }
+            }
+        }
+    }
+
+    /// Takes the row that must hold the event, and acts on the event in it.
+    fn verify(&mut self, index: usize, publisher: Option<Row>) {
+        let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
+        let Some((record, event)) = slot.record.and_then(|it| Some((it, it.event()?))) else {
+            return;
+        };
+        let stored = match publisher {
+            Some(Row { body: RowBody::Event(stored), expires_at, .. })
+                if stored.event_type == event.event_type && !stored.is_malformed_report =>
+            {
+                slot.expires_at = Some(expires_at);
+                stored
+            }
+            _ => return self.pass_by(index),
+        };
+        if stored.body != event.text() {
+            tracing::warn!(
+                orderId = event.order_id.as_str(),
+                stage = stamp.stage.name(),
+                topic = record.position.topic.name(),
+                partition = record.position.partition,
+                offset = record.position.offset,
+                "the record is not the stored event: acting on the stored event"
+            );
+            slot.stored = Some(Arc::new(stored));
+        }
+        let too_large = slot.with_event(|event| {
+            (stamp.stage.spec().publishes.is_some() && !fits(event))
+                .then(|| NewRow::too_large(event, record.position, slot.stamp(stamp)))
+        });
+        if let Some(too_large) = too_large.flatten() {
+            slot.decide(too_large);
+        }
+    }
+
+    /// Leaves out an event that the order's rows contradict. An event of another type under the same
+    /// key may be the one that they bear out.
+    fn pass_by(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.stored = None;
+        slot.unverified.extend(slot.record.and_then(Record::event).map(|it| it.event_type));
+        let of_key = self.records.iter().zip(&self.slot_of).filter(|(_, of)| **of == Some(index));
+        let is_open = |record: &&Record<'_>| {
+            record.event().is_some_and(|it| !slot.unverified.contains(&it.event_type))
+        };
+        let next = of_key.map(|(record, _)| record).find(is_open);
+        slot.step = if next.is_some() { Step::LookUp } else { Step::Unverified };
+        if let Some(record) = next {
+            slot.record = Some(record);
+            slot.trace = record.trace.as_ref();
         }
     }
 
@@ -138,17 +206,20 @@ impl Rows<'_> {
     fn decided(&mut self, index: usize, decision: Decision) {
         let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
         slot.is_in_flight = false;
-        let Some((record, event)) = slot.record.and_then(|it| Some((it, it.event()?))) else {
-            return;
-        };
-        slot.decide(match decision {
+        let Some(position) = slot.record.map(|record| record.position) else { return };
+        let stamp = slot.stamp(stamp);
+        let new = match decision {
             Decision::Accept { fields, effects } => {
-                NewRow::accepted(event, &fields, effects, stamp)
+                slot.with_event(|event| NewRow::accepted(event, &fields, effects, stamp))
             }
             Decision::Reject(reason) => {
-                NewRow::rejected(event, Some(record.position), &reason, stamp)
+                slot.with_event(|event| NewRow::rejected(event, Some(position), &reason, stamp))
             }
-        });
+            Decision::Nothing => return self.pass_by(index),
+        };
+        if let Some(new) = new {
+            slot.decide(new);
+        }
     }
 
     /// Takes the outcome of one insert; the error of one that failed.
@@ -203,10 +274,8 @@ impl Rows<'_> {
     /// Publishes the event of a row at once; its delivery is awaited at the end.
     fn settled(&mut self, index: usize, new: Arc<NewRow>, is_new: bool) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        if let (true, Some(stage), Some(event)) =
-            (is_new, self.stage, slot.record.and_then(Record::event))
-        {
-            stage.on_inserted(event, &new.row);
+        if let (true, Some(stage)) = (is_new, self.stage) {
+            slot.with_event(|event| stage.on_inserted(event, &new.row));
         }
         let delivery = match &new.row.body {
             RowBody::Event(event) if self.publishes => {

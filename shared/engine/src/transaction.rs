@@ -23,8 +23,9 @@ use crate::{
 /// The most actions of one transaction.
 pub(crate) const MAX_ACTIONS: usize = 100;
 
-/// The condition of every insert: there is no row yet for this order and stage.
-const NO_ROW_YET: &str = "attribute_not_exists(orderId)";
+/// The condition of every insert: there is no row yet for this order and stage, or one that has
+/// expired.
+const NO_ROW_YET: &str = "attribute_not_exists(orderId) OR expiresAt <= :now";
 
 impl OrdersTable {
     /// Commits a group of at most [`MAX_ACTIONS`] rows and items; the outcomes are in its order.
@@ -45,7 +46,7 @@ impl OrdersTable {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 interpret(group, &sums, cancelled.cancellation_reasons())
             }
-            _ => failed(TransientError::aws(OPERATION, error)),
+            _ => failed(TransientError::aws(OPERATION, &error)),
         }
     }
 
@@ -54,11 +55,13 @@ impl OrdersTable {
         group: &[&NewRow],
         sums: &BTreeMap<ItemKey<'_>, Effect>,
     ) -> Result<Vec<TransactWriteItem>, BuildError> {
+        let now = AttributeValue::N(self.now().to_string());
         let rows = group.iter().map(|new| {
             let put = Put::builder()
                 .table_name(&self.name)
                 .set_item(Some(new.row.to_item()))
                 .condition_expression(NO_ROW_YET)
+                .expression_attribute_values(":now", now.clone())
                 .build()?;
             Ok(TransactWriteItem::builder().put(put).build())
         });

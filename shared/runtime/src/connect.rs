@@ -31,7 +31,7 @@ pub async fn connect_with(
     let client = aws_sdk_dynamodb::Client::new(&aws);
     let brokers = brokers(settings, &aws, clock).await?;
     Ok(Context {
-        orders: OrdersTable { client, name: settings.orders_table.clone() },
+        orders: OrdersTable { client, name: settings.orders_table.clone(), clock },
         publisher: Publisher::new(Producer::new(&brokers, delivery_timeout)?),
         clock,
         row_ttl: settings.row_ttl,

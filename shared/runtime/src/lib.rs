@@ -11,7 +11,7 @@ mod settings;
 pub mod spec;
 
 pub use connect::{aws_config, connect, connect_with};
-pub use log::{flush_logs, log_as_json};
+pub use log::{flush_logs, json_lines, log_as_json};
 pub use run::{deadline, handle_batch, run};
 pub use settings::{Environment, KafkaAuth, Settings, SettingsError};
 pub use spec::{FunctionSpec, TableUse};

@@ -9,10 +9,13 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
+    filter::FilterFn,
     fmt::{MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::json_line::JsonLine;
@@ -20,16 +23,53 @@ use crate::json_line::JsonLine;
 static OUTPUT: LazyLock<Mutex<BufWriter<Stdout>>> =
     LazyLock::new(|| Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())));
 
+/// The targets that write more than warnings and messages of level `info`: our own crates, and the
+/// Kafka client.
+///
+/// Below `info` the others write what they send and receive: payloads, keys of providers and tokens.
+const OPEN_TARGETS: [&str; 11] = [
+    "contracts",
+    "engine",
+    "kafka",
+    "runtime",
+    "order_api",
+    "validator",
+    "inventory",
+    "payment",
+    "notification",
+    "librdkafka",
+    "rdkafka",
+];
+
 /// Writes logs as JSON lines, from `RUST_LOG` or else from level `info` on.
 pub fn log_as_json() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    json_lines(wanted, Output).init();
+    report_panics();
+}
+
+/// JSON lines as the functions write them: those that are wanted, and of foreign crates none below
+/// level `info`.
+pub fn json_lines<W>(wanted: EnvFilter, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let open =
+        FilterFn::new(|metadata| *metadata.level() <= Level::INFO || is_open(metadata.target()));
+    let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
         .event_format(JsonLine)
-        .with_env_filter(filter)
-        .with_writer(Output)
-        .init();
-    // A panic ends the process: the lines before it are written first.
+        .with_writer(writer);
+    tracing_subscriber::registry().with(wanted).with(open).with(lines)
+}
+
+fn is_open(target: &str) -> bool {
+    let name = target.split("::").next().unwrap_or_default();
+    OPEN_TARGETS.contains(&name)
+}
+
+/// Writes the lines before a panic first, which ends the process.
+fn report_panics() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if let Ok(mut output) = OUTPUT.try_lock() {

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use engine::{
     Engine,
-    lambda_event::{BatchResponse, KafkaEvent},
+    lambda_event::{BatchResponse, KafkaEvent, NotKafka},
 };
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
 use crate::flush_logs;
@@ -25,22 +26,32 @@ pub async fn run(engine: Engine) -> Result<(), Error> {
     engine.warm_up().await;
     flush_logs();
     let engine = &engine;
-    lambda_runtime::run(service_fn(async move |event: LambdaEvent<KafkaEvent>| {
-        handle_batch(engine, &event.payload, &event.context).await
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<Payload>| {
+        handle_batch(engine, event.payload.0, &event.context).await
     }))
     .await
+}
+
+/// The payload of an invocation. What is not a batch is an error of the handler, whose text says what
+/// to do.
+struct Payload(Result<KafkaEvent, NotKafka>);
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(payload: D) -> Result<Self, D::Error> {
+        Ok(Self(KafkaEvent::read(payload)))
+    }
 }
 
 /// Handles one invocation of a Kafka event-source mapping.
 ///
 /// # Errors
-/// Where the whole batch must be redelivered.
+/// Where the event is not a Kafka mapping's, or the whole batch must be redelivered.
 pub async fn handle_batch(
     engine: &Engine,
-    batch: &KafkaEvent,
+    batch: Result<KafkaEvent, NotKafka>,
     invocation: &Context,
 ) -> Result<BatchResponse, Error> {
-    let handled = engine.handle(batch, deadline(invocation)).await;
+    let handled = engine.handle(&batch?, deadline(invocation)).await;
     flush_logs();
     Ok(handled?)
 }
@@ -73,6 +84,10 @@ fn now() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use engine::{Context, OrdersTable, Publisher};
+    use jiff::Timestamp;
+    use kafka::{Brokers, Producer};
+
     use super::*;
 
     #[test]
@@ -80,6 +95,44 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let of_cargo_lambda = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
         assert_eq!(time_left(of_cargo_lambda, now), ASSUMED_TIME_LEFT);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_not_kafkas_fails_and_says_what_to_do() {
+        let sqs = r#"{"Records":[{"eventSource":"aws:sqs","body":"{}"}]}"#;
+        let console = r#"{"key1":"value1","key2":"value2","key3":"value3"}"#;
+        let other = r#"{"eventSource":"aws:sqs","records":{}}"#;
+        for text in [sqs, console, other, r#"{"records":{}}"#, "{}", "null", "[]"] {
+            let error = handle(text).await.unwrap_err().to_string();
+            assert!(error.contains("cannot read the event as a batch of Kafka records"), "{error}");
+            assert!(
+                error.contains("as template.yaml has it, or with a file of events/"),
+                "{error}"
+            );
+            assert!(!error.contains("value1"), "{error}");
+        }
+        for source in ["aws:kafka", "SelfManagedKafka"] {
+            let empty = format!(r#"{{"eventSource":"{source}","records":{{}}}}"#);
+            assert_eq!(handle(&empty).await.unwrap(), BatchResponse::default());
+        }
+    }
+
+    /// Handles an event without stages, database and brokers.
+    async fn handle(event: &str) -> Result<BatchResponse, Error> {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest());
+        let clock = || Timestamp::UNIX_EPOCH;
+        let client = aws_sdk_dynamodb::Client::from_conf(config.build());
+        let producer = Producer::new(&Brokers::plaintext("127.0.0.1:9"), Duration::from_secs(1));
+        let engine = Engine::new(Context {
+            orders: OrdersTable { client, name: "orders".to_owned(), clock },
+            publisher: Publisher::new(producer.unwrap()),
+            clock,
+            row_ttl: jiff::SignedDuration::from_hours(24),
+            reports_batch_item_failures: true,
+        });
+        let batch = KafkaEvent::read(&mut serde_json::Deserializer::from_str(event));
+        handle_batch(&engine, batch, &lambda_runtime::Context::default()).await
     }
 
     #[test]

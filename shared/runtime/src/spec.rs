@@ -28,14 +28,9 @@ pub struct TableUse {
     pub actions: &'static [&'static str],
 }
 
-/// The orders table, for stages whose rows have no effects.
+/// The orders table, as every stage uses it: a row is put in a transaction where it has effects or
+/// replaces one that has expired.
 pub const ORDERS: TableUse = TableUse {
-    variable: "ORDERS_TABLE",
-    actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert"],
-};
-
-/// The orders table, for stages whose rows commit with effects.
-pub const ORDERS_WITH_EFFECTS: TableUse = TableUse {
     variable: "ORDERS_TABLE",
     actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PutItem"],
 };

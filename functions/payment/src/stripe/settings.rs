@@ -115,7 +115,7 @@ async fn fetch(name: &str) -> Result<SecretString, Error> {
     let secrets = aws_sdk_secretsmanager::Client::from_conf(config);
     let secret = secrets.get_secret_value().secret_id(name).send().await.map_err(|error| {
         // A response may hold the secret itself.
-        let error = TransientError::aws("read the secret", error).chain();
+        let error = TransientError::aws("read the secret", &error).chain();
         format!("STRIPE_API_KEY_SECRET={name}: {error}")
     })?;
     let text = secret.secret_string.ok_or("the secret holds no text")?;

@@ -7,10 +7,12 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use contracts::{Envelope, FailureCode, FailureReason, Fields, StageName, Topic, order::items};
+use contracts::{
+    Envelope, FailureCode, FailureReason, Fields, StageName, StoredEvent, Topic, order::items,
+};
 use engine::{
-    Context, Decision, Effect, Engine, Needed, OrdersTable, Publisher, RowBody, RowKey, Stage,
-    TransientError,
+    Context, Decision, Digest, Effect, Engine, Needed, OrdersTable, Publisher, Row, RowBody,
+    RowKey, Stage, TransientError,
     engine::BatchError,
     lambda_event::{BatchResponse, KafkaEvent},
 };
@@ -40,6 +42,7 @@ impl Stage for Toy {
         let effects = items(&event.payload).unwrap_or_default().into_iter().map(|item| Effect {
             table: self.table.clone(),
             key: ("sku", item.sku),
+            is_key_loggable: true,
             adds: vec![("available", -Decimal::from(item.quantity))],
             floor: "available",
             refused: |effect, available| {
@@ -88,6 +91,7 @@ impl Harness {
             orders: OrdersTable {
                 client: database.client().clone(),
                 name: database.table_name("OrdersTable"),
+                clock: Timestamp::now,
             },
             publisher: Publisher::new(Producer::new(&brokers, Duration::from_secs(2)).unwrap()),
             // No two decisions are stamped alike, so that a second one could not go unnoticed.
@@ -115,6 +119,12 @@ impl Harness {
         Engine::new(self.context.clone())
     }
 
+    /// With this stage in place of the toy.
+    pub(crate) fn with_stage(mut self, stage: impl Stage) -> Self {
+        self.run(stage);
+        self
+    }
+
     fn engine(context: &Context, database: &Database) -> Engine {
         Engine::new(context.clone()).with(Toy { table: database.table_name("StockTable") })
     }
@@ -132,7 +142,7 @@ impl Harness {
     ) -> Result<BatchResponse, BatchError> {
         let event = json!({ "eventSource": "aws:kafka", "records": { partition: records } });
         let event = event.to_string();
-        let event: KafkaEvent = serde_json::from_str(&event).unwrap();
+        let event = KafkaEvent::read(&mut serde_json::Deserializer::from_str(&event)).unwrap();
         self.engine.handle(&event, tokio::time::Instant::now() + Duration::from_secs(20)).await
     }
 
@@ -185,6 +195,31 @@ impl Harness {
             .await
             .expect("stock is read");
         answer.item.unwrap()["available"].as_n().unwrap().clone()
+    }
+
+    /// Stores an event as the stage that publishes it would.
+    pub(crate) async fn store(&self, event: &Value) {
+        let event = StoredEvent::read(event.to_string()).unwrap();
+        let row = Row {
+            key: RowKey { id: event.order_id.to_string(), stage: event.stage() },
+            digest: Digest::of(event.body.as_bytes()),
+            body: RowBody::Event(event),
+            expires_at: self.context.expires_at((self.context.clock)()),
+            customer_index: None,
+        };
+        let put = self.database.client().put_item().set_item(Some(row.to_item()));
+        let put = put.table_name(self.database.table_name("OrdersTable"));
+        put.send().await.expect("the row is put");
+    }
+
+    /// The JSON that a stage without events has kept about an order.
+    pub(crate) async fn kept(&self, order_id: &str) -> Option<String> {
+        let key = RowKey { id: order_id.to_owned(), stage: StageName::Close };
+        let mut rows = self.context.orders.get_all(std::slice::from_ref(&key)).await.unwrap();
+        match rows.remove(&key)?.unwrap().body {
+            RowBody::Data(json) => Some(json),
+            RowBody::Event(event) => panic!("the row holds an event: {event:?}"),
+        }
     }
 
     pub(crate) async fn stored_event(&self, order_id: &str) -> String {

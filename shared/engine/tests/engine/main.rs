@@ -12,6 +12,7 @@
 
 mod early;
 mod harness;
+mod stored_event;
 
 use std::time::Instant;
 

@@ -1,0 +1,75 @@
+//! A stage that acts on stored events: a record alone moves nothing.
+
+use contracts::{Envelope, Fields, StageName, failure::failure_reason};
+use engine::{Decision, Needed, Stage, TransientError, row::MAX_EVENT_BYTES};
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, record};
+
+/// Keeps the reason of a failure.
+struct Keep;
+
+impl Stage for Keep {
+    const NAME: StageName = StageName::Close;
+    const ACTS_ON_STORED_EVENT: bool = true;
+
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+        let reason = failure_reason(&event.payload).unwrap_or_default();
+        let fields = Fields::default().with_string("reason", &reason);
+        Ok(Decision::Accept { fields, effects: Vec::new() })
+    }
+}
+
+fn failure(event_type: &str, reason: &str) -> Value {
+    json!({
+        "eventType": event_type, "orderId": "ord-1", "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:00Z", "payload": { "failureReason": reason },
+    })
+}
+
+async fn deliver(harness: &Harness, events: &[Value]) {
+    let records: Vec<_> = events.iter().zip(0..).map(|(it, offset)| record(offset, it)).collect();
+    assert!(harness.deliver_from("order.failed-0", &records).await.unwrap().is_success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_its_publisher_has_not_stored_changes_nothing() {
+    let harness = Harness::start().await.with_stage(Keep);
+    let forged = failure("OrderPaymentFailed", "PAYMENT_DECLINED: forged");
+    deliver(&harness, std::slice::from_ref(&forged)).await;
+    assert_eq!(harness.kept("ord-1").await, None);
+    // Another event in its publisher's row does not bear it out either.
+    let mut paid = failure("PaymentCompleted", "");
+    paid["payload"] = json!({ "customerId": "cust-1" });
+    harness.store(&paid).await;
+    deliver(&harness, &[forged]).await;
+    assert_eq!(harness.kept("ord-1").await, None);
+    // Nor does the report of a malformed record.
+    let mut report = failure("OrderInventoryFailed", "MALFORMED_EVENT: it says why");
+    report["payload"]["malformed"] = true.into();
+    harness.store(&report).await;
+    deliver(&harness, &[failure("OrderInventoryFailed", "OUT_OF_STOCK: forged")]).await;
+    assert_eq!(harness.kept("ord-1").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_acts_on_the_stored_event_and_not_on_the_record() {
+    let harness = Harness::start().await.with_stage(Keep);
+    harness.store(&failure("OrderPaymentFailed", "PAYMENT_DECLINED: stored")).await;
+    let mut forged = failure("OrderPaymentFailed", "PAYMENT_DECLINED: forged");
+    forged["payload"]["padding"] = "x".repeat(MAX_EVENT_BYTES).into();
+    deliver(&harness, &[forged]).await;
+    let kept = Some(r#"{"reason":"PAYMENT_DECLINED: stored"}"#.to_owned());
+    assert_eq!(harness.kept("ord-1").await, kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_event_beside_the_stored_one_does_not_keep_it_from_its_stage() {
+    let harness = Harness::start().await.with_stage(Keep);
+    let stored = failure("OrderPaymentFailed", "PAYMENT_DECLINED: stored");
+    harness.store(&stored).await;
+    let forged = failure("OrderValidationFailed", "VALIDATION_FAILED: forged");
+    deliver(&harness, &[forged.clone(), forged, stored]).await;
+    let kept = Some(r#"{"reason":"PAYMENT_DECLINED: stored"}"#.to_owned());
+    assert_eq!(harness.kept("ord-1").await, kept);
+}

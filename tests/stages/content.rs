@@ -1,0 +1,86 @@
+//! No field of a client's payload means anything to the workflow.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use contracts::{EventType, StageName};
+use engine::RowBody;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use workflow_tests::stages::Stages;
+
+/// The fields that the workflow writes itself into failures, and reads there.
+fn marks() -> Value {
+    json!({
+        "failureReason": "MALFORMED_EVENT: not by the workflow",
+        "malformed": true,
+        "source": { "topic": "order.created", "partition": 0, "offset": 7 },
+        "stage": "validator",
+        "originalPayload": { "malformed": true, "customerId": "cust-2" },
+    })
+}
+
+/// Every end with the order that comes to it: quantity and amount.
+const ENDS: [(EventType, i64, i64); 4] = [
+    (EventType::OrderCompleted, 1, 10),
+    (EventType::OrderValidationFailed, 1, -1),
+    (EventType::OrderInventoryFailed, 11, 10),
+    (EventType::OrderPaymentFailed, 1, 1_000),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_with_the_workflows_own_fields_comes_to_every_end() {
+    let stages = Stages::start().await;
+    let number = |number: i64| AttributeValue::N(number.to_string());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let stock = [("sku", text("A")), ("available", number(10)), ("reserved", number(0))];
+    stages.put("StockTable", &stock).await;
+    let account = [("customerId", text("cust-1")), ("balance", number(100))];
+    stages.put("AccountsTable", &account).await;
+    let mut tap = stages.tap().await;
+
+    let mut expected = BTreeSet::new();
+    for (end, quantity, amount) in ENDS {
+        let order_id = format!("ord-{end}");
+        let mut payload = marks();
+        payload["customerId"] = "cust-1".into();
+        payload["totalAmount"] = amount.into();
+        payload["items"] = json!([{ "sku": "A", "quantity": quantity }]);
+        let event = json!({
+            "eventType": "OrderCreated", "orderId": order_id, "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": payload,
+        });
+        assert!(stages.store(event.to_string().as_bytes()).await);
+        stages.carry(&order_id).await;
+
+        let rows = stages.rows(&order_id).await;
+        let RowBody::Data(closed) = &rows[&StageName::Close].body else { panic!("{end}: data") };
+        let closed: Value = serde_json::from_str(closed).unwrap();
+        let is_completed = end == EventType::OrderCompleted;
+        assert_eq!(closed["status"], if is_completed { "COMPLETED" } else { "FAILED" });
+        let RowBody::Event(last) = &rows[&end.published_by()].body else { panic!("{end}: event") };
+        assert_eq!(last.event_type, end);
+        let last: Value = serde_json::from_str(&last.body).unwrap();
+        let sent =
+            if is_completed { &last["payload"] } else { &last["payload"]["originalPayload"] };
+        for (field, value) in marks().as_object().unwrap() {
+            assert_eq!(sent[field], *value, "{end}: {field}");
+        }
+        if !is_completed {
+            assert_eq!(last["payload"]["stage"], end.published_by().name());
+            assert_eq!(last["payload"].get("malformed"), None);
+        }
+        expected.insert(format!("{order_id}/{end}"));
+    }
+    // Whatever the payload says, an event's id is made of its own order and type.
+    let mut seen = BTreeSet::new();
+    while !expected.is_subset(&seen) {
+        let record = timeout(Duration::from_secs(20), tap.next()).await.unwrap().unwrap();
+        let event: Value = serde_json::from_slice(record.payload.as_ref().unwrap()).unwrap();
+        let id = record.headers.iter().find(|(name, _)| name == "ce_id").unwrap().1.clone();
+        let id = String::from_utf8(id.unwrap()).unwrap();
+        let own = [&event["orderId"], &event["eventType"]].map(|it| it.as_str().unwrap());
+        assert_eq!(id, own.join("/"));
+        seen.insert(id);
+    }
+}

@@ -1,0 +1,71 @@
+//! The ways that an order can take through the stages.
+
+use std::collections::BTreeMap;
+
+use contracts::{EventType, StageName};
+use engine::{Row, RowBody};
+use strum::VariantArray;
+
+/// A way through the workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
+pub(super) enum Course {
+    Completed,
+    Invalid,
+    OutOfStock,
+    Declined,
+    /// Closed before its stock is released.
+    DeclinedClosedFirst,
+}
+
+impl Course {
+    pub(super) const ALL: &'static [Self] = Self::VARIANTS;
+    pub(super) const MAX_STEPS: usize = 6;
+
+    /// The stages that an order passes, in their order.
+    pub(super) fn stages(self) -> &'static [StageName] {
+        use StageName::{Close, Inventory, Notification, OrderApi, Payment, Release, Validator};
+        match self {
+            Self::Completed => &[OrderApi, Validator, Inventory, Payment, Notification, Close],
+            Self::Invalid => &[OrderApi, Validator, Close],
+            Self::OutOfStock => &[OrderApi, Validator, Inventory, Close],
+            Self::Declined => &[OrderApi, Validator, Inventory, Payment, Release, Close],
+            Self::DeclinedClosedFirst => &[OrderApi, Validator, Inventory, Payment, Close, Release],
+        }
+    }
+
+    /// The event that this stage decides about: that of the last stage before it that publishes.
+    pub(super) fn input(
+        self,
+        stage: StageName,
+        rows: &BTreeMap<StageName, Row>,
+    ) -> (EventType, String) {
+        let before = self.stages().iter().take_while(|it| **it != stage);
+        let bodies = before.filter_map(|it| rows.get(it)).filter_map(|row| match &row.body {
+            RowBody::Event(event) => Some((event.event_type, event.body.clone())),
+            RowBody::Data(_) => None,
+        });
+        bodies.last().expect("an event before the stage")
+    }
+
+    /// The rows of an order that has come to its end, in the order of the stages.
+    pub(super) fn rows(self) -> Vec<(StageName, Option<EventType>)> {
+        let is_last = |stage: StageName| Some(stage) == self.failed_stage();
+        let event = |stage: StageName| {
+            let publishes = stage.spec().publishes?;
+            if is_last(stage) { publishes.rejected } else { Some(publishes.accepted) }
+        };
+        let mut stages = self.stages().to_vec();
+        stages.sort_unstable();
+        stages.into_iter().map(|stage| (stage, event(stage))).collect()
+    }
+
+    /// How an order of this course ends: `None` as completed, else the stage that fails it.
+    pub(super) fn failed_stage(self) -> Option<StageName> {
+        match self {
+            Self::Completed => None,
+            Self::Invalid => Some(StageName::Validator),
+            Self::OutOfStock => Some(StageName::Inventory),
+            Self::Declined | Self::DeclinedClosedFirst => Some(StageName::Payment),
+        }
+    }
+}

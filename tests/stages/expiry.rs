@@ -1,0 +1,115 @@
+//! Rows that have expired, and rows that expire together.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use contracts::{EventType, StageName, Topic};
+use engine::{Row, RowBody};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use workflow_tests::stages::{Record, Stages, set_clock_ahead};
+
+const MINUTES: SignedDuration = SignedDuration::from_mins(10);
+
+async fn world() -> Stages {
+    let stages = Stages::start().await;
+    let number = |number: i64| AttributeValue::N(number.to_string());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let stock = [("sku", text("A")), ("available", number(10)), ("reserved", number(0))];
+    stages.put("StockTable", &stock).await;
+    let account = [("customerId", text("cust-1")), ("balance", number(100))];
+    stages.put("AccountsTable", &account).await;
+    stages
+}
+
+fn created(timestamp: Timestamp) -> String {
+    let event: Value = json!({
+        "eventType": "OrderCreated", "orderId": "ord-1", "correlationId": "corr-1",
+        "timestamp": timestamp.to_string(),
+        "payload": {
+            "customerId": "cust-1", "totalAmount": 1, "items": [{ "sku": "A", "quantity": 2 }],
+        },
+    });
+    event.to_string()
+}
+
+fn body(row: &Row) -> String {
+    match &row.body {
+        RowBody::Event(event) => event.body.clone(),
+        RowBody::Data(data) => data.clone(),
+    }
+}
+
+async fn reserved(stages: &Stages) -> String {
+    stages.items("StockTable", "sku").await["A"]["reserved"].as_n().unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_rows_of_an_order_expire_together_though_its_stages_are_late() {
+    let stages = world().await;
+    let first = (stages.context.clock)();
+    assert!(stages.store(created(first).as_bytes()).await);
+    let mut late = SignedDuration::ZERO;
+    for stage in [StageName::Validator, StageName::Inventory, StageName::Payment] {
+        late += MINUTES;
+        set_clock_ahead(late);
+        let rows = stages.rows("ord-1").await;
+        let RowBody::Event(event) = &rows.values().next_back().unwrap().body else {
+            panic!("an event");
+        };
+        let record = Record::of(event.body.clone());
+        stages.deliver_to(stage, event.event_type.topic(), &[record]).await;
+    }
+    set_clock_ahead(late + MINUTES);
+    stages.carry("ord-1").await;
+    let rows = stages.rows("ord-1").await;
+    let expiry = |stage| rows[&stage].expires_at;
+    assert_eq!(expiry(StageName::Validator), expiry(StageName::OrderApi));
+    // The reservation knows when the order was validated, and all later rows what it knows.
+    let reservation = expiry(StageName::Inventory);
+    let behind = reservation - expiry(StageName::OrderApi);
+    assert!((600..=601).contains(&behind), "{behind}");
+    for stage in [StageName::Payment, StageName::Notification, StageName::Close] {
+        assert_eq!(expiry(stage), reservation, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_an_old_archive_gets_a_row_that_outlives_its_redelivery() {
+    let stages = world().await;
+    let record = Record::of(created(Timestamp::UNIX_EPOCH));
+    stages.deliver(Topic::OrderCreated, std::slice::from_ref(&record), 1).await;
+    let expires_at = stages.rows("ord-1").await[&StageName::Validator].expires_at;
+    let ttl = stages.context.row_ttl.as_secs();
+    let left = expires_at - (stages.context.clock)().as_second();
+    assert!((ttl - 60..=ttl).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn an_expired_row_is_not_read_and_gives_way_to_a_new_one() {
+    let stages = world().await;
+    assert!(stages.store(created((stages.context.clock)()).as_bytes()).await);
+    stages.carry("ord-1").await;
+    let first = stages.rows("ord-1").await;
+    assert_eq!(first.len(), 6);
+    assert_eq!(reserved(&stages).await, "2");
+
+    set_clock_ahead(stages.context.row_ttl + MINUTES);
+    assert_eq!(stages.rows("ord-1").await.len(), 0);
+    // A late event finds nothing that bears it out.
+    let late = body(&first[&StageName::Payment]);
+    stages.deliver(Topic::PaymentCompleted, &[Record::of(late)], 1).await;
+    assert_eq!(stages.rows("ord-1").await.len(), 0);
+    // The same id again is a new order, whose rows take the place of those that DynamoDB has not
+    // removed yet.
+    let again = Record::of(created((stages.context.clock)()));
+    stages.deliver(Topic::OrderCreated, std::slice::from_ref(&again), 2).await;
+    stages.carry("ord-1").await;
+    let second = stages.rows("ord-1").await;
+    let stages_of_second: Vec<_> = second.keys().copied().collect();
+    let expected: Vec<_> = first.keys().copied().filter(|it| *it != StageName::OrderApi).collect();
+    assert_eq!(stages_of_second, expected);
+    for stage in expected {
+        assert_ne!(body(&first[&stage]), body(&second[&stage]), "{stage}");
+    }
+    assert_eq!(reserved(&stages).await, "4");
+    assert!(body(&second[&StageName::Notification]).contains(EventType::OrderCompleted.name()));
+}
