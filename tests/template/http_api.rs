@@ -39,7 +39,7 @@ async fn every_method_is_described_or_not_allowed() {
             let response = harness.http(method, &path.replace("{orderId}", "ord-1"), "").await;
             let is_allowed = response["statusCode"] != 405;
             assert_eq!(is_allowed, described.contains(method), "{method} {path}");
-            if ["HEAD", "OPTIONS"].contains(&method) {
+            if method == "OPTIONS" {
                 assert_eq!(response["body"], "", "{method} {path}");
             } else {
                 assert_ne!(detail(&response), nothing_here, "{method} {path}");

@@ -10,6 +10,7 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod addresses;
 mod callers;
 mod cancel;
 mod compensation;
@@ -25,6 +26,7 @@ mod intake;
 mod journey;
 mod kills;
 mod reading;
+mod waits;
 
 use contracts::EventType;
 use serde_json::{Value, json};

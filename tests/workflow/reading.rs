@@ -1,13 +1,8 @@
-//! What the HTTP API tells of orders: lists, waits, conditional requests, and whose request it was.
+//! Reading orders over the HTTP API: lists, conditional requests, and whose request it was.
 
-use std::time::{Duration, Instant};
-
-use contracts::{EventType, OrderId, StageName, StoredEvent};
+use contracts::StageName;
 use engine::{Digest, Row, RowBody, RowKey};
-use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use workflow_tests::world::World;
 
 use crate::{journey, order, world, world_with};
@@ -68,79 +63,6 @@ async fn a_page_token_that_was_tampered_with_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_is_answered_as_soon_as_the_order_has_ended() {
-    let world = world().await;
-    // The validator's row is held back, so that the orders are pending when the waits begin.
-    let held = world.database.hold_answer(&["\"S\":\"validator\""]);
-    let order_id = world.accepted(&order()).await;
-    let began = Instant::now();
-    let path = format!("/orders/{order_id}");
-    let wait = || world.request("GET", &path, &[("prefer", "wait=5")], String::new());
-    let let_go = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        drop(held);
-    };
-    // More of them than the function has processes for records, and the records still get through.
-    let (first, second, third, ()) = tokio::join!(wait(), wait(), wait(), let_go);
-    let took = began.elapsed();
-    for answer in [first, second, third] {
-        assert_eq!(answer.headers()["preference-applied"], "wait=5");
-        let status: Value = answer.json().await.unwrap();
-        assert_eq!(status["status"], "COMPLETED");
-    }
-    assert!(took < Duration::from_secs(4), "the waits took {took:?}");
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn waits_hold_up_no_other_request_even_when_they_are_abandoned() {
-    let world = world().await;
-    let held = world.database.hold_answer(&["\"S\":\"validator\""]);
-    let order_id = world.accepted(&order()).await;
-    let path = format!("/orders/{order_id}");
-    let prefer = [("prefer", "wait=5")];
-    let wait = || world.request("GET", &path, &prefer, String::new());
-    let abandoned = (0..60).map(|_| timeout(Duration::from_secs(3), wait()));
-    let answers = futures::future::join_all(abandoned).await;
-    let answered: Vec<_> = answers.into_iter().flatten().collect();
-    // Those beyond the limit were answered at once, without a wait.
-    assert!(answered.len() >= 40, "{} of 60 waits were answered", answered.len());
-    for answer in answered {
-        assert_eq!(answer.status().as_u16(), 200);
-        assert_eq!(answer.headers()["preference-applied"], "wait=0");
-    }
-
-    let began = Instant::now();
-    world.accepted(&order()).await;
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(3), "an order was taken in after {took:?}");
-    drop(held);
-    assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_ends_without_a_result_tells_the_current_status() {
-    let world = world().await;
-    let held = world.database.hold_answer(&["\"S\":\"validator\""]);
-    let order_id = world.accepted(&order()).await;
-    let path = format!("/orders/{order_id}");
-    let began = Instant::now();
-    let answer = world.request("GET", &path, &[("prefer", "wait=1")], String::new()).await;
-    assert!(began.elapsed() >= Duration::from_secs(1));
-    assert_eq!(answer.status().as_u16(), 200);
-    assert_eq!(answer.headers()["preference-applied"], "wait=1");
-    let status: Value = answer.json().await.unwrap();
-    assert_eq!(status["status"], "PENDING");
-
-    // A preference that nobody can read is as good as none.
-    let answer = world.request("GET", &path, &[("prefer", "wait=soon")], String::new()).await;
-    assert_eq!(answer.headers().get("preference-applied"), None);
-    drop(held);
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_the_client_has_is_not_sent_again() {
     let world = world().await;
     let order_id = world.accepted(&order()).await;
@@ -193,82 +115,6 @@ async fn the_whole_time_line_of_a_large_order_is_told() {
     let status = world.ended(&order_id).await;
     assert_eq!(status["status"], "COMPLETED");
     assert_eq!(status["timeline"].as_array().unwrap().len(), 5);
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_order_is_found_at_its_location() {
-    let world = world().await;
-    let key = [("idempotency-key", "a key")];
-    for headers in [&[][..], &key] {
-        let accepted = world.request("POST", "/orders", headers, order().to_string()).await;
-        let location = accepted.headers()["location"].to_str().unwrap().to_owned();
-        let accepted: Value = accepted.json().await.unwrap();
-        assert_eq!(get(&world, &location).await["orderId"], accepted["orderId"]);
-    }
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_of_another_producer_is_found_whatever_its_id() {
-    let mut world = world().await;
-    let mut runner = TestRunner::deterministic();
-    let random = "[ -~é漢😀]{1,60}".prop_filter("an id", |it| OrderId::parse(it).is_some());
-    let random = (0..20).map(|_| random.new_tree(&mut runner).unwrap().current());
-    let chosen =
-        ["a/b", "/", "a//b/", "a b", "a+b", "100%", "a%2Fb", "a?b", "#", "ü漢😀", "%", "a;b,c"];
-    for order_id in chosen.into_iter().map(str::to_owned).chain(random) {
-        let id = OrderId::parse(&order_id).unwrap();
-        let at = "2026-02-06T12:00:00Z".parse().unwrap();
-        let event = StoredEvent::new(EventType::OrderCreated, &id, "corr-1", at, "{}");
-        world.write_event(&event, 0).await;
-        world.until_event(&order_id, EventType::OrderValidationFailed, 1).await;
-        // A question mark would end the path that API Gateway has decoded.
-        let path =
-            if order_id.contains('?') { encoded(&encoded(&order_id)) } else { encoded(&order_id) };
-        let status = get(&world, &format!("/orders/{path}")).await;
-        assert_eq!(status["orderId"], order_id.as_str(), "{path}");
-    }
-    world.stop().await;
-}
-
-/// A text as one segment of a path.
-fn encoded(text: &str) -> String {
-    let encoded = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encoded).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_head_request_is_answered_without_a_body() {
-    let world = world().await;
-    let order_id = world.accepted(&order()).await;
-    world.ended(&order_id).await;
-    for path in [
-        format!("/orders/{order_id}"),
-        "/orders?customerId=cust-1".to_owned(),
-        "/orders/ord-unknown".to_owned(),
-        "/orders".to_owned(),
-    ] {
-        let get = world.request("GET", &path, &[], String::new()).await;
-        let head = world.request("HEAD", &path, &[], String::new()).await;
-        assert_eq!(head.status(), get.status(), "{path}");
-        for name in ["etag", "content-type", "cache-control"] {
-            assert_eq!(head.headers().get(name), get.headers().get(name), "{path}: {name}");
-        }
-        assert_eq!(head.text().await.unwrap(), "");
-    }
-    for (path, allow) in
-        [("/orders", "GET, HEAD, OPTIONS, POST"), ("/orders/ord-1", "GET, HEAD, OPTIONS")]
-    {
-        for (method, status) in [("OPTIONS", 204), ("DELETE", 405)] {
-            let answer = world.request(method, path, &[], String::new()).await;
-            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
-            assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
-        }
-    }
     world.stop().await;
 }
 
@@ -340,7 +186,7 @@ async fn pages_of_the_named_origins_may_call() {
     world.stop().await;
 }
 
-async fn get(world: &World, path: &str) -> Value {
+pub(crate) async fn get(world: &World, path: &str) -> Value {
     let answer = world.request("GET", path, &[], String::new()).await;
     assert_eq!(answer.status().as_u16(), 200, "{path}");
     answer.json().await.unwrap()

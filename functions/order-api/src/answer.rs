@@ -29,12 +29,6 @@ impl Answer {
         Self { body, ..Self::empty(status) }.with("content-type", content_type)
     }
 
-    /// The same answer to a `HEAD` request.
-    pub(crate) fn without_body(mut self) -> Self {
-        self.body.clear();
-        self
-    }
-
     /// The answer with one more header; values of one name are a list with commas.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         let values = self.headers.entry(name).or_default();

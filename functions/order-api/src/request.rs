@@ -66,13 +66,13 @@ impl Request {
         Some(serde_json::from_str(event.get()))
     }
 
-    /// The method; `GET` for a `HEAD`, which differs only in that its response has no body.
+    /// The method; `GET` for a `HEAD`. The HTTP server in front leaves the body out of its response,
+    /// and knows the length that `Content-Length` must have.
     pub(crate) fn method(&self) -> &str {
-        if self.is_head() { "GET" } else { &self.request_context.http.method }
-    }
-
-    pub(crate) fn is_head(&self) -> bool {
-        self.request_context.http.method == "HEAD"
+        match self.request_context.http.method.as_str() {
+            "HEAD" => "GET",
+            method => method,
+        }
     }
 
     /// The parts of the path: `orders`, the order's id, which may have slashes in it, and what is to

@@ -47,7 +47,6 @@ impl OrderApi {
             Ok(Some(answer)) | Err(answer) => answer,
             Ok(None) => self.route(request).await.unwrap_or_else(|refusal| refusal),
         };
-        let answer = if request.is_head() { answer.without_body() } else { answer };
         self.cors.allow(request, answer).into_response()
     }
 
