@@ -25,7 +25,7 @@ use crate::{
 /// The parts of the index that are read at a time.
 const MAX_PARTS: usize = 8;
 
-/// The time reserved for publishing and responding.
+/// The time reserved for publishing and responding, but at most half of what is left.
 const PUBLISH_MARGIN: Duration = PUBLISH_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// What was found and done at one age.
@@ -62,7 +62,8 @@ impl OrderApi {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<Recovered>, RecoveryError> {
-        let until = deadline.checked_sub(PUBLISH_MARGIN).unwrap_or(deadline);
+        let (now, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
+        let until = now + left.saturating_sub(PUBLISH_MARGIN).max(left / 2);
         let looks = self.recovery.looks();
         let parts = looks.iter().enumerate().flat_map(|(look, age)| {
             intake_ranges(at - *age - self.recovery.window, at - *age)
