@@ -1,4 +1,4 @@
-//! Schedules: invoke a function at a fixed rate with the event that EventBridge sends.
+//! Schedules: invoke a function at a fixed rate with the event that `EventBridge` sends.
 
 use std::time::Duration;
 

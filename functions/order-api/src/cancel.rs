@@ -21,7 +21,7 @@ use crate::{
 /// The result of ending an order early.
 pub(crate) enum EarlyEnd {
     /// The payment's row rejects the order for this reason.
-    Decided(Row),
+    Decided(Box<Row>),
     /// The order is paid.
     Paid,
     /// The order has ended otherwise.
@@ -50,7 +50,7 @@ pub(crate) async fn end_early(
         }
     };
     Ok(if row.is_early() && code_of(&row) == Some(reason.code) {
-        EarlyEnd::Decided(row)
+        EarlyEnd::Decided(Box::new(row))
     } else if row.event().is_some_and(|event| !event.event_type.is_failure()) {
         EarlyEnd::Paid
     } else {

@@ -158,7 +158,7 @@ impl OrderApi {
             let reason = FailureReason::new(FailureCode::OrderExpired, "not paid in time");
             let ended = end_early(&self.engine, rows, &reason, until).await;
             match ended.map_err(|error| RecoveryError::Failed(error.chain()))? {
-                EarlyEnd::Decided(row) => expired = Some(row),
+                EarlyEnd::Decided(row) => expired = Some(*row),
                 EarlyEnd::Paid | EarlyEnd::Over => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The event that EventBridge sends on a schedule.
+//! The event that `EventBridge` sends on a schedule.
 
 use jiff::Timestamp;
 use serde::Deserialize;

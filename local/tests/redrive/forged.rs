@@ -71,7 +71,7 @@ async fn a_forged_receipt_hides_no_letter_and_undoes_no_true_one() {
     let given_up = rig.given_up(CREATED, 0, "ord-1", "{}").await;
     let other = rig.given_up(CREATED, 0, "ord-1", "other").await;
     let elsewhere = rig.given_up("somebody.elses", 0, "ord-1", "{}").await;
-    rig.give_up(0, &[given_up.clone()]).await;
+    rig.give_up(0, std::slice::from_ref(&given_up)).await;
     let mut forged = Vec::new();
     for copy in [
         &earlier,

@@ -179,7 +179,7 @@ async fn nothing_is_written_to_a_topic_that_is_none_of_the_workflows() {
 async fn a_record_that_two_functions_gave_up_goes_back_once() {
     let mut rig = Rig::start().await;
     let given_up = rig.given_up("order.failed", 0, "ord-1", "failed").await;
-    rig.give_up(0, &[given_up.clone()]).await;
+    rig.give_up(0, std::slice::from_ref(&given_up)).await;
     rig.give_up(1, &[given_up]).await;
     let ended = rig.redrive(&["put-back", "--all"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
