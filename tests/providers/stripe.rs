@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use contracts::Money;
 use serde_json::{Value, json};
-use workflow_tests::{lossy_proxy::LossyProxy, world::World};
+use workflow_tests::{
+    lossy_proxy::LossyProxy,
+    world::{World, WorldOptions},
+};
 
 use crate::{accepted, order, server, until};
 
@@ -102,7 +105,8 @@ async fn a_declined_card_fails_its_order_with_the_code_and_gives_the_stock_back(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_holds_orders_up_and_fails_none() {
     let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await;
-    let world = started(&proxy, &[("STRIPE_API_KEY", "rk_not_one_of_ours")]).await;
+    let world =
+        started(&proxy, &[("STRIPE_API_KEY", "rk_not_one_of_ours")], WorldOptions::default()).await;
     let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
@@ -132,7 +136,7 @@ async fn the_key_is_read_from_secrets_manager() {
         ("STRIPE_API_KEY_SECRET", "stripe-api-key"),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto.as_str()),
     ];
-    let world = started(&proxy, &from_secret).await;
+    let world = started(&proxy, &from_secret, WorldOptions::default()).await;
     let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
@@ -143,20 +147,29 @@ async fn the_key_is_read_from_secrets_manager() {
 
 /// A workflow that charges at this server, through a proxy that loses one in so many answers.
 pub(crate) async fn world(server_name: &str, loses_one_in: usize) -> (Stripe, World) {
+    changed_world(server_name, loses_one_in, WorldOptions::default()).await
+}
+
+/// The same, with these differences from the template.
+pub(crate) async fn changed_world(
+    server_name: &str,
+    loses_one_in: usize,
+    options: WorldOptions<'_>,
+) -> (Stripe, World) {
     let url = server(server_name);
     let proxy = LossyProxy::start(&url, loses_one_in).await;
-    let world = started(&proxy, &[("STRIPE_API_KEY", KEY)]).await;
+    let world = started(&proxy, &[("STRIPE_API_KEY", KEY)], options).await;
     (Stripe { url, http: reqwest::Client::new(), proxy }, world)
 }
 
-async fn started(proxy: &LossyProxy, key: &[(&str, &str)]) -> World {
+async fn started(proxy: &LossyProxy, key: &[(&str, &str)], options: WorldOptions<'_>) -> World {
     let mut told = vec![
         ("PAYMENT_PROVIDER", "stripe"),
         ("CURRENCY", "EUR"),
         ("STRIPE_API_BASE", proxy.url.as_str()),
     ];
     told.extend(key);
-    let world = World::start_with(&told).await;
+    let world = World::start_as(&WorldOptions { function_env: &told, ..options }).await;
     world.stock("SKU-1", 5_000).await;
     world
 }

@@ -57,6 +57,8 @@ pub struct WorldOptions<'a> {
     pub function_env: &'a [(&'a str, &'a str)],
     /// The period of every schedule.
     pub schedule_period: Option<Duration>,
+    /// The most processes of a function, where it is not as usual.
+    pub processes: Option<usize>,
     /// Texts of the template and what stands in their place.
     pub template_changes: &'a [(&'a str, &'a str)],
 }
@@ -128,6 +130,7 @@ impl World {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             schedule_period: options.schedule_period,
+            processes: options.processes.unwrap_or(StackOptions::default().processes),
             aws,
             ..StackOptions::default()
         })
