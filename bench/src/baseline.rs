@@ -61,7 +61,7 @@ impl Baseline {
     }
 }
 
-/// What is wrong with a stage's figure, and what to do about it; `None` within the margins.
+/// An error text for a figure outside the margins, which says how to go on; `None` within them.
 pub(crate) fn violation(
     stage: &str,
     figure: u64,

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, StageName};
 use engine::RowBody;
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use workflow_tests::stages::Stages;
+
+use crate::stocked;
 
 /// The fields that the workflow writes itself into failures, and reads there.
 fn marks() -> Value {
@@ -30,13 +30,7 @@ const ENDS: [(EventType, i64, i64); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_with_the_workflows_own_fields_comes_to_every_end() {
-    let stages = Stages::start().await;
-    let number = |number: i64| AttributeValue::N(number.to_string());
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let stock = [("sku", text("A")), ("available", number(10)), ("reserved", number(0))];
-    stages.put("StockTable", &stock).await;
-    let account = [("customerId", text("cust-1")), ("balance", number(100))];
-    stages.put("AccountsTable", &account).await;
+    let stages = stocked().await;
     let mut tap = stages.tap().await;
 
     let mut expected = BTreeSet::new();

@@ -1,24 +1,14 @@
 //! Rows that have expired, and rows that expire together.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, StageName, Topic};
 use engine::{Row, RowBody};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use workflow_tests::stages::{Record, Stages, set_clock_ahead};
 
-const MINUTES: SignedDuration = SignedDuration::from_mins(10);
+use crate::stocked;
 
-async fn world() -> Stages {
-    let stages = Stages::start().await;
-    let number = |number: i64| AttributeValue::N(number.to_string());
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let stock = [("sku", text("A")), ("available", number(10)), ("reserved", number(0))];
-    stages.put("StockTable", &stock).await;
-    let account = [("customerId", text("cust-1")), ("balance", number(100))];
-    stages.put("AccountsTable", &account).await;
-    stages
-}
+const MINUTES: SignedDuration = SignedDuration::from_mins(10);
 
 fn created(timestamp: Timestamp) -> String {
     let event: Value = json!({
@@ -44,7 +34,7 @@ async fn reserved(stages: &Stages) -> String {
 
 #[tokio::test]
 async fn the_rows_of_an_order_expire_together_though_its_stages_are_late() {
-    let stages = world().await;
+    let stages = stocked().await;
     let first = (stages.context.clock)();
     assert!(stages.store(created(first).as_bytes()).await);
     let mut late = SignedDuration::ZERO;
@@ -74,7 +64,7 @@ async fn the_rows_of_an_order_expire_together_though_its_stages_are_late() {
 
 #[tokio::test]
 async fn an_event_of_an_old_archive_gets_a_row_that_outlives_its_redelivery() {
-    let stages = world().await;
+    let stages = stocked().await;
     let record = Record::of(created(Timestamp::UNIX_EPOCH));
     stages.deliver(Topic::OrderCreated, std::slice::from_ref(&record), 1).await;
     let expires_at = stages.rows("ord-1").await[&StageName::Validator].expires_at;
@@ -85,7 +75,7 @@ async fn an_event_of_an_old_archive_gets_a_row_that_outlives_its_redelivery() {
 
 #[tokio::test]
 async fn an_expired_row_is_not_read_and_gives_way_to_a_new_one() {
-    let stages = world().await;
+    let stages = stocked().await;
     assert!(stages.store(created((stages.context.clock)()).as_bytes()).await);
     stages.carry("ord-1").await;
     let first = stages.rows("ord-1").await;

@@ -38,6 +38,9 @@ async fn an_order_of_another_producer_is_found_whatever_its_id() {
             if order_id.contains('?') { encoded(&encoded(&order_id)) } else { encoded(&order_id) };
         let status = get(&world, &format!("/orders/{path}")).await;
         assert_eq!(status["orderId"], order_id.as_str(), "{path}");
+        let cancel = format!("/orders/{path}/cancel");
+        let answer = world.request("POST", &cancel, &[], String::new()).await;
+        assert_eq!(answer.status().as_u16(), 409, "an order that has ended: {cancel}");
     }
     world.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Who is calling, and whose orders they may see and send.
+//! The caller, and the customer whose orders they may see and send.
 //!
 //! Where a claim is named, it names the customer, and a request without it is refused: a token is
 //! what API Gateway has checked, so that nobody gets here by leaving it out. Where none is named, no
@@ -18,7 +18,7 @@ pub enum CustomerClaim {
     /// Requests with a token are refused.
     #[default]
     Unset,
-    /// Whoever has a token is trusted with the orders of all customers.
+    /// Every caller with a token is trusted with the orders of all customers.
     None,
     /// The claim of this name.
     Named(String),

@@ -3,7 +3,7 @@
 //! Cancelling is deciding the payment stage early: the row of the payment is inserted as a rejection,
 //! unless there is one. That one conditional write settles the race with the charge.
 
-use contracts::{Envelope, FailureCode, FailureReason, OrderId, StageName, failure::failure_code};
+use contracts::{Envelope, FailureCode, FailureReason, StageName};
 use engine::{Engine, Row, error::Error};
 use serde_json::json;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use crate::{
     caller::Caller,
     problem::{no_such_order, order_unavailable, problem},
     progress,
+    request::order_path,
     routes::OrderApi,
     status::{FAILED, PENDING},
 };
@@ -49,7 +50,7 @@ pub(crate) async fn end_early(
             engine.reject_early(StageName::Payment, &event, reason, until).await?
         }
     };
-    Ok(if row.is_early() && code_of(&row) == Some(reason.code) {
+    Ok(if row.is_early() && row.rejection_code() == Some(reason.code) {
         EarlyEnd::Decided(Box::new(row))
     } else if row.event().is_some_and(|event| !event.event_type.is_failure()) {
         EarlyEnd::Paid
@@ -58,20 +59,11 @@ pub(crate) async fn end_early(
     })
 }
 
-fn code_of(rejection: &Row) -> Option<FailureCode> {
-    let event = Envelope::decode(rejection.event()?.body.as_bytes()).ok()?;
-    failure_code(&event.payload)
-}
-
 impl OrderApi {
     /// Answers `POST /orders/{orderId}/cancel`.
-    pub(crate) async fn cancel(
-        &self,
-        caller: Caller<'_>,
-        order_id: &str,
-    ) -> Result<Answer, Answer> {
-        OrderId::parse(order_id).ok_or_else(no_such_order)?;
-        let rows = self.rows_for(caller, order_id).await?;
+    pub(crate) async fn cancel(&self, caller: Caller<'_>, address: &str) -> Result<Answer, Answer> {
+        let (order_id, rows) = self.find(caller, address).await?;
+        let order_id = order_id.as_ref();
         let first = progress::published(&rows).next().ok_or_else(no_such_order)?;
         let correlation_id = &first.1.correlation_id;
         let reason = FailureReason::new(FailureCode::OrderCancelled, "cancelled before payment");
@@ -93,7 +85,7 @@ impl OrderApi {
                     "status": if is_closed { FAILED } else { PENDING },
                 });
                 Ok(Answer::new(202, "application/json", &body)
-                    .with("location", &format!("/orders/{order_id}")))
+                    .with("location", &order_path(order_id)))
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Closes an order with the first terminal event received.
 
-use contracts::{Envelope, FailureCode, Fields, Object, StageName, failure::failure_reason};
+use contracts::{
+    Envelope, FailureCode, Fields, Object, StageName, failure::failure_reason, parse_rfc3339,
+};
 use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
-use jiff::Timestamp;
 
 use crate::status::FAILED;
 
@@ -57,7 +58,7 @@ fn took_ms(last: &Envelope<'_>, needed: &Needed) -> Option<i64> {
 }
 
 fn milliseconds_between(first: &str, last: &str) -> Option<i64> {
-    let (first, last): (Timestamp, Timestamp) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last) = (parse_rfc3339(first)?, parse_rfc3339(last)?);
     i64::try_from(last.duration_since(first).as_millis()).ok()
 }
 

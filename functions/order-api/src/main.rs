@@ -30,6 +30,16 @@ async fn main() -> Result<(), Error> {
         recovery: api.recovery,
     };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
+        // First what is large and frequent: each reading goes through the whole event.
+        let json = event.payload.get();
+        let not_kafka = match KafkaEvent::read(&mut serde_json::Deserializer::from_str(json)) {
+            Ok(batch) => {
+                let response =
+                    runtime::handle_batch(&api.engine, Ok(batch), &event.context).await?;
+                return Ok(to_raw_value(&response)?);
+            }
+            Err(error) => error,
+        };
         if let Some(request) = Request::read(&event.payload) {
             let response = api.answer(&request?).await;
             runtime::flush_logs();
@@ -40,9 +50,7 @@ async fn main() -> Result<(), Error> {
             runtime::flush_logs();
             return Ok(to_raw_value(&recovered?)?);
         }
-        let batch = KafkaEvent::read(&mut serde_json::Deserializer::from_str(event.payload.get()));
-        let response = runtime::handle_batch(&api.engine, batch, &event.context).await?;
-        Ok::<_, Error>(to_raw_value(&response)?)
+        Err::<_, Error>(not_kafka.into())
     }))
     .await
 }

@@ -84,41 +84,18 @@ pub(crate) async fn without_close(
     table: &OrdersTable,
     ids: &[String],
 ) -> Result<Vec<String>, TransientError> {
+    const OPERATION: &str = "look up which orders have ended";
+    let read = KeysAndAttributes::builder().projection_expression(format!("{ORDER_ID}, {STAGE}"));
     let mut closed = HashSet::new();
     for chunk in ids.chunks(MAX_KEYS) {
-        let key = |id: &String| RowKey { id: id.clone(), stage: StageName::Close }.to_item();
-        let mut left: Vec<Item> = chunk.iter().map(key).collect();
-        while !left.is_empty() {
-            left = keys_found(table, left, &mut closed).await?;
-        }
+        let key = |id: &String| RowKey { id: id.clone(), stage: StageName::Close };
+        let keys: Vec<_> = chunk.iter().map(key).collect();
+        let close = |item: Item| {
+            closed.extend(item.get(ORDER_ID).and_then(|id| id.as_s().ok()).cloned());
+        };
+        table.get_items(OPERATION, &keys, read.clone(), close).await?;
     }
     Ok(ids.iter().filter(|id| !closed.contains(*id)).cloned().collect())
-}
-
-/// Adds the orders of those keys that have an item; returns the keys that were left unprocessed.
-async fn keys_found(
-    table: &OrdersTable,
-    keys: Vec<Item>,
-    found: &mut HashSet<String>,
-) -> Result<Vec<Item>, TransientError> {
-    const OPERATION: &str = "look up which orders have ended";
-    let asked = keys.len();
-    let request = KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .projection_expression(format!("{ORDER_ID}, {STAGE}"))
-        .build()
-        .map_err(|error| TransientError::new(OPERATION, error))?;
-    let response = table.client.batch_get_item().request_items(&table.name, request).send().await;
-    let response = response.map_err(|error| TransientError::aws(OPERATION, &error))?;
-    let items = response.responses().and_then(|tables| tables.get(&table.name));
-    let ids = items.into_iter().flatten().filter_map(|item| item.get(ORDER_ID)?.as_s().ok());
-    found.extend(ids.cloned());
-    let mut unprocessed = response.unprocessed_keys.unwrap_or_default();
-    let left = unprocessed.remove(&table.name).map(|keys| keys.keys).unwrap_or_default();
-    if left.len() == asked {
-        return Err(TransientError::new(OPERATION, "no key was processed"));
-    }
-    Ok(left)
 }
 
 /// The rows of each of these orders that has not ended, read consistently.

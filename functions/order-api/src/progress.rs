@@ -1,4 +1,4 @@
-//! How far an order has come, from its rows.
+//! The progress of an order, derived from its rows.
 //!
 //! A cancelled or expired order has the row of the payment ahead of its turn. Its event is published
 //! once the reservation is there, so that its release finds what to give back; until then the

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use contracts::{FailureCode, FailureReason};
-use engine::{Row, TransientError};
+use engine::{Row, TransientError, engine::ahead_of};
 use futures::{StreamExt, future::join_all, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -25,10 +25,10 @@ use crate::{
 /// The parts of the index that are read at a time.
 const MAX_PARTS: usize = 8;
 
-/// The time reserved for publishing and responding, but at most half of what is left.
+/// The time reserved for publishing and responding.
 const PUBLISH_MARGIN: Duration = PUBLISH_TIMEOUT.saturating_add(Duration::from_secs(2));
 
-/// What was found and done at one age.
+/// Counts of one run at one age.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovered {
@@ -62,8 +62,7 @@ impl OrderApi {
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<Recovered>, RecoveryError> {
-        let (now, left) = (Instant::now(), deadline.saturating_duration_since(Instant::now()));
-        let until = now + left.saturating_sub(PUBLISH_MARGIN).max(left / 2);
+        let until = ahead_of(deadline, Instant::now(), PUBLISH_MARGIN);
         let looks = self.recovery.looks();
         let parts = looks.iter().enumerate().flat_map(|(look, age)| {
             intake_ranges(at - *age - self.recovery.window, at - *age)

@@ -1,5 +1,6 @@
 //! The event that `EventBridge` sends on a schedule.
 
+use contracts::parse_rfc3339;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,7 +14,7 @@ pub fn scheduled_at(event: &RawValue) -> Option<Timestamp> {
         time: String,
     }
     let event: Scheduled = serde_json::from_str(event.get()).ok()?;
-    event.time.parse().ok().filter(|_| event.detail_type == "Scheduled Event")
+    parse_rfc3339(&event.time).filter(|_| event.detail_type == "Scheduled Event")
 }
 
 #[cfg(test)]

@@ -25,10 +25,11 @@ impl OrderApi {
         &self,
         request: &Request,
         caller: Caller<'_>,
-        order_id: &str,
+        address: &str,
     ) -> Result<Answer, Answer> {
         let mut wait = self.waits.preferred(request.headers.list("prefer"));
-        let (order_id, mut status) = self.find(caller, order_id).await?;
+        let (order_id, rows) = self.find(caller, address).await?;
+        let mut status = status_of(&order_id, &rows).ok_or_else(no_such_order)?;
         if let Some(seconds) = wait.filter(|_| is_pending(&status)) {
             let granted = self.wait_for_end(request, &order_id, seconds).await;
             wait = Some(granted);
@@ -42,42 +43,39 @@ impl OrderApi {
             .with_some("preference-applied", applied.as_deref()))
     }
 
-    /// The order at an address. API Gateway decodes a path once and cuts it at a question mark, so
-    /// that an id with one is encoded twice.
-    async fn find<'a>(
-        &self,
-        caller: Caller<'_>,
-        address: &'a str,
-    ) -> Result<(Cow<'a, str>, Value), Answer> {
-        match self.status_for(caller, address).await {
-            Err(answer) if answer.status == 404 && address.contains('%') => {
-                let decoded = percent_decode_str(address).decode_utf8();
-                let order_id = decoded.map_err(|_| no_such_order())?;
-                let status = self.status_for(caller, &order_id).await?;
-                Ok((order_id, status))
-            }
-            status => Ok((address.into(), status?)),
-        }
-    }
-
     async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
         status_of(order_id, &self.rows_for(caller, order_id).await?).ok_or_else(no_such_order)
     }
 
-    /// The rows of an order that the caller may see.
-    pub(crate) async fn rows_for(
+    /// The order at an address, with its rows. API Gateway decodes a path once and cuts it at a
+    /// question mark, so that an id with one is encoded twice.
+    pub(crate) async fn find<'a>(
         &self,
         caller: Caller<'_>,
-        order_id: &str,
-    ) -> Result<Vec<Row>, Answer> {
+        address: &'a str,
+    ) -> Result<(Cow<'a, str>, Vec<Row>), Answer> {
+        match self.rows_for(caller, address).await {
+            Err(answer) if answer.status == 404 && address.contains('%') => {
+                let decoded = percent_decode_str(address).decode_utf8();
+                let order_id = decoded.map_err(|_| no_such_order())?;
+                let rows = self.rows_for(caller, &order_id).await?;
+                Ok((order_id, rows))
+            }
+            rows => Ok((address.into(), rows?)),
+        }
+    }
+
+    /// The rows of an order that the caller may see; one of them has an event at least.
+    async fn rows_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Vec<Row>, Answer> {
         // Text that is not an id cannot be a key of the database.
         OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let until = Instant::now() + READ_TIMEOUT;
         let rows = retry_until(until, || rows(&self.context.orders, order_id))
             .await
             .map_err(|error| unavailable(&error.into()))?;
-        let first = rows.iter().find(|row| row.key.stage == StageName::OrderApi);
-        if !caller.may_see(first.and_then(|row| row.customer_index.as_ref())) {
+        let first = progress::row_of(&rows, StageName::OrderApi);
+        let may_see = caller.may_see(first.and_then(|row| row.customer_index.as_ref()));
+        if !may_see || progress::published(&rows).next().is_none() {
             return Err(no_such_order());
         }
         Ok(rows)
@@ -117,7 +115,7 @@ fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
     if let (Some(cancellation), Some(fields)) = (progress::early(rows), status.as_object_mut()) {
         fields.insert("cancelledAt".to_owned(), cancellation.timestamp.as_str().into());
     }
-    Some(with_closing(status, rows.iter().find(|row| row.key.stage == StageName::Close)))
+    Some(with_closing(status, progress::row_of(rows, StageName::Close)))
 }
 
 /// Merges the fields stored at closing into the response, replacing [`PENDING`].

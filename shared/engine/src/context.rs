@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::{Envelope, Topic};
+use contracts::{Envelope, Topic, parse_rfc3339};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
@@ -51,7 +51,7 @@ impl Context {
     pub(crate) fn expires_with(&self, event: &Envelope<'_>, now: Timestamp) -> i64 {
         let is_recent =
             |time: &Timestamp| *time <= now && now.duration_since(*time) < self.row_ttl / 2;
-        let time = event.timestamp.parse().ok().filter(is_recent);
+        let time = parse_rfc3339(&event.timestamp).filter(is_recent);
         self.expires_at(time.unwrap_or(now))
     }
 

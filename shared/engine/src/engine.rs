@@ -179,9 +179,14 @@ impl Engine {
     }
 }
 
-/// The deadline for deciding. Leaves time to publish and respond, but at least half of the
-/// remaining time.
+/// The deadline for deciding. Leaves time to publish and respond.
 fn decide_by(now: Instant, deadline: Instant) -> Instant {
+    ahead_of(deadline, now, DELIVERY_TIMEOUT + RESPONSE_MARGIN)
+}
+
+/// The deadline, less a margin of at most half the time that is left.
+#[must_use]
+pub fn ahead_of(deadline: Instant, now: Instant, margin: Duration) -> Instant {
     let left = deadline.saturating_duration_since(now);
-    now + left.saturating_sub(DELIVERY_TIMEOUT + RESPONSE_MARGIN).max(left / 2)
+    now + left.saturating_sub(margin).max(left / 2)
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use contracts::TraceContext;
+use contracts::{TraceContext, object};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -132,9 +132,7 @@ fn header_text(json: &str) -> Option<String> {
 
 /// A string; `None` where the attribute is missing or of another type.
 fn string(attribute: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str(attribute?.get()).ok().map(|Text(text)| text)
+    object::string(attribute?.get())
 }
 
 /// Identifies a record in the response: `topic-partition` and offset.

@@ -23,9 +23,9 @@
 //! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
 //!
 //! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `steps`
-//! (where a row key goes from each result), `single` (rows
-//! outside of a batch: intake, cancellation, recovery), [`row`], [`orders_table`], `transaction`,
-//! [`lambda_event`] (the event in, the response out), `publisher`.
+//! (where a row key goes from each result), `single` (rows outside of a batch: intake, cancellation,
+//! recovery), [`row`], [`orders_table`], `transaction`, [`lambda_event`] (the event in, the response
+//! out), `publisher`.
 
 pub mod stage;
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{
         BatchStatementErrorCodeEnum, BatchStatementRequest, BatchStatementResponse,
-        KeysAndAttributes,
+        KeysAndAttributes, builders::KeysAndAttributesBuilder,
     },
 };
 
@@ -89,44 +89,52 @@ impl OrdersTable {
     ) -> Result<HashMap<RowKey, Result<Row, UnreadableRow>>, TransientError> {
         let mut found = HashMap::with_capacity(keys.len());
         let now = self.now();
+        let consistent = KeysAndAttributes::builder().consistent_read(true);
+        self.get_items(LOOK_UP, keys, consistent, |item| {
+            let (key, row) = Row::from_item(&item);
+            let is_expired = row.as_ref().is_ok_and(|row| row.is_expired(now));
+            found.extend(key.filter(|_| !is_expired).map(|key| (key, row)));
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Reads the items with these keys, at most [`MAX_KEYS`], as `read` says: consistently or not,
+    /// whole or in part.
+    ///
+    /// # Errors
+    /// Where a request fails, or DynamoDB processes none of the keys.
+    pub async fn get_items(
+        &self,
+        operation: &'static str,
+        keys: &[RowKey],
+        read: KeysAndAttributesBuilder,
+        mut each: impl FnMut(Item),
+    ) -> Result<(), TransientError> {
         let mut left: Vec<Item> = keys.iter().map(RowKey::to_item).collect();
         // A response ends at 16 MB and names the keys that are left.
         while !left.is_empty() {
             let asked = left.len();
-            let (items, unprocessed) = self.get(left).await?;
-            for item in items {
-                let (key, row) = Row::from_item(&item);
-                let is_expired = row.as_ref().is_ok_and(|row| row.is_expired(now));
-                found.extend(key.filter(|_| !is_expired).map(|key| (key, row)));
+            let request = read.clone().set_keys(Some(left)).build();
+            let request = request.map_err(|error| TransientError::new(operation, error))?;
+            let request = self.client.batch_get_item().request_items(&self.name, request);
+            let response = request.send().await;
+            let response = response.map_err(|error| TransientError::aws(operation, &error))?;
+            let mut tables = response.responses.unwrap_or_default();
+            tables.remove(&self.name).unwrap_or_default().into_iter().for_each(&mut each);
+            let mut unprocessed = response.unprocessed_keys.unwrap_or_default();
+            left = unprocessed.remove(&self.name).map(|keys| keys.keys).unwrap_or_default();
+            if left.len() == asked {
+                return Err(TransientError::new(operation, "no key was processed"));
             }
-            if unprocessed.len() == asked {
-                return Err(TransientError::new(LOOK_UP, "no key was processed"));
-            }
-            left = unprocessed;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The time by which rows expire, in seconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
         (self.clock)().as_second()
-    }
-
-    /// The items of some keys, and the keys that were left unprocessed.
-    async fn get(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), TransientError> {
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .build()
-            .map_err(|error| TransientError::new(LOOK_UP, error))?;
-        let response = self.client.batch_get_item().request_items(&self.name, request).send().await;
-        let response = response.map_err(|error| TransientError::aws(LOOK_UP, &error))?;
-        let mut tables = response.responses.unwrap_or_default();
-        let items = tables.remove(&self.name).unwrap_or_default();
-        let mut unprocessed = response.unprocessed_keys.unwrap_or_default();
-        let unprocessed = unprocessed.remove(&self.name).map(|keys| keys.keys);
-        Ok((items, unprocessed.unwrap_or_default()))
     }
 
     /// Inserts each row that does not exist, at most [`MAX_ROWS`]; the outcomes are in their order.

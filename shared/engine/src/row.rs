@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use contracts::{StageName, StoredEvent};
+use contracts::{Envelope, FailureCode, StageName, StoredEvent, failure::failure_code};
 
 use crate::Digest;
 
@@ -160,6 +160,13 @@ impl Row {
             RowBody::Event(event) => Some(event),
             RowBody::Data(_) => None,
         }
+    }
+
+    /// The failure code of a rejection.
+    #[must_use]
+    pub fn rejection_code(&self) -> Option<FailureCode> {
+        let event = Envelope::decode(self.event()?.body.as_bytes()).ok()?;
+        failure_code(&event.payload)
     }
 
     /// The row as an item of the orders table.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use contracts::{Envelope, FailureCode, TraceContext, failure::failure_code};
+use contracts::TraceContext;
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
             let is_same = || record.event().is_none_or(|it| digest_of(it) == new.row.digest);
             Ok(match (is_first && *is_new, is_same) {
                 (true, _) => new.outcome,
-                _ if new.row.is_early() => Outcome::EndedEarly(rejection_code(&new.row)),
+                _ if new.row.is_early() => Outcome::EndedEarly(new.row.rejection_code()),
                 (false, is_same) if is_same() => Outcome::Redelivered,
                 (false, _) => Outcome::Conflicting,
             })
@@ -167,10 +167,4 @@ impl<'a> Rows<'a> {
         let published = published(delivery).await;
         Ok(Accepted { row: new.row.clone(), is_new, published })
     }
-}
-
-/// The failure code of a rejection.
-fn rejection_code(row: &Row) -> Option<FailureCode> {
-    let event = Envelope::decode(row.event()?.body.as_bytes()).ok()?;
-    failure_code(&event.payload)
 }

@@ -10,8 +10,8 @@
 //!               └ there is one already: look up ───────────────────┘
 //! ```
 //! A stage that acts outside undoes what it did there for an order whose row rejects it: the order
-//! was cancelled. A failed step is repeated after a pause. A decision is kept until its row is stored, so that a
-//! stage is never asked again for an insert that failed.
+//! was cancelled. A failed step is repeated after a pause. A decision is kept until its row is
+//! stored, so that a stage is never asked again for an insert that failed.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -117,12 +117,10 @@ impl Rows<'_> {
             }
             (Ok(None), Ok(mut rows)) => {
                 slot.step = Step::Decide;
-                if let Some(publisher) = publisher {
-                    let stored = rows.pop_if(|row| row.key.stage == publisher);
-                    slot.needed = Arc::new(Needed(rows));
+                let stored = rows.pop_if(|row| Some(row.key.stage) == publisher);
+                slot.needed = Arc::new(Needed(rows));
+                if publisher.is_some() {
                     self.verify(index, stored);
-                } else {
-                    slot.needed = Arc::new(Needed(rows));
                 }
             }
         }

@@ -148,7 +148,6 @@ impl Stripe {
         made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE)
     }
 
-    /// The time since when the order may have been charged, in seconds of Unix time.
     /// The payment method that the order names, or else the customer's own choice.
     async fn payment_method(
         &self,

@@ -4,9 +4,9 @@
 //! is used up first, by a request that changes nothing: after it, either no charge was made and none
 //! can be any more, or one was made and is looked for.
 
-use contracts::Envelope;
+use contracts::{Envelope, parse_rfc3339};
 use engine::TransientError;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{
     Stripe,
@@ -68,7 +68,7 @@ impl Stripe {
     }
 
     fn is_listed_by_now(&self, cancelled_at: &str) -> bool {
-        let cancelled_at = cancelled_at.parse::<Timestamp>().ok();
+        let cancelled_at = parse_rfc3339(cancelled_at);
         cancelled_at.is_none_or(|at| (self.clock)().duration_since(at) > LISTED_AFTER)
     }
 }
