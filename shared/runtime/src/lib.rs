@@ -15,3 +15,7 @@ pub use log::{flush_logs, json_lines, log_as_json};
 pub use run::{deadline, handle_batch, run};
 pub use settings::{Environment, KafkaAuth, Settings, SettingsError};
 pub use spec::{FunctionSpec, TableUse};
+
+/// Of every function. Records per processor second: +15 % over glibc's allocator (decision 74).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
