@@ -1,27 +1,22 @@
-//! IAM authentication as at Amazon MSK: Apache Kafka behind TLS, with a listener that checks tokens of
-//! MSK's form. Only `tests/real-servers` has one:
+//! IAM authentication as at Amazon MSK, at a listener of Apache Kafka that checks MSK's tokens.
+//! Only `scripts/with-real-servers` has one:
 //!
 //! ```text
-//! tests/real-servers cargo test --workspace --features workflow-tests/real-servers --test sign_in
+//! scripts/with-real-servers cargo test -p workflow-tests --features real-servers --test sign_in
 //! ```
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test stops at the first thing that is not as it should be"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first failure")]
 
 use std::{collections::BTreeSet, env, fs, time::Duration};
 
 use contracts::Topic;
+use emulator::{broker::Broker, template::Template};
 use engine::Clock;
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Auth, Brokers, MskIam, OutgoingRecord, ProduceError, Producer, TOKEN_LIFE};
-use local::{broker::Broker, template::Template};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use workflow_tests::world::{World, root};
 
-/// The limit for anything that a test waits for.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The tests share the listener's clock and its list of authentications.
@@ -30,7 +25,7 @@ static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_signs_in_and_goes_on_with_a_new_token() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    // A clock that is slow by nearly all of a token's life: each token expires soon.
+    // A clock that is slow by almost a token's lifetime, so that each token expires soon.
     let slow: Clock = || Timestamp::now() - TOKEN_LIFE + SignedDuration::from_secs(5);
     let producer = producer(slow, TIMEOUT).await;
     let began = Timestamp::now().as_second();
@@ -40,7 +35,7 @@ async fn a_publisher_signs_in_and_goes_on_with_a_new_token() {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(TIMEOUT, renewed).await.expect("a second token is shown");
+    timeout(TIMEOUT, renewed).await.expect("a second token is used");
     publish(&producer).await.expect("an event is published with the new token");
 }
 
@@ -52,11 +47,11 @@ async fn a_stale_token_is_refused_and_the_publisher_says_so() {
     fs::write(&clock_file, "1200").unwrap();
     let refused = publish(&producer).await;
     fs::write(&clock_file, "0").unwrap();
-    let error = refused.expect_err("20 minutes on, the token is stale").to_string();
+    let error = refused.expect_err("the token expires within 20 minutes").to_string();
     assert!(error.contains("the token has expired"), "{error}");
 
     let recovered = async { while publish(&producer).await.is_err() {} };
-    timeout(TIMEOUT, recovered).await.expect("the same publisher goes on with a good token");
+    timeout(TIMEOUT, recovered).await.expect("the same publisher recovers with a valid token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,15 +73,15 @@ async fn an_order_goes_through_functions_that_sign_in() {
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
     assert_eq!(world.balance("cust-1").await, "87.5");
     let signed_in = sign_ins().len() - before;
-    assert!(signed_in >= 5, "five functions, and {signed_in} authentications");
+    assert!(signed_in >= 5, "{signed_in} authentications of five functions");
     world.stop().await;
 }
 
 fn variable(name: &str) -> String {
-    env::var(name).expect("tests/real-servers runs this test")
+    env::var(name).expect("scripts/with-real-servers runs this test")
 }
 
-/// A producer that authenticates as those of the functions do.
+/// A producer that authenticates like those of the functions.
 async fn producer(clock: Clock, delivery_timeout: Duration) -> Producer {
     let plaintext = variable("KAFKA_BOOTSTRAP_SERVERS");
     let topics = Template::read(&root().join("template.yaml")).unwrap().topics;
@@ -109,12 +104,12 @@ async fn publish(producer: &Producer) -> Result<(), ProduceError> {
     producer.send(record)?.delivered().await
 }
 
-/// The tokens that were signed since then, each by its second.
+/// The seconds in which tokens were signed, from this one on.
 fn tokens_since(second: i64) -> BTreeSet<i64> {
     sign_ins().into_iter().map(|ms| ms / 1000).filter(|made| *made >= second).collect()
 }
 
-/// The time at which each accepted token was signed, in milliseconds since 1970.
+/// The signing time of each accepted token, in milliseconds since the epoch.
 fn sign_ins() -> Vec<i64> {
     let shown = fs::read_to_string(env::var("MSK_SIGN_INS").unwrap()).unwrap();
     shown.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect()

@@ -1,5 +1,5 @@
-//! Bare loops as the limit of a stage: parse the event, write one row and one Kafka record for each
-//! record, and nothing else.
+//! Bare loops, the lower bound of a stage: for each record they parse the event, and write one row
+//! and one Kafka record.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,7 +22,6 @@ const SINGLE_CONCURRENCY: usize = 32;
 const STATEMENTS_PER_REQUEST: usize = 25;
 const BATCH_CONCURRENCY: usize = 4;
 
-/// The request that writes rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Write {
     Single,
@@ -30,7 +29,7 @@ pub(crate) enum Write {
 }
 
 impl Write {
-    /// Keeps the rows of the two loops apart.
+    /// Separates the rows of the two loops.
     fn prefix(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -145,10 +144,10 @@ impl Loop {
             });
             let statements = statements.collect::<Result<_, _>>()?;
             let request = self.dynamodb.batch_execute_statement().set_statements(Some(statements));
-            // The request succeeds even where a statement failed.
+            // The request succeeds even if a statement failed.
             let responses = request.send().await?.responses.unwrap_or_default();
             match responses.into_iter().find_map(|response| response.error) {
-                Some(error) => Err(Error::from(format!("a row was not inserted: {error:?}"))),
+                Some(error) => Err(Error::from(format!("cannot insert a row: {error:?}"))),
                 None => Ok(()),
             }
         });

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::statistics::grouped;
 
-/// A figure may be this much above its baseline: other versions of compiler, valgrind and C library
-/// count a little differently.
+/// Tolerance above the baseline: counts vary a little with the compiler, valgrind and C library.
 const MARGIN_PERCENT: u64 = 10;
-/// A figure may be this much below its baseline: beyond, the baseline would hide a later loss.
+/// Tolerance below the baseline: a larger gain would hide a later loss.
 const GAIN_PERCENT: u64 = 20;
-/// Figures are rounded to this, so that an update changes only what has changed.
+/// Figures are rounded to this, so that an update leaves unchanged figures alone.
 const ROUNDING: u64 = 100;
 const ARCHITECTURE: &str = std::env::consts::ARCH;
 /// The command that makes this run's figures the baseline.
@@ -22,14 +21,14 @@ pub(crate) const UPDATE_COMMAND: &str =
 /// Instructions per record by stage.
 pub(crate) type Figures = BTreeMap<String, u64>;
 
-/// The file: figures of each architecture.
+/// The baseline file: figures of each architecture.
 pub(crate) struct Baseline {
     path: PathBuf,
     architectures: BTreeMap<String, Figures>,
 }
 
 impl Baseline {
-    /// Reads the file; without one, nothing is expected.
+    /// Reads the file; a missing file is an empty baseline.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let failed = || {
             let path = path.display();
@@ -61,7 +60,7 @@ impl Baseline {
     }
 }
 
-/// An error text for a figure outside the margins, which says how to go on; `None` within them.
+/// The error text of a figure outside the tolerances; `None` within them.
 pub(crate) fn violation(
     stage: &str,
     figure: u64,

@@ -1,10 +1,10 @@
-//! The batch sizes of a run, and how many batches of each are measured.
+//! The batch sizes of a run, and the number of measured batches of each.
 
 use std::time::Duration;
 
-/// Batches that every process is given before it is measured.
+/// Batches that every process handles before it is measured.
 pub(crate) const WARM_UP_BATCHES: usize = 10;
-/// About how long one round of all contenders may take at one batch size.
+/// Approximate limit of one round of all contenders at one batch size.
 const LOAD_LIMIT: Duration = Duration::from_secs(20);
 const QUICK_LOAD_LIMIT: Duration = Duration::from_secs(7);
 const MIN_BATCHES: usize = 4;
@@ -29,7 +29,7 @@ const QUICK: [Load; 3] = [
     Load { size: 100, batches: 12, peer_batches: 5 },
 ];
 
-/// The loads of a run, and about how long a round of each may take.
+/// The loads of a run, and the approximate limit of a round of each.
 pub(crate) fn plan(quick: bool) -> (Vec<Load>, Duration) {
     match quick {
         true => (QUICK.to_vec(), QUICK_LOAD_LIMIT),
@@ -43,7 +43,7 @@ impl Load {
         u32::try_from(self.size * (WARM_UP_BATCHES + self.batches)).unwrap_or(u32::MAX).max(1)
     }
 
-    /// Keeps the load within a time limit on slow servers, but measures a few batches at least.
+    /// Keeps the load within a time limit on slow servers, but leaves a few batches.
     pub(crate) fn shorten(&mut self, limit: Duration, per_order: Duration) {
         let orders = limit.as_micros() / per_order.as_micros().max(1);
         let batches = usize::try_from(orders).unwrap_or(usize::MAX) / self.size;

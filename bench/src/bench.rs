@@ -1,4 +1,4 @@
-//! State that all parts share: options, servers, the reader of the topics and new orders.
+//! The shared state of all parts: options, servers, topic reader, new orders.
 
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,11 +17,11 @@ use crate::servers::Servers;
 use crate::stage::{ORDER_API, ORDER_CREATED, ORDER_FAILED, Stage};
 use crate::topics::TopicReader;
 
-/// Processes of the order API that take orders in at a time.
+/// Concurrent processes of the order API.
 const INTAKE_PROCESSES: usize = 4;
-/// Batch size where a stage is run for its events only.
+/// Batch size of a stage that is run for its events only.
 const CARRY_BATCH: usize = 100;
-/// The response to a batch whose records are all done.
+/// The response to a batch without failures.
 const NO_FAILURES: &[u8] = br#"{"batchItemFailures":[]}"#;
 
 pub(crate) struct Bench {
@@ -29,7 +29,7 @@ pub(crate) struct Bench {
     pub(crate) servers: Servers,
     pub(crate) share: Option<CpuShare>,
     topics: TopicReader,
-    /// Keeps the orders of this run apart from those of others on the same database.
+    /// Separates the orders of this run from those of others on the same database.
     pub(crate) run_id: String,
     next_order: u64,
 }
@@ -49,7 +49,7 @@ struct Accepted {
 
 impl Bench {
     pub(crate) async fn start(options: Options, share: Option<CpuShare>) -> Result<Self> {
-        // A missing executable ends the run before anything takes time.
+        // Fail early if an executable is missing.
         for stage in Stage::ALL {
             options.executable(stage.binary())?;
         }
@@ -71,7 +71,7 @@ impl Bench {
         Contender::peers(&self.options, &self.servers, stage)
     }
 
-    /// Sends new orders through the order API, and returns their `OrderCreated` records.
+    /// Posts new orders to the order API; returns their `OrderCreated` records.
     pub(crate) async fn intake(&mut self, kinds: &[Kind]) -> Result<Vec<Record>> {
         let first = self.next_order;
         let requests = (first..).zip(kinds).map(|(number, kind)| {
@@ -97,7 +97,7 @@ impl Bench {
         self.intake(&vec![Kind::Usual; count]).await
     }
 
-    /// Runs a stage on records without measuring it, and returns the events that it published.
+    /// Runs a stage on records without measuring it; returns its events.
     pub(crate) async fn carry(&mut self, stage: Stage, records: &[Record]) -> Result<Vec<Record>> {
         let mut process = Process::start(&self.function(stage)?, None).await?;
         for batch in records.chunks(CARRY_BATCH) {
@@ -141,7 +141,7 @@ async fn post(api: &Contender, requests: &[String]) -> Result<Vec<String>> {
     Ok(order_ids)
 }
 
-/// Delivers a batch to a process and checks that every record was done.
+/// Delivers a batch to a process and checks that no record failed.
 pub(crate) async fn deliver(process: &mut Process, batch: &[Record]) -> Result<()> {
     let response = process.invoke(invocation(batch)).await?;
     check(process, &response.body)
@@ -155,7 +155,7 @@ pub(crate) fn check(process: &Process, body: &[u8]) -> Result<()> {
         return Ok(());
     }
     let body: String = String::from_utf8_lossy(body).chars().take(500).collect();
-    Err(process.failed(&format!("the batch was not done: {body}")))
+    Err(process.failed(&format!("records of the batch failed: {body}")))
 }
 
 /// Checks that the records' keys are those of `expected` orders.

@@ -50,7 +50,7 @@ pub(crate) fn total(profile: &Path) -> Result<u64> {
     })
 }
 
-/// The line stands at the end: a profile that was cut off has none.
+/// The last line: a truncated profile lacks it.
 fn parse_total(profile: &str) -> Option<u64> {
     let line = profile.lines().rev().find_map(|line| line.strip_prefix("totals:"))?;
     line.trim().parse().ok()

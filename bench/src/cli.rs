@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Description of functions, topics and tables
     #[arg(long, global = true, default_value = "template.yaml")]
     pub(crate) template: PathBuf,
-    /// Include the implementations in Python and Node.js, where bench/peers/install has been run
+    /// Include the implementations in Python and Node.js (run bench/peers/install first)
     #[arg(long, global = true)]
     pub(crate) peers: bool,
     /// Put TLS between the functions and the database
@@ -79,7 +79,7 @@ pub(crate) struct InstructionsArgs {
 }
 
 impl Options {
-    /// `true` for the chosen part; for any where none was chosen.
+    /// `true` for the selected part, or for any if none is selected.
     pub(crate) fn includes(&self, part: &Part) -> bool {
         self.part.as_ref().is_none_or(|chosen| chosen == part)
     }
@@ -114,7 +114,7 @@ impl Options {
     }
 }
 
-/// The cargo profile of this program, which names its folder.
+/// The cargo profile of this program, from the name of its folder.
 pub(crate) fn profile() -> String {
     let path = own_path().unwrap_or_default();
     match path.parent().and_then(Path::file_name).and_then(OsStr::to_str) {
@@ -123,7 +123,6 @@ pub(crate) fn profile() -> String {
     }
 }
 
-/// The path of this program.
 pub(crate) fn own_path() -> Result<PathBuf> {
     use crate::error::Context;
     std::env::current_exe().context("cannot find the path of this program")

@@ -1,5 +1,5 @@
-//! Cold starts: process start to the first record and to the first batch of 100, with an invocation
-//! already waiting, as Lambda starts a process.
+//! Cold starts: from process start to the first record and to the first batch of 100. An invocation
+//! is already waiting, as in Lambda.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ struct ColdStart {
     connections: Spread,
 }
 
-/// One process: until it asked for work, and until it had done it.
+/// The times of one process: until it requested an invocation, and until it responded.
 struct Start {
     next: (u64, u64),
     done: (u64, u64),
@@ -64,7 +64,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
     report.add("coldStart", &section(&starts), starts.iter().map(ColdStart::json).collect())
 }
 
-/// Measures the peers on orders of their own: an order that is done already would be a duplicate.
+/// Measures the peers on their own orders, because a completed order would be a duplicate.
 async fn measure_peers(bench: &mut Bench, starts: &mut Vec<ColdStart>) -> Result<()> {
     for stage in PEER_STAGES {
         for contender in bench.peers(stage)? {
@@ -163,7 +163,7 @@ fn section(starts: &[ColdStart]) -> Section {
         })
         .collect();
     section.notes.push(
-        "connections: open to the database after the first batch of 100, of a process of its own"
+        "connections: open to the database after the first batch of 100, in a separate process"
             .to_owned(),
     );
     section

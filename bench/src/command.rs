@@ -7,14 +7,14 @@ use tokio::process::Command;
 use crate::contender::Contender;
 use crate::cpu_share::CpuShare;
 
-/// The environment that a process has in AWS as well; the rest comes from its contender.
+/// Inherited variables that a process also has in AWS; the contender sets the others.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
 
 pub(crate) fn command(contender: &Contender, share: Option<&CpuShare>) -> Command {
     let mut command = match share {
         None => Command::new(&contender.program),
         Some(share) => {
-            // The shell enters the group first, so that the start is limited too.
+            // The shell enters the group before the exec, so that the start is limited too.
             let mut command = Command::new("/bin/sh");
             command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]);
             command.arg(share.processes_file()).arg(&contender.program);

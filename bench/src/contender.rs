@@ -1,4 +1,4 @@
-//! A contender: a command line and environment that speaks to the Runtime API.
+//! A contender: the command line and environment of a Runtime API client.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,6 @@ use crate::report::progress;
 use crate::servers::{BARE_TABLE, BARE_TOPIC, Servers};
 use crate::stage::Stage;
 
-/// A language of peers.
 struct Peer {
     folder: &'static str,
     language: &'static str,
@@ -24,7 +23,6 @@ const PEERS: [Peer; 2] = [
 const PEERS_DIRECTORY: &str = "bench/peers";
 const INSTALLED_PEERS_DIRECTORY: &str = "target/peers";
 
-/// A program to measure, with its arguments and environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Contender {
     pub(crate) name: String,
@@ -58,7 +56,7 @@ impl Contender {
         }))
     }
 
-    /// The same stage in other languages, where they are installed and work with the broker.
+    /// The same stage in other languages, if installed and compatible with the broker.
     pub(crate) fn peers(options: &Options, servers: &Servers, stage: Stage) -> Result<Vec<Self>> {
         let included = PEERS.iter().filter(|peer| peer.is_installed() && peer.works_with(options));
         included
@@ -73,7 +71,7 @@ impl Contender {
             .collect()
     }
 
-    /// The same contender before another database.
+    /// The same contender with another database.
     pub(crate) fn with_database(mut self, url: &str) -> Self {
         self.environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.to_owned());
         self
@@ -91,18 +89,20 @@ impl Peer {
     }
 }
 
-/// Prints which peers are left out, and how to include them.
+/// Prints the omitted peers, and how to include them.
 pub(crate) fn announce_peers(options: &Options) {
     if !options.peers {
-        progress("peers are left out: run bench/peers/install once, then add --peers");
+        progress("peers are skipped (run bench/peers/install once, then add --peers)");
         return;
     }
     for peer in PEERS {
         let language = peer.language;
         if !peer.is_installed() {
-            progress(&format!("{language} is left out: run bench/peers/install first"));
+            progress(&format!("{language} is skipped: not installed (run bench/peers/install)"));
         } else if !peer.works_with(options) {
-            progress(&format!("{language} is left out: its client needs tests/real-servers"));
+            progress(&format!(
+                "{language} is skipped: it requires a real broker (scripts/with-real-servers)"
+            ));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy before the database that counts requests and their capacity units.
+//! A proxy in front of the database that counts requests and their capacity units.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use local::template::{SecondaryIndex, Table};
+use emulator::template::{SecondaryIndex, Table};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -36,7 +36,7 @@ struct Counter {
 }
 
 impl CountingProxy {
-    /// Starts the proxy before the plaintext endpoint of the database.
+    /// Starts the proxy in front of the database's plaintext endpoint.
     pub(crate) async fn start(servers: &Servers) -> Result<Self> {
         let failed = "cannot start the counting proxy";
         let listener = TcpListener::bind("127.0.0.1:0").await.context(failed)?;

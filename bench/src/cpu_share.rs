@@ -14,7 +14,7 @@ pub(crate) struct Quota(u64);
 impl FromStr for Quota {
     type Err = String;
 
-    /// Reads a share of one processor, such as `0.14`, without going through binary fractions.
+    /// Parses a share of one processor, such as `0.14`, without floating-point arithmetic.
     fn from_str(text: &str) -> Result<Self, String> {
         let invalid = || format!("{text} is not a share of one processor, such as 0.14");
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -39,7 +39,7 @@ impl CpuShare {
     /// Creates the group.
     ///
     /// # Errors
-    /// The reason why this machine does not allow it.
+    /// The reason why this machine cannot.
     pub(crate) fn create(quota: Quota) -> Result<Self, String> {
         let controllers = fs::read_to_string(Path::new(ROOT).join("cgroup.controllers"))
             .map_err(|_| format!("{ROOT} is not a cgroup v2 file system"))?;

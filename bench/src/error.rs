@@ -1,8 +1,8 @@
-//! The error of a measurement: the operation that failed, its cause and what to do.
+//! The error of a measurement: failed operation, cause, remedy.
 
 use std::error::Error;
 
-/// Ends the program: a benchmark whose work failed has no figures.
+/// Ends the program, because a failed benchmark has no figures.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
     #[error("{operation}")]
@@ -17,7 +17,7 @@ pub(crate) enum BenchError {
 
 pub(crate) type Result<T> = std::result::Result<T, BenchError>;
 
-/// Names the operation that an error of a library ended.
+/// Adds the failed operation to a library's error.
 pub(crate) trait Context<T> {
     fn context(self, operation: impl Into<String>) -> Result<T>;
 }

@@ -1,7 +1,7 @@
 //! Many partitions whose orders all share one item: one SKU, one account.
 //!
-//! A limiter before the database enforces DynamoDB's limits for that item. Orders are committed one
-//! by one and in groups, until the item is sold out; the books are checked afterwards.
+//! A limiter in front of the database enforces DynamoDB's limits for that item. Orders are
+//! committed one by one and in groups, until the item is sold out. Then the books are checked.
 
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ async fn measure(bench: &mut Bench, hot: HotItem, plan: Plan) -> Result<Run> {
     let id_prefix = format!("{}-{}-{}", bench.run_id, hot.stage().binary(), plan.batch);
     let mut records = hot.orders(plan.orders, &id_prefix);
     if hot.stage() == Stage::Payment {
-        // The payment acts on the row of the reservation.
+        // The payment reads the row of the reservation.
         records = bench.carry(Stage::Inventory, &records).await?;
     }
     check_count(hot.name(), &records, usize::try_from(plan.orders).unwrap_or(usize::MAX))?;
@@ -174,9 +174,9 @@ fn section(runs: &[Run]) -> Section {
         "write units, conflicts and throttled writes are those of the hot item; conflicts and \
          throttled writes take no units"
             .to_owned(),
-        "checked: every unit sold once, nobody refused while one was left, each event that of its \
-         row"
-        .to_owned(),
+        "checked: every unit sold once, no order rejected while one was left, each event equal to \
+         that of its row"
+            .to_owned(),
     ];
     section
 }

@@ -11,7 +11,7 @@ use crate::hot_item_plan::HotItem;
 use crate::record::Record;
 use crate::stage::ORDER_FAILED;
 
-/// The most keys of one `BatchGetItem`.
+/// DynamoDB's limit for one `BatchGetItem`.
 const MAX_KEYS: usize = 100;
 const RESERVED: &str = "reserved";
 
@@ -42,7 +42,7 @@ struct StoredEvent {
 }
 
 impl Books {
-    /// Checks that every unit is in the books once, and that nobody was refused while one was left.
+    /// Checks that every unit is in the books once, and that no order was rejected too early.
     pub(crate) fn check(&self) -> std::result::Result<(), String> {
         let Self { holding, remainder, reserved, accepted, refused } = *self;
         if remainder + accepted != holding {
@@ -53,13 +53,13 @@ impl Books {
             return Err(format!("{reserved:?}, but {accepted} accepted orders need {expected:?}"));
         }
         if refused > 0 && remainder > 0 {
-            return Err(format!("{refused} refused, but {remainder} left"));
+            return Err(format!("{refused} rejected, but {remainder} left"));
         }
         Ok(())
     }
 }
 
-/// Puts the hot item as it is before the first order, and returns what is reserved then.
+/// Inserts the hot item, and returns the reserved quantities before the first order.
 pub(crate) async fn load(bench: &Bench, hot: HotItem, holding: u64) -> Result<Reserved> {
     let (name, value) = hot.key();
     let number = |number: u64| AttributeValue::N(number.to_string());
@@ -79,7 +79,7 @@ pub(crate) async fn load(bench: &Bench, hot: HotItem, holding: u64) -> Result<Re
     Ok(reserved)
 }
 
-/// Reads the books, and checks that every order that is done has a row and its published event.
+/// Reads the books, and checks that every handled order has a row and the published event.
 pub(crate) async fn read(
     bench: &mut Bench,
     hot: HotItem,
@@ -167,7 +167,7 @@ fn check_published(
     }
     for record in published {
         if rows.get(&record.key).is_none_or(|event| event.as_bytes() != record.value) {
-            let cause = format!("order {}: its event is not that of its row", record.key);
+            let cause = format!("order {}: its event differs from that of its row", record.key);
             return Err(BenchError::Invalid(cause));
         }
     }

@@ -8,7 +8,7 @@ use crate::orders;
 use crate::record::Record;
 use crate::stage::Stage;
 
-/// Partitions of the topic, each with a function process of its own.
+/// Partitions of the topic, each with its own function process.
 pub(crate) const PARTITIONS: usize = 6;
 
 /// The item that all orders of a measurement update.
@@ -18,7 +18,7 @@ pub(crate) enum HotItem {
     Account,
 }
 
-/// One measurement: how many orders there are, in batches of which size, and how many can be served.
+/// One measurement: number of orders, batch size, and number of units.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) mode: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     pub(crate) orders: u64,
     /// Units of stock or of balance; each order takes one.
     pub(crate) holding: u64,
-    /// No process is given another batch after this time.
+    /// No process gets another batch after this time.
     pub(crate) limit: Duration,
 }
 
@@ -113,7 +113,7 @@ impl HotItem {
 
     fn payload(self, number: u64) -> Value {
         let (_, hot) = self.key();
-        // One line, as in the sale of one article; more lines make smaller groups.
+        // One line for each order; more lines would make smaller groups.
         let (customer_id, sku) = match self {
             Self::Sku => (orders::customer_id(number), hot.to_owned()),
             Self::Account => (hot.to_owned(), orders::sku(number)),
@@ -126,7 +126,7 @@ impl HotItem {
     }
 }
 
-/// Deals records out to the partitions of their topic.
+/// Distributes records to the partitions of their topic.
 pub(crate) fn partitions(records: Vec<Record>) -> Vec<Vec<Record>> {
     let mut partitions = vec![Vec::new(); PARTITIONS];
     for (number, record) in records.into_iter().enumerate() {

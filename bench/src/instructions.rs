@@ -1,8 +1,8 @@
 //! Instructions per record of each stage, for batches of 100 fresh orders, beside a baseline.
 //!
-//! Each stage's process runs twice under callgrind, over a few batches and over a few more. The
-//! difference is that of the batches alone: start, connections and first uses cancel out. Unlike
-//! times, instructions hardly depend on the machine and on its other load.
+//! Each stage's process runs twice under callgrind, over a few batches and over some more. In the
+//! difference, start, connections and first uses cancel out. Unlike times, instructions hardly
+//! depend on the machine and its other load.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ const BATCH: usize = 100;
 const WARM_UP_BATCHES: usize = 3;
 /// Batches that only the second run has.
 const MEASURED_BATCHES: usize = 10;
-/// The folder of the build that the baseline holds for, as the profile in `Cargo.toml`.
+/// The cargo profile for which the baseline is valid.
 const PROFILE: &str = "profiling";
 
 /// A stage over the rounds.
@@ -91,7 +91,7 @@ async fn count(bench: &mut Bench) -> Result<Vec<Counted>> {
     Ok(counted)
 }
 
-/// The instructions of a new process, from its start to its end, over these records.
+/// The instructions of a new process from start to end, over these records.
 async fn instructions_of(
     bench: &Bench,
     stage: Stage,

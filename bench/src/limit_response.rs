@@ -1,4 +1,4 @@
-//! Responses to requests beyond the limits of an item, in DynamoDB's wire form.
+//! Responses to requests beyond the limits of an item, in DynamoDB's wire format.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ const THROTTLED: &str = "Throughput exceeds the current capacity of your table o
                          is automatically scaling your table or index so please try again shortly.";
 
 impl Limit {
-    /// The code in cancellation reasons and in responses to statements.
+    /// The code in cancellation reasons and statement responses.
     fn code(self) -> &'static str {
         match self {
             Self::Conflict => "TransactionConflict",

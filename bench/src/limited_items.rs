@@ -1,4 +1,4 @@
-//! The state of each item: its write units of the last moments, and the transaction that updates it.
+//! The state of each item: its recent write units, and the transaction in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,19 +8,19 @@ use crate::written_items::{ItemKey, Write};
 
 /// 1,000 write units a second: DynamoDB's limit for one partition, and so for one item.
 const TIME_PER_UNIT: Duration = Duration::from_millis(1);
-/// Units that an idle item saves up: 100. DynamoDB's own burst capacity is not guaranteed.
+/// Burst of an idle item: 100 units. DynamoDB does not guarantee its burst capacity.
 const BURST: Duration = Duration::from_millis(100);
 
-/// Why an item is not written now.
+/// The reason why a write is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// A transaction in flight updates it.
+    /// A transaction in flight updates the item.
     Conflict,
     /// Its write units are used up.
     Throttled,
 }
 
-/// What happened to one item.
+/// Write units and rejected writes of one item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ItemCounts {
     pub(crate) write_units: u64,
@@ -34,13 +34,13 @@ pub(crate) struct Items(Arc<Mutex<HashMap<ItemKey, ItemState>>>);
 
 #[derive(Debug, Default)]
 struct ItemState {
-    /// When the bucket is full again; `None` before the first write.
+    /// The time at which the bucket is full again; `None` before the first write.
     full_at: Option<Instant>,
     is_in_transaction: bool,
     counts: ItemCounts,
 }
 
-/// A transaction in flight; its items are free again when it is dropped.
+/// A transaction in flight; releases its items when dropped.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     items: Items,
@@ -50,7 +50,8 @@ pub(crate) struct Transaction {
 impl Items {
     /// Begins a transaction, which takes twice the units.
     ///
-    /// All of its items are free and have units, or nothing is taken: the limit of each action then.
+    /// # Errors
+    /// The limit of each action, if any applies; then no units are taken.
     pub(crate) fn begin(
         &self,
         writes: &[Option<Write>],
@@ -99,14 +100,14 @@ impl Items {
 }
 
 impl ItemState {
-    /// The limit that stands against a write, which is counted.
+    /// The limit that rejects a write, if any; counts it.
     fn limit(&mut self, units: u64, now: Instant) -> Option<Limit> {
         if self.is_in_transaction {
             self.counts.conflicts += 1;
             return Some(Limit::Conflict);
         }
         let used = self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        // A full bucket lets one write of any size pass: an item of 400 KB takes 800 units.
+        // A full bucket permits one write of any size: an item of 400 KB takes 800 units.
         if !used.is_zero() && used + time_of(units) > BURST {
             self.counts.throttled += 1;
             return Some(Limit::Throttled);
@@ -151,7 +152,7 @@ mod tests {
         let second = items.begin(&[write("b", 1), None, write("hot", 1)], now).unwrap_err();
         assert_eq!(second, [None, None, Some(Limit::Conflict)]);
         assert_eq!(items.write(&write("hot", 1).unwrap(), now), Err(Limit::Conflict));
-        // The cancelled transaction holds nothing.
+        // The cancelled transaction locks no item.
         items.begin(&[write("b", 1)], now).unwrap();
         drop(first);
         items.begin(&[write("hot", 1)], now).unwrap();

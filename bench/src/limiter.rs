@@ -1,8 +1,8 @@
-//! A proxy before the database that enforces DynamoDB's limits for one item.
+//! A proxy in front of the database that enforces DynamoDB's limits for one item.
 //!
-//! Each item takes 1,000 write units a second, and twice as many count in a transaction. While a
-//! transaction is in flight, other writes to its items conflict; these and throttled ones take no
-//! units. Reads, `BatchWriteItem` and statements other than `INSERT` pass.
+//! Each item has 1,000 write units a second; a transaction takes twice the units. Writes to the
+//! items of a transaction in flight conflict. Conflicting and throttled writes take no units.
+//! Reads, `BatchWriteItem` and statements other than `INSERT` are not limited.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::limited_items::{Items, Limit};
 use crate::upstream::{Upstream, operation};
 use crate::written_items::TableKeys;
 
-/// The least duration of a transaction, in which others conflict with it.
+/// The minimum duration of a transaction, during which others conflict with it.
 pub(crate) const TRANSACTION_LATENCY: Duration = Duration::from_millis(8);
 
 /// The proxy; ends when dropped.
@@ -40,7 +40,7 @@ struct Limited {
 }
 
 impl Limiter {
-    /// Starts the proxy before a database with these tables.
+    /// Starts the proxy in front of a database with these tables.
     pub(crate) async fn start(database_url: &str, keys: TableKeys) -> Result<Self> {
         let failed = "cannot start the limiter";
         let listener = TcpListener::bind("127.0.0.1:0").await.context(failed)?;
@@ -63,7 +63,7 @@ impl Drop for Limiter {
 }
 
 async fn serve(State(limited): State<Limited>, headers: HeaderMap, body: Bytes) -> Response {
-    // A task of its own: a transaction goes on where its client does not wait for it.
+    // A separate task: a transaction continues if its client disconnects.
     let served = tokio::spawn(async move { limited.serve(headers, body).await });
     served.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
@@ -152,9 +152,9 @@ mod tests {
     use aws_sdk_dynamodb::types::{
         AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, Put, TransactWriteItem,
     };
-    use local::aws_settings::AwsSettings;
-    use local::database::Database;
-    use local::template::{KeyElement, Table};
+    use emulator::aws_settings::AwsSettings;
+    use emulator::database::Database;
+    use emulator::template::{KeyElement, Table};
 
     use super::*;
     use crate::written_items::Write;
@@ -165,7 +165,7 @@ mod tests {
         TableKeys([("Items".to_owned(), vec!["id".to_owned()])].into())
     }
 
-    /// A limiter before an embedded database with one table, and a client that does not retry.
+    /// A limiter in front of an embedded database with one table, and a client without retries.
     async fn limited() -> (Database, Limiter, Client) {
         let database = Database::embedded(&AwsSettings::default(), "").await.unwrap();
         let key = vec![KeyElement { attribute: "id".to_owned(), kind: "HASH".to_owned() }];
@@ -192,7 +192,7 @@ mod tests {
         Write { units, ..keys().single(&put).unwrap() }
     }
 
-    /// A transaction of puts: the codes for its cancellation, as the SDK reads them.
+    /// Runs a transaction of puts; returns the cancellation codes.
     async fn transact(client: &Client, ids: &[&str]) -> Vec<String> {
         let puts = ids.iter().map(|id| {
             let put = Put::builder().table_name("Items").item("id", text(id)).build().unwrap();
@@ -217,7 +217,7 @@ mod tests {
         put.map(|_| ()).map_err(SdkError::into_service_error)
     }
 
-    /// Inserts by statement: the error code of each.
+    /// Inserts by statements; returns the error code of each.
     async fn insert(client: &Client, ids: &[&str]) -> Vec<Option<BatchStatementErrorCodeEnum>> {
         let statement = r#"INSERT INTO "Items" VALUE {'id': ?}"#;
         let statements = ids.iter().map(|id| {

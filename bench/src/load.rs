@@ -1,15 +1,13 @@
-//! Load from end to end: POST to the last event, through all functions and mappings, at a rising
-//! rate.
+//! End-to-end load at a rising rate, from POST to the last event.
 //!
-//! Orders are sent at a fixed rate, whether or not earlier ones have ended, so that a workflow that
-//! falls behind shows it in its latencies.
+//! Orders are posted at a fixed rate, so that the latencies show a workflow that falls behind.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use local::aws_settings::AwsSettings;
-use local::stack::{Stack, StackOptions};
-use local::tap::{Tap, TapRecord};
+use emulator::aws_settings::AwsSettings;
+use emulator::stack::{Stack, StackOptions};
+use emulator::tap::{Tap, TapRecord};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -24,12 +22,12 @@ use crate::stage::{ORDER_COMPLETED, ORDER_CREATED, ORDER_FAILED};
 
 const FULL_RATES: [u64; 6] = [25, 50, 100, 200, 400, 800];
 const QUICK_RATES: [u64; 3] = [25, 50, 100];
-/// Time for the orders of a step to complete after its last POST.
+/// Limit for the orders of a step to complete after its last POST.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Silence on the topics before the first order.
+/// Time without records on the topics before the first order.
 const IDLE: Duration = Duration::from_secs(1);
 const PROCESSES: usize = 2;
-/// The topics of an order that succeeds, in order.
+/// The topics of a completed order, in sequence.
 const EVENT_TOPICS: [&str; 5] = [
     ORDER_CREATED,
     "order.validated",
@@ -109,10 +107,10 @@ async fn drive_step(api: &str, rate: u64, tap: &mut Tap) -> Result<Step> {
             }
             record = tap.next() => {
                 let record = record.ok_or_else(|| {
-                    BenchError::Invalid("cannot read the topics: the broker has ended".to_owned())
+                    BenchError::Invalid("cannot read the topics: the broker has stopped".to_owned())
                 })?;
                 note(&record, &mut orders)?;
-                // All that has arrived by now, before the orders are looked at again.
+                // Take all records that have arrived before the orders are checked again.
                 while let Some(record) = tap.next_ready() {
                     note(&record, &mut orders)?;
                 }
@@ -130,7 +128,7 @@ async fn post(
     at: Instant,
 ) -> Result<(String, u64)> {
     sleep_until(at).await;
-    // The time at which it was due, so that a slow intake does not hide waiting.
+    // The scheduled time, so that latencies include the delay of a slow intake.
     let posted = epoch_ms();
     let request = client.post(&url).body(orders::body(number, Kind::Usual));
     let response = request.header("content-type", "application/json").send().await;

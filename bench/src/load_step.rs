@@ -9,10 +9,10 @@ use crate::statistics::{grouped, percentile};
 
 /// Duration of one rate.
 pub(crate) const STEP: Duration = Duration::from_secs(5);
-/// Below this share of the rate the workflow is saturated.
+/// Below this share of the rate, the workflow is saturated.
 const SATURATED_PERCENT: u64 = 80;
 
-/// Milliseconds since the epoch at which an order was posted and each topic got its event.
+/// Milliseconds since the epoch of an order's POST and of its event on each topic.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
     pub(crate) posted: u64,

@@ -1,7 +1,7 @@
-//! The benchmark of the order workflow.
+//! Benchmark of the order workflow.
 //!
-//! Measures the functions' own executables by the interfaces that they have in AWS: the Lambda
-//! Runtime API, Kafka's protocol and DynamoDB's. See `docs/performance.md` for the method.
+//! Measures the functions' executables through the interfaces that they use in AWS: the Lambda
+//! Runtime API, Kafka and DynamoDB. See `docs/performance.md` for the method.
 
 mod bare;
 mod baseline;
@@ -76,7 +76,7 @@ fn run(options: Options) -> Result<()> {
     }
 }
 
-/// One thread, as a function of 256 MB has a seventh of a processor.
+/// One thread, because a function of 256 MB has a seventh of a processor.
 fn bare_loop(write: bare::Write) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the asynchronous runtime")?;
@@ -94,7 +94,7 @@ async fn measure(options: Options) -> Result<()> {
         }
     };
     let mut report = Report::new(&options, share.is_some());
-    // First: on outside brokers the mappings would consume the events of the other parts.
+    // First, because on external brokers the mappings would consume the events of the other parts.
     if options.includes(&Part::Load) {
         Box::pin(load::run(&options, &mut report)).await?;
     }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 const SKUS: u64 = 60;
 const CUSTOMERS: u64 = 200;
-/// More than any run takes.
+/// More than any run uses.
 const PLENTY: u64 = 1_000_000_000;
-/// The SKU of which there is nothing.
+/// The SKU that is out of stock.
 const OUT_OF_STOCK: &str = "KETTLE-COPPER";
 /// The customer whose balance is zero.
 const WITHOUT_BALANCE: &str = "cust-zero";
@@ -59,7 +59,7 @@ pub(crate) fn body(number: u64, kind: Kind) -> String {
         _ => customer_id(number),
     };
     let quantity = u64::from(kind != Kind::Invalid);
-    // Different steps through the SKUs, so that orders share some items and not all.
+    // Different strides through the SKUs, so that orders share some items but not all.
     let (second, third) = (sku(number / 3 + 20), sku(number / 7 + 40));
     json!({
         "customerId": customer_id,
@@ -74,7 +74,7 @@ pub(crate) fn body(number: u64, kind: Kind) -> String {
     .to_string()
 }
 
-/// The invocation that API Gateway makes of a request with this body.
+/// API Gateway's event of a request with this body.
 pub(crate) fn post_event(body: &str, idempotency_key: &str) -> Value {
     json!({
         "version": "2.0",

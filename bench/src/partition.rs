@@ -1,4 +1,4 @@
-//! One partition: delivers its records in batches, and the failed ones again until they are done.
+//! Delivers the records of one partition in batches, and redelivers the failed ones.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -9,12 +9,11 @@ use crate::error::{Context, Result};
 use crate::process::Process;
 use crate::record::{Record, invocation};
 
-/// The deliveries of a partition.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    /// Keys of the records that are done.
+    /// Keys of the handled records.
     pub(crate) done: Vec<String>,
-    /// Records that were delivered again.
+    /// Number of redelivered records.
     pub(crate) redelivered: u64,
     pub(crate) ended: Option<Instant>,
 }
@@ -36,7 +35,7 @@ struct ItemIdentifier {
     offset: i64,
 }
 
-/// Delivers the records of one partition in order, until all are done or the time is up.
+/// Delivers the records of one partition in order, until all are handled or the limit expires.
 pub(crate) async fn deliver_all(
     process: &mut Process,
     records: &[Record],

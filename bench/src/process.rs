@@ -1,4 +1,4 @@
-//! A process under measurement: its invocations, its resources, its last output.
+//! A measured process: its invocations, resources and last output.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::runtime_api::{Call, CallKind, RuntimeApi};
 /// Longer than the functions' own timeout.
 const INVOCATION_TIMEOUT: Duration = Duration::from_secs(90);
 const TERMINATION_TIMEOUT: Duration = Duration::from_mins(1);
-/// Time to read the last output of a process after its end.
+/// Limit for reading the last output of a process after its end.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 const OUTPUT_TAIL_BYTES: usize = 4096;
 
@@ -47,7 +47,7 @@ impl Process {
         Self::start_with(contender, share, None).await
     }
 
-    /// Starts the process with an invocation that waits for it already, as Lambda does.
+    /// Starts the process with an invocation already waiting, as in Lambda.
     pub(crate) async fn start_with(
         contender: &Contender,
         share: Option<&CpuShare>,
@@ -57,7 +57,7 @@ impl Process {
         if let Some(invocation) = invocation {
             api.invocations.send(invocation).ok();
         }
-        // The embedded broker leaves its connections open to children, which would keep them alive.
+        // Children would inherit the embedded broker's connections and keep them alive.
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let mut command = command(contender, share);
         command.env("AWS_LAMBDA_RUNTIME_API", api.address.to_string());
@@ -85,7 +85,7 @@ impl Process {
         })
     }
 
-    /// Waits until the process asks for its next invocation, and returns when it did.
+    /// Waits until the process requests its next invocation; returns the time.
     pub(crate) async fn ready(&mut self) -> Result<Instant> {
         let call = self.call().await?;
         match call.kind {
@@ -93,7 +93,7 @@ impl Process {
                 self.is_waiting = true;
                 Ok(call.at)
             }
-            CallKind::Response(_) => Err(self.failed("it answered before it was invoked")),
+            CallKind::Response(_) => Err(self.failed("response without an invocation")),
             CallKind::Error(body) => Err(self.failed(&String::from_utf8_lossy(&body))),
         }
     }
@@ -109,13 +109,13 @@ impl Process {
         Ok(Response { body, wall: at.duration_since(delivered) })
     }
 
-    /// Waits for the response to an invocation that was delivered.
+    /// Waits for the response to the delivered invocation.
     pub(crate) async fn response(&mut self) -> Result<(Instant, Bytes)> {
         self.is_waiting = false;
         let call = self.call().await?;
         match call.kind {
             CallKind::Response(body) => Ok((call.at, body)),
-            CallKind::Next => Err(self.failed("it asked for an invocation without answering one")),
+            CallKind::Next => Err(self.failed("an invocation was requested without a response")),
             CallKind::Error(body) => Err(self.failed(&String::from_utf8_lossy(&body))),
         }
     }
@@ -132,10 +132,10 @@ impl Process {
                 timeout(OUTPUT_TIMEOUT, async { while self.readers.join_next().await.is_some() {} })
                     .await
                     .ok();
-                Err(self.failed(&format!("it ended with {status}")))
+                Err(self.failed(&format!("the process ended with {status}")))
             }
             () = tokio::time::sleep(INVOCATION_TIMEOUT) => {
-                Err(self.failed("it did not answer within 90 s"))
+                Err(self.failed("no response within 90 s"))
             }
         }
     }
@@ -156,13 +156,13 @@ impl Process {
     /// Sends SIGTERM, which lets valgrind write its profile, and waits for the end.
     pub(crate) async fn terminate(mut self) -> Result<()> {
         let failed = format!("cannot stop {}", self.name);
-        // Built into every shell, unlike the program `kill`, which may be missing.
+        // The shell's built-in, because the program `kill` may be missing.
         let mut kill = Command::new("/bin/sh");
         kill.args(["-c", r#"kill -TERM "$0""#, &self.id.to_string()]);
         kill.status().await.context(&failed)?;
         match timeout(TERMINATION_TIMEOUT, self.child.wait()).await {
             Ok(ended) => ended.map(|_| ()).context(failed),
-            Err(_) => Err(self.failed("it did not end within 60 s of SIGTERM")),
+            Err(_) => Err(self.failed("the process did not end within 60 s of SIGTERM")),
         }
     }
 
@@ -174,7 +174,7 @@ impl Process {
     }
 }
 
-/// Reads all output, so that the process never waits for it, and keeps its end.
+/// Reads all output, so that the process never blocks on it, and keeps the tail.
 async fn keep_tail(mut stream: impl AsyncRead + Unpin, tail: Arc<Mutex<Vec<u8>>>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {

@@ -5,14 +5,14 @@ use std::fs;
 
 use crate::error::{BenchError, Context, Result};
 
-/// `USER_HZ`, in which the kernel reports times on every architecture that Lambda has.
+/// One tick at `USER_HZ` 100, the value on all of Lambda's architectures.
 const NANOSECONDS_PER_TICK: u64 = 10_000_000;
 const ESTABLISHED: &str = "01";
 
 /// Processor time of a process so far, in nanoseconds.
 ///
-/// Both sources are lower bounds, so the larger one is closer: ticks are rounded down to 10 ms, and
-/// the scheduler's figures lack threads that have ended.
+/// The larger of two lower bounds: ticks are rounded down to 10 ms, and the scheduler's figures
+/// omit ended threads.
 pub(crate) fn processor_time_ns(process_id: u32) -> Result<u64> {
     let path = format!("/proc/{process_id}/stat");
     let stat = fs::read_to_string(&path).context(format!("cannot read {path}"))?;
@@ -28,14 +28,14 @@ pub(crate) fn processor_time_ns(process_id: u32) -> Result<u64> {
 
 /// `utime + stime` of `/proc/PID/stat`.
 fn ticks(stat: &str) -> Option<u64> {
-    // The name in parentheses may hold blanks and parentheses of its own.
+    // The name in parentheses may itself contain blanks and parentheses.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
 }
 
-/// The largest resident set so far, in kilobytes.
+/// Peak resident set so far, in kilobytes.
 pub(crate) fn peak_memory_kb(process_id: u32) -> Result<u64> {
     let path = format!("/proc/{process_id}/status");
     let status = fs::read_to_string(&path).context(format!("cannot read {path}"))?;
@@ -65,7 +65,7 @@ pub(crate) fn connections(process_id: u32, port: u16) -> u64 {
         .sum()
 }
 
-/// The connections of a table of `/proc/PID/net` that lead to the port, among some sockets.
+/// The connections to the port in a table of `/proc/PID/net`, among some sockets.
 fn connected_to(table: &str, port: u16, sockets: &HashSet<String>) -> u64 {
     let remote_port = format!(":{port:04X}");
     let leads_there = |line: &&str| {

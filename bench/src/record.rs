@@ -1,4 +1,4 @@
-//! Kafka records and the invocations that an event-source mapping makes of them.
+//! Kafka records, and the events of an event-source mapping.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rdkafka::message::{Headers, Message};
 use serde_json::{Value, json};
 
-/// A record as it was read from a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) topic: String,
@@ -51,7 +50,7 @@ impl Record {
     }
 }
 
-/// The invocation for a batch of records.
+/// The event for a batch of records.
 pub(crate) fn invocation(batch: &[Record]) -> Bytes {
     let mut partitions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for record in batch {

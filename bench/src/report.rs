@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{Options, profile};
 use crate::error::{Context, Result};
 
-/// Prints each part when it is done, and keeps the file up to date.
+/// Prints each part when it is complete, and updates the file.
 pub(crate) struct Report {
     path: PathBuf,
     parts: Map<String, Value>,
@@ -70,7 +70,7 @@ impl Section {
         Self { title, header: header.to_vec(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// The table in Markdown, to be pasted as it is.
+    /// The table in Markdown.
     fn render(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN).set_header(&self.header).add_rows(&self.rows);
@@ -81,14 +81,13 @@ impl Section {
     }
 }
 
-/// Prints a line for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "the tables are this program's output")]
 pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
 /// Prints progress or an error beside the tables.
-#[expect(clippy::print_stderr, reason = "progress does not belong into redirected tables")]
+#[expect(clippy::print_stderr, reason = "progress must not appear in redirected tables")]
 pub(crate) fn progress(text: &str) {
     eprintln!("{text}");
 }

@@ -1,6 +1,6 @@
 //! Database requests and capacity units of each stage, for one batch of 100 records.
 //!
-//! Counted apart from the measurements of time, through a proxy.
+//! Counted through a proxy, separately from the time measurements.
 
 use std::collections::HashSet;
 
@@ -19,14 +19,13 @@ use crate::units::Usage;
 
 const RECORDS: usize = 100;
 const REJECTED: usize = 5;
-/// The stages that reject orders, each with such an order.
+/// The stages that reject orders, each with the kind of order.
 const REJECTIONS: [(Stage, Kind, &str); 3] = [
     (Stage::Validator, Kind::Invalid, "5 of 100 invalid"),
     (Stage::Inventory, Kind::OutOfStock, "5 of 100 out of stock"),
     (Stage::Payment, Kind::Declined, "5 of 100 declined"),
 ];
 
-/// The counts of one stage in one situation.
 struct Counted {
     stage: Stage,
     situation: &'static str,
@@ -51,7 +50,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
     report.add("requests", &section(&counted), results(&counted))
 }
 
-/// A stage rejects five orders of a hundred.
+/// Counts a batch in which a stage rejects 5 of 100 orders.
 async fn count_rejected(
     bench: &mut Bench,
     proxy: &CountingProxy,
@@ -77,8 +76,8 @@ async fn count_rejected(
     Ok(())
 }
 
-/// The rejected orders are closed by their failure events, the others after payment and
-/// notification.
+/// Counts the closing of rejected orders by their failure events, and of the others after payment
+/// and notification.
 async fn count_closing(
     bench: &mut Bench,
     proxy: &CountingProxy,
@@ -96,7 +95,7 @@ async fn count_closing(
     count(bench, proxy, Stage::Close, situation, &[&records, &failed]).await
 }
 
-/// Delivers batches to a fresh process, and counts from when it is ready.
+/// Delivers batches to a new process, and counts from its first request for an invocation on.
 async fn count(
     bench: &Bench,
     proxy: &CountingProxy,
@@ -125,7 +124,7 @@ impl Counted {
         })
     }
 
-    /// Hundredths of a number for each record.
+    /// A number for each record, with two decimals.
     fn per_record(&self, number: u64) -> String {
         let records = u64::try_from(self.records).unwrap_or(u64::MAX).max(1);
         hundredths((number * 100 + records / 2) / records)
@@ -157,7 +156,7 @@ fn section(counted: &[Counted]) -> Section {
         .iter()
         .map(|it| {
             let total = it.total();
-            // Rounded to hundredths of a unit from halves.
+            // Halves of units, rounded up.
             let reads = it.per_record(total.read_half_units.div_ceil(2));
             vec![
                 it.stage.name().to_owned(),

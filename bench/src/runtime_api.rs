@@ -31,10 +31,10 @@ pub(crate) struct Call {
 
 #[derive(Debug)]
 pub(crate) enum CallKind {
-    /// It waits for an invocation.
+    /// A request for the next invocation.
     Next,
     Response(Bytes),
-    /// It failed, at its start or in an invocation.
+    /// An error at start or in an invocation.
     Error(Bytes),
 }
 
@@ -66,7 +66,7 @@ impl RuntimeApi {
             .route(&format!("{RUNTIME}/invocation/{{id}}/error"), post(invocation_error))
             .route(&format!("{RUNTIME}/init/error"), post(init_error))
             .with_state(Arc::new(session));
-        // Every answer is waited for: none is held back to fill a packet.
+        // No Nagle delay: the process waits for every response.
         let listener = listener.tap_io(|stream| {
             stream.set_nodelay(true).ok();
         });
@@ -84,7 +84,7 @@ impl Drop for RuntimeApi {
 }
 
 impl Session {
-    /// Reports a request; the measurement may have ended meanwhile.
+    /// Reports a request. Fails silently if the measurement has ended.
     fn report(&self, kind: CallKind) {
         self.calls.send(Call { at: Instant::now(), kind }).ok();
     }

@@ -1,5 +1,4 @@
-//! The broker and the database of a run, embedded or outside, with topics, tables, stock and
-//! balances in place.
+//! The broker and database of a run, embedded or external, with topics, tables, stock and balances.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +7,18 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
 };
+use emulator::aws_settings::AwsSettings;
+use emulator::broker::Broker;
+use emulator::database::Database;
+use emulator::template::{Setting, Template, Topic};
 use futures::future::try_join_all;
-use local::aws_settings::AwsSettings;
-use local::broker::Broker;
-use local::database::Database;
-use local::template::{Setting, Template, Topic};
 
 use crate::cli::Options;
 use crate::error::{BenchError, Context, Result};
 use crate::orders;
 use crate::tls::TlsProxy;
 
-/// Prefix of the tables, so that an outside database keeps its other ones.
+/// Prefix of the tables, which protects the other tables of an external database.
 const TABLE_PREFIX: &str = "Bench";
 /// Table and topic of the bare loops.
 pub(crate) const BARE_TABLE: &str = "BenchBareTable";
@@ -104,7 +103,7 @@ impl Servers {
         let mut environment: BTreeMap<_, _> = self.aws.environment().into_iter().collect();
         let servers = self.broker.bootstrap_servers().to_owned();
         environment.insert("KAFKA_BOOTSTRAP_SERVERS".to_owned(), servers);
-        // Brokers on this machine ask for no sign-in; the template's functions sign in at MSK.
+        // Local brokers require no authentication, unlike MSK in the template.
         environment.insert("KAFKA_SIGN_IN".to_owned(), "NONE".to_owned());
         environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.endpoint().to_owned());
         environment.extend(self.tls.iter().flat_map(TlsProxy::environment));
@@ -112,7 +111,7 @@ impl Servers {
     }
 }
 
-/// Puts stock and balances that no run uses up, and the item that is out of stock.
+/// Inserts inexhaustible stock and balances, and the item that is out of stock.
 pub(crate) async fn load_holdings(
     client: &Client,
     table_name: impl Fn(&str) -> String,

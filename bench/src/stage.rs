@@ -1,4 +1,4 @@
-//! The stages of the workflow in the order in which an event passes them.
+//! The stages in the order of the workflow.
 
 /// A stage that consumes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,9 +10,9 @@ pub(crate) enum Stage {
     Close,
 }
 
-/// The topic of new orders, which the API publishes to.
+/// The topic of new orders.
 pub(crate) const ORDER_CREATED: &str = "order.created";
-/// The topic of orders that have gone through all stages.
+/// The topic of completed orders.
 pub(crate) const ORDER_COMPLETED: &str = "order.completed";
 /// The topic of all failures.
 pub(crate) const ORDER_FAILED: &str = "order.failed";
@@ -40,7 +40,7 @@ impl Stage {
         }
     }
 
-    /// The topic of its events; the close publishes none.
+    /// The topic of its events; `None` for the close.
     pub(crate) fn publishes_to(self) -> Option<&'static str> {
         match self {
             Self::Validator => Some("order.validated"),

@@ -1,7 +1,7 @@
 //! Processor time, latency and memory of each stage by batch size, beside bare loops and peers.
 //!
-//! A round takes new orders through the whole workflow: the events that one measured stage
-//! publishes are the input of the next. So each stage finds the rows of the stages before it.
+//! A round takes new orders through the whole workflow: the events of one measured stage are the
+//! input of the next, so that each stage finds the rows of earlier stages.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::stage::Stage;
 use crate::statistics::{Spread, grouped, megabytes, milliseconds, percentile};
 
 const ROUNDS: u64 = 3;
-/// The batch sizes at which peers take part.
+/// The batch sizes that include the peers.
 const PEER_SIZES: [usize; 2] = [20, 100];
 pub(crate) const PEER_STAGES: [Stage; 2] = [Stage::Validator, Stage::Inventory];
 
@@ -33,7 +33,7 @@ struct Cell {
     peak_memory_kb: Spread,
 }
 
-/// Measures all contenders, in turn, in each round.
+/// Measures all contenders in turn in each round.
 pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let (mut loads, limit) = batches::plan(bench.options.quick);
     let rounds = bench.options.rounds(ROUNDS);
@@ -51,7 +51,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
             ));
             let started = Instant::now();
             measure_workflow(bench, *load, &mut cells).await?;
-            // Single records take far longer than those of a batch, and say nothing about them.
+            // Batches of one take far longer for each record, so they predict nothing.
             per_order = (load.size > 1).then(|| started.elapsed() / load.orders());
             if bench.options.peers && PEER_SIZES.contains(&load.size) {
                 measure_peers(bench, *load, &mut cells).await?;
@@ -77,7 +77,7 @@ async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) 
     Ok(())
 }
 
-/// Measures the peers on orders of their own: an order that is done already would be a duplicate.
+/// Measures the peers on their own orders, because a completed order would be a duplicate.
 async fn measure_peers(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> Result<()> {
     let count = load.size * (WARM_UP_BATCHES + load.peer_batches);
     for stage in PEER_STAGES {
@@ -160,7 +160,7 @@ fn section(cells: &[Cell]) -> Section {
         .collect();
     section.notes.push(
         "bare-single and bare-batch only parse, write one row and one Kafka record for each \
-         record: the limit of this design."
+         record: the lower bound of this design."
             .to_owned(),
     );
     section

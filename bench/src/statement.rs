@@ -1,8 +1,8 @@
-//! `PartiQL` statements that insert an item, read as the puts that they stand for.
+//! Converts `PartiQL` inserts to the equivalent puts.
 
 use serde_json::{Map, Value};
 
-/// The put that an `INSERT INTO "Table" VALUE {'name': ?, …}` stands for.
+/// The put that is equivalent to `INSERT INTO "Table" VALUE {'name': ?, …}`.
 pub(crate) fn inserted(statement: &str, parameters: &Value) -> Value {
     let table = statement.split('"').nth(1).unwrap_or_default();
     let names: Vec<&str> = statement
@@ -14,7 +14,7 @@ pub(crate) fn inserted(statement: &str, parameters: &Value) -> Value {
         .collect();
     let item: Map<String, Value> = match (names.as_slice(), nth(parameters, 0)["M"].as_object()) {
         ([], Some(whole)) => whole.clone(),
-        // Names beyond the parameters have literal values, which are small.
+        // Names without a parameter have small literal values.
         (names, _) => {
             let values = parameters
                 .as_array()
@@ -28,7 +28,7 @@ pub(crate) fn inserted(statement: &str, parameters: &Value) -> Value {
     serde_json::json!({ "TableName": table, "Item": item })
 }
 
-/// The element at an index; null where there is none.
+/// The element at an index, or null.
 pub(crate) fn nth(value: &Value, index: usize) -> &Value {
     value.get(index).unwrap_or(&Value::Null)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The results of one measurement over all rounds.
+/// The results of one measurement in all rounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spread(Vec<u64>);
 
@@ -42,7 +42,7 @@ impl Spread {
     }
 }
 
-/// The nearest-rank percentile of sorted values; 0 where there are none.
+/// The nearest-rank percentile of sorted values; 0 without values.
 pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = sorted.len().saturating_mul(percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()

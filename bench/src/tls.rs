@@ -1,4 +1,4 @@
-//! TLS before the database, as in AWS: a proxy with a certificate of its own.
+//! A TLS proxy in front of the database, as in AWS, with its own certificate.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::error::{BenchError, Context, Result};
 /// OpenSSL read the first, boto3 the second, Node.js the third.
 const TRUST_VARIABLES: [&str; 3] = ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
-/// Terminates TLS and passes everything on to a plaintext server; ends when dropped.
+/// Terminates TLS and forwards to a plaintext server; ends when dropped.
 pub(crate) struct TlsProxy {
     url: String,
     certificate: PathBuf,
@@ -75,7 +75,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAdd
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             stream.set_nodelay(true).ok();
-            // A client that breaks off sees the error itself.
+            // A failed handshake is the client's error.
             let Ok(mut client) = acceptor.accept(stream).await else { return };
             let Ok(mut server) = TcpStream::connect(upstream).await else { return };
             server.set_nodelay(true).ok();
@@ -84,25 +84,25 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, upstream: SocketAdd
     }
 }
 
-/// Makes a certificate for this machine, valid for a day.
+/// Creates a certificate for this machine, valid for a day.
 async fn make_certificate(certificate: &Path, key: &Path) -> Result<()> {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .args(["-nodes", "-days", "1", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        // Clients take a server's certificate for an anchor only where it is not an authority's.
+        // Clients accept a server certificate as a trust anchor only if it is not a CA's.
         .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
         .arg(certificate)
         .arg("-keyout")
         .arg(key)
         .output()
         .await
-        .context("cannot make a certificate for --tls with openssl (install openssl)")?;
+        .context("cannot create a certificate for --tls with openssl (install openssl)")?;
     if made.status.success() {
         return Ok(());
     }
     let cause = String::from_utf8_lossy(&made.stderr).trim().to_owned();
-    Err(BenchError::Invalid(format!("cannot make a certificate for --tls: openssl: {cause}")))
+    Err(BenchError::Invalid(format!("cannot create a certificate for --tls: openssl: {cause}")))
 }
 
 /// The address of a plaintext URL.

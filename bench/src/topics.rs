@@ -1,4 +1,4 @@
-//! The events that the stages have published.
+//! Reads the events of the stages from their topics.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -12,21 +12,20 @@ use crate::error::{BenchError, Context, Result};
 use crate::record::Record;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for an acknowledged event to become readable.
+/// Limit for an acknowledged event to become readable.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Reads on from where the previous reading ended.
+/// Continues at the end of the previous read.
 ///
-/// There is no client between two readings, so that none takes processor time while a stage is
-/// measured.
+/// Each read creates its own client, so that none uses processor time while a stage is measured.
 pub(crate) struct TopicReader {
     bootstrap_servers: String,
     positions: HashMap<(String, i32), i64>,
 }
 
 impl TopicReader {
-    /// Starts at the present ends of the topics.
+    /// Starts at the current ends of the topics.
     pub(crate) fn new(bootstrap_servers: &str, topics: &[&str]) -> Result<Self> {
         let mut reader =
             Self { bootstrap_servers: bootstrap_servers.to_owned(), positions: HashMap::new() };
@@ -73,7 +72,7 @@ impl TopicReader {
     fn consumer(&self) -> KafkaResult<BaseConsumer> {
         ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap_servers)
-            // The client insists on a group; with commits off it leaves no trace.
+            // The client requires a group; nothing is committed.
             .set("group.id", "bench")
             .set("enable.auto.commit", "false")
             .set("fetch.wait.max.ms", "10")

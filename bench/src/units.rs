@@ -1,8 +1,8 @@
-//! Capacity units of a request to DynamoDB, by its published rules.
+//! Capacity units of a DynamoDB request, by the published rules.
 //!
-//! A write takes one unit for each started KB of the item, twice that in a transaction, and as much
-//! where its condition fails. A consistent read takes one unit for each started 4 KB, at least one.
-//! The items behind an update are not in its request; they count as 1 KB.
+//! A write takes one unit for each started KB of the item, also if its condition fails, and twice
+//! that in a transaction. A consistent read takes one unit for each started 4 KB, at least one.
+//! Updated items are not in the request; they count as 1 KB.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Usage {
     /// Items that were written or read.
     pub(crate) items: u64,
     pub(crate) write_units: u64,
-    /// Halves, which eventually consistent reads take.
+    /// Half units: an eventually consistent read takes one.
     pub(crate) read_half_units: u64,
 }
 
@@ -38,7 +38,7 @@ impl Usage {
         Self { items, read_half_units: half_units, ..Self::default() }
     }
 
-    /// In a transaction everything costs twice.
+    /// Twice the units, for a transaction.
     fn doubled(self) -> Self {
         Self {
             write_units: 2 * self.write_units,
@@ -55,7 +55,7 @@ pub(crate) struct Indexes(pub(crate) HashMap<String, Vec<Index>>);
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
     pub(crate) key: Vec<String>,
-    /// `None` where the index holds the whole item.
+    /// `None` if the index contains the whole item.
     pub(crate) projected: Option<Vec<String>>,
 }
 
@@ -99,9 +99,9 @@ impl Indexes {
         usage
     }
 
-    /// A put, also of a transaction or a batch, with the index entries of its item.
+    /// A put, alone or in a transaction or batch, with the index entries of its item.
     fn put(&self, put: &Value, response: &Value) -> Usage {
-        // A put whose condition failed is charged by the item that is there.
+        // A put whose condition failed is charged by the existing item.
         let item = response["Item"].as_object().or_else(|| put["Item"].as_object());
         let Some(item) = item else { return Usage::default() };
         let table = put["TableName"].as_str().unwrap_or_default();
@@ -194,7 +194,7 @@ pub(crate) fn write_units(size: u64) -> u64 {
     size.div_ceil(1024).max(1)
 }
 
-/// An update is charged by its item, which only some responses hold.
+/// An update is charged by its item, which only some responses contain.
 fn written_units(response: &Value) -> u64 {
     let item = response["Attributes"].as_object().or_else(|| response["Item"].as_object());
     item.map_or(1, |item| write_units(item_size(item)))

@@ -1,7 +1,7 @@
 //! The database behind a proxy.
 //!
-//! Headers pass unchanged, the signature too: the database must not check it, as the embedded one and
-//! DynamoDB Local do not.
+//! Forwards headers unchanged, including the signature, which therefore must not be verified. The
+//! embedded database and DynamoDB Local do not.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -28,7 +28,7 @@ impl Upstream {
         Ok(Self { url: url.to_owned(), client: client.context("cannot start a proxy")? })
     }
 
-    /// Sends a request; 502 where the database does not respond.
+    /// Sends a request; 502 if the database does not respond.
     pub(crate) async fn send(
         &self,
         headers: HeaderMap,

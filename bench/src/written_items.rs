@@ -24,7 +24,7 @@ pub(crate) struct Write {
 pub(crate) struct TableKeys(pub(crate) HashMap<String, Vec<String>>);
 
 impl TableKeys {
-    /// The key of an item, from its attributes; `None` for a table that is not known.
+    /// The key of an item, from its attributes; `None` for an unknown table.
     pub(crate) fn item(&self, table: &str, attributes: &Value) -> Option<ItemKey> {
         let names = self.0.get(table)?.iter();
         let values: Option<Vec<String>> =
@@ -47,12 +47,12 @@ impl TableKeys {
                 item: self.item(table, &request["Item"])?,
                 units: write_units(item_size(item)),
             }),
-            // The item itself is not in the request; it counts as 1 KB.
+            // The item is not in the request; it counts as 1 KB.
             None => Some(Write { item: self.item(table, &request["Key"])?, units: 1 }),
         }
     }
 
-    /// The writes of `PartiQL` statements; `None` for others than an insert.
+    /// The writes of `PartiQL` statements; `None` for statements other than inserts.
     pub(crate) fn statements(&self, request: &Value) -> Vec<Option<Write>> {
         let statements = request["Statements"].as_array().into_iter().flatten();
         let write = |statement: &Value| {

@@ -1,6 +1,6 @@
-"""Reads the order workflow's events and handles each once, however often it comes.
+"""Example consumer: handles each event of the order workflow once, despite redeliveries.
 
-Handling is printing, here: one line of JSON for each event. docs/consume.md explains it.
+It prints each event as one line of JSON. See docs/consume.md.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ def main(servers, group, database, *topics):
             "bootstrap.servers": servers,
             "group.id": group,
             "auto.offset.reset": "earliest",
-            # An offset is committed below, once what came before it is handled.
+            # Offsets are committed below, after all earlier records are handled.
             "enable.auto.commit": False,
         }
     )
@@ -31,12 +31,12 @@ def main(servers, group, database, *topics):
             if message is None:
                 continue
             if message.error():
-                print(f"{message.error()}: the client goes on by itself", file=sys.stderr)
+                print(f"{message.error()}: the client retries by itself", file=sys.stderr)
                 continue
             try:
                 handle_once(database, *read(message))
             except (sqlite3.Error, OSError):
-                # Not the record's fault: end here, and it comes again after a restart.
+                # A database error ends the program; the record is redelivered after a restart.
                 raise
             except Exception as error:
                 skipped += 1
@@ -49,32 +49,31 @@ def main(servers, group, database, *topics):
 
 
 def read(message):
-    """The id and the event of a record. Raises whatever a malformed one leads to."""
+    """Decodes a record to id and event. Raises any exception for a malformed one."""
     event_id = dict(message.headers() or [])["ce_id"].decode()
     event = simplejson.loads(message.value(), parse_int=number, parse_float=number)
     if not isinstance(event["eventType"], str) or not isinstance(event["orderId"], str):
-        raise TypeError("eventType and orderId are texts")
+        raise TypeError("eventType and orderId must be strings")
     return event_id, event
 
 
 def number(digits):
-    """A number with all its digits: no float, and no limit on an int's."""
+    """Parses a number of any length with all its digits, unlike int and float."""
     try:
         return Decimal(digits)
     except ArithmeticError:
-        return digits  # An exponent that no Decimal holds, such as 1e1000000000000000000.
+        return digits  # An exponent beyond Decimal, such as 1e1000000000000000000.
 
 
 def handle_once(database, event_id, event):
-    """Handles an event that was not handled before.
+    """Handles an event unless it was handled before.
 
-    What handling changes in the database belongs into this transaction; what it changes elsewhere
-    must bear being done twice.
+    Make your changes to the database in this transaction; effects elsewhere must be idempotent.
     """
     with database:
         new = database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (event_id,)).rowcount
         if new:
-            # ASCII only: a text may hold a lone surrogate, which UTF-8 cannot spell.
+            # ASCII only: a string may contain a lone surrogate, which UTF-8 cannot encode.
             print(simplejson.dumps({"id": event_id, "event": event}), flush=True)
 
 

@@ -1,4 +1,4 @@
-//! Any record at all can be handled, twice: on every topic, by every real stage.
+//! Arbitrary records on every topic: every stage handles each of them twice.
 #![expect(clippy::indexing_slicing, reason = "a test stops at the first failure")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use workflow_tests::stages::{Record, Stages};
 
-/// A good event of this type, of an order of its own: a stage decides once about an order.
+/// A valid event of a new order, because a stage decides once for each order.
 fn event(event_type: EventType) -> Value {
     static ORDERS: AtomicUsize = AtomicUsize::new(0);
     let number = ORDERS.fetch_add(1, Ordering::Relaxed);
@@ -23,21 +23,21 @@ fn event(event_type: EventType) -> Value {
     })
 }
 
-/// The event with one field in place of its own.
+/// A valid event with one field replaced.
 fn with(event_type: EventType, field: &str, value: Value) -> Record {
     let mut event = event(event_type);
     event[field] = value;
     Record::of(event.to_string())
 }
 
-/// The event with this text in the place of its payload.
+/// A valid event with its payload replaced.
 fn with_payload(event_type: EventType, payload: &str) -> Record {
     let event = event(event_type);
     let own = event["payload"].to_string();
     Record::of(event.to_string().replace(&own, payload))
 }
 
-/// Records that once failed a stage, or could: each stands for its class.
+/// One record of each class that has failed a stage or might.
 fn known(event_type: EventType) -> Vec<(&'static str, Record)> {
     let skus: Vec<Value> =
         (0..120).map(|it| json!({ "sku": format!("SKU-{it}"), "quantity": 1 })).collect();
@@ -93,7 +93,7 @@ fn known(event_type: EventType) -> Vec<(&'static str, Record)> {
             let nested = format!(r#"{{"a":{}{}}}"#, "[".repeat(100), "]".repeat(100));
             with_payload(EventType::OrderPaymentFailed, &nested)
         }),
-        ("a good event", good("ord-good")),
+        ("a valid event", good("ord-good")),
     ]
 }
 
@@ -115,14 +115,14 @@ async fn known_records_are_handled_twice_on_every_topic() {
     assert_eq!(records, 9 * 21);
 }
 
-/// Delivers the record twice, to every function that its topic triggers, as an event that its
-/// publisher has stored: a stage that acts on stored events decides about this one.
+/// Stores the record as its publisher's event, because stages act on stored events, and delivers it
+/// twice to every function that its topic triggers.
 async fn deliver_twice(stages: &Stages, topic: Topic, record: Record) {
     stages.store(&record.value).await;
     stages.deliver(topic, &[record], 2).await;
 }
 
-/// Bytes that get past some of the readers: any at all, any JSON, and events with any fields.
+/// Arbitrary bytes, arbitrary JSON, and events with arbitrary fields.
 fn any_value() -> impl Strategy<Value = Vec<u8>> {
     let json = prop_oneof![
         Just("null".to_owned()),

@@ -3,43 +3,41 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::broker::Broker;
+use emulator::broker::Broker;
 use workflow_tests::database_proxy::DatabaseProxy;
 
 use crate::{
     delivery::{Batch, Record},
+    harness::{Harness, Item},
     process::Process,
     sns::Sns,
     stripe::Stripe,
     subject::{Provider, Subject},
     topics::published,
     upstream::{self, AVAILABLE, BALANCE, BALANCE_CHARGED, CENTS, Order, QUANTITY},
-    world::{Item, World},
 };
 
-/// As the template has it.
+/// The functions' timeout in the template.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A stage in a situation.
 pub(crate) struct Case {
     pub(crate) subject: Subject,
     pub(crate) orders: Vec<Order>,
     pub(crate) proxy: DatabaseProxy,
-    world: Arc<World>,
+    harness: Arc<Harness>,
     broker: Broker,
     stripe: Stripe,
     sns: Sns,
 }
 
 impl Case {
-    pub(crate) async fn new(world: Arc<World>, subject: Subject, orders: Vec<Order>) -> Self {
-        let proxy = DatabaseProxy::start(world.database.endpoint()).await;
-        let broker = world.broker().await;
+    pub(crate) async fn new(harness: Arc<Harness>, subject: Subject, orders: Vec<Order>) -> Self {
+        let proxy = DatabaseProxy::start(harness.database.endpoint()).await;
+        let broker = harness.broker().await;
         let (stripe, sns) = (Stripe::start().await, Sns::start().await);
-        Self { subject, orders, proxy, world, broker, stripe, sns }
+        Self { subject, orders, proxy, harness, broker, stripe, sns }
     }
 
-    /// Starts a process of the stage's function.
     pub(crate) async fn process(&self, timeout: Duration) -> Process {
         let settings: &[(&str, String)] = match self.subject.provider {
             Provider::None => &[],
@@ -56,10 +54,10 @@ impl Case {
             ],
         };
         let servers = (&self.broker, self.proxy.url.as_str());
-        Process::start(self.world.function(self.subject.function, servers, settings, timeout)).await
+        Process::start(self.harness.function(self.subject.function, servers, settings, timeout))
+            .await
     }
 
-    /// A batch of these records by partition.
     pub(crate) fn batch(&self, partitions: &[&[&Record]]) -> Batch {
         let records = |records: &&[&Record]| records.iter().copied().cloned().collect();
         let partitions = partitions.iter().map(records).collect();
@@ -73,15 +71,15 @@ impl Case {
         self.batch(&[first, second])
     }
 
-    /// The texts by which the proxy knows the stage's row about an order.
+    /// Texts that identify the insert of the stage's row for an order.
     pub(crate) fn row_texts(&self, order: &Order) -> [String; 2] {
         [format!("\"S\":\"{}\"", order.id), format!("\"S\":\"{}\"", self.subject.stage)]
     }
 
-    /// Lets the broker answer later than any client waits.
+    /// Delays the broker's responses beyond every client's timeout.
     ///
-    /// Its listener stays: while that is closed, another socket of the many cases may take its port,
-    /// and librdkafka's mock aborts the process where it cannot listen there again.
+    /// Its listener stays open: otherwise another case may take the port, and librdkafka's mock
+    /// aborts the process if it cannot listen there again.
     pub(crate) fn take_broker_away(&self) {
         self.set_round_trip_time(Duration::from_secs(120));
     }
@@ -99,24 +97,21 @@ impl Case {
     pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Item> {
         let mut rows = BTreeMap::new();
         for order in &self.orders {
-            let of_order = self.world.rows(&order.id).await;
+            let of_order = self.harness.rows(&order.id).await;
             rows.extend(of_order.into_iter().map(|(it, row)| ((order.id.clone(), it), row)));
         }
         rows
     }
 
-    /// The stage's row about an order.
     pub(crate) async fn row(&self, order: &Order) -> Option<Item> {
-        self.world.rows(&order.id).await.remove(self.subject.stage)
+        self.harness.rows(&order.id).await.remove(self.subject.stage)
     }
 
-    /// The records that the stage has published.
     pub(crate) async fn published(&self) -> Vec<Record> {
         published(self.broker.bootstrap_servers()).await
     }
 
-    /// Checks rows, events and effects of all orders; `calls` is how many calls outside an order
-    /// may have caused.
+    /// Checks rows, events and effects of all orders, and the number of provider calls for each.
     pub(crate) async fn check(&self, calls: RangeInclusive<usize>) {
         let records = self.published().await;
         for order in &self.orders {
@@ -128,7 +123,7 @@ impl Case {
         }
     }
 
-    /// Checks that an order has a row, and that all its events are the bytes in that row.
+    /// Checks that an order has a row, and that all its events equal the bytes in that row.
     async fn check_events(&self, order: &Order, records: &[Record]) {
         let id = &order.id;
         let row = self.row(order).await.unwrap_or_else(|| panic!("{id} has no row"));
@@ -149,12 +144,12 @@ impl Case {
         assert!(row.values().any(is_event), "{id}: its event is not in its row {row:?}");
     }
 
-    /// Checks that the effects of every order have happened once.
+    /// Checks that the effects of every order were applied once.
     async fn check_effects(&self) {
         let sku = upstream::sku(&self.subject);
         let reserved = if self.subject.reserves { QUANTITY * self.orders.len() } else { 0 };
         for (attribute, expected) in [("available", AVAILABLE - reserved), ("reserved", reserved)] {
-            let number = self.world.number("StockTable", ("sku", &sku), attribute).await;
+            let number = self.harness.number("StockTable", ("sku", &sku), attribute).await;
             assert_eq!(number, expected.to_string(), "{sku}: {attribute}");
         }
         if !self.subject.has_account {
@@ -164,12 +159,12 @@ impl Case {
         let expected = if self.subject.charges_wallet { BALANCE_CHARGED } else { &unchanged };
         for Order { customer, .. } in &self.orders {
             let key = ("customerId", customer.as_str());
-            let balance = self.world.number("AccountsTable", key, "balance").await;
+            let balance = self.harness.number("AccountsTable", key, "balance").await;
             assert_eq!(balance, expected, "{customer}: balance");
         }
     }
 
-    /// Checks that an order was charged once, and how many calls outside it has caused.
+    /// Checks that an order was charged once, and the number of provider calls for it.
     pub(crate) fn check_calls(&self, order: &Order, expected: &RangeInclusive<usize>) {
         let calls = match self.subject.provider {
             Provider::None => return,
@@ -183,11 +178,10 @@ impl Case {
             (first, last) if first == last => first.to_string(),
             (first, last) => format!("{first} to {last}"),
         };
-        assert!(expected.contains(&calls), "calls outside for one order: {calls}, not {number}");
+        assert!(expected.contains(&calls), "provider calls for one order: {calls}, not {number}");
     }
 }
 
-/// The records about an order.
 pub(crate) fn events<'a>(order: &Order, records: &'a [Record]) -> Vec<&'a Record> {
     records.iter().filter(|it| it.order_id().as_deref() == Some(&*order.id)).collect()
 }

@@ -1,4 +1,4 @@
-//! Records as an MSK event-source mapping delivers them, and its reading of the response.
+//! Batches in the form of an MSK event-source mapping, and the failures in a response.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 /// The offset of the first record of each partition.
 const FIRST_OFFSET: usize = 40;
 
-/// The texts that only a conflicting event has.
+/// Texts that only a conflicting event contains.
 pub(crate) const CONFLICT: [&str; 2] = ["conflictingField", "2001-02-03T04:05:06.789Z"];
 
-/// A record as it was read from the broker.
+/// A record read from the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) topic: String,
@@ -33,7 +33,7 @@ impl Record {
         Some(event["orderId"].as_str()?.to_owned())
     }
 
-    /// The event with another time and one more field in its payload.
+    /// The event with another timestamp and an additional field in its payload.
     pub(crate) fn conflicting(&self) -> Self {
         let mut event: Value = serde_json::from_slice(&self.value).expect("an event is JSON");
         let [field, timestamp] = CONFLICT;
@@ -57,7 +57,7 @@ impl Record {
     }
 }
 
-/// Partition and place of a record in its batch.
+/// Partition and index of a record in its batch.
 pub(crate) type Place = (usize, usize);
 
 /// A batch of one topic: its records by partition.
@@ -68,7 +68,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The event of the mapping.
+    /// The Lambda event.
     pub(crate) fn event(&self) -> Value {
         let mut by_partition = Map::new();
         let partitions = self.partitions.iter().enumerate();
@@ -92,12 +92,12 @@ impl Batch {
     }
 
     fn place(&self, identifier: &Value) -> Place {
-        let key = identifier["partition"].as_str().expect("a failure names its partition");
-        let offset = identifier["offset"].as_u64().expect("a failure names its offset");
+        let key = identifier["partition"].as_str().expect("a failure has a partition");
+        let offset = identifier["offset"].as_u64().expect("a failure has an offset");
         let offset = usize::try_from(offset).expect("an offset of the batch");
         let mut partitions = 0..self.partitions.len();
         let partition = partitions.find(|it| self.partition_key(*it) == key);
-        let partition = partition.expect("a failure names a partition of the batch");
+        let partition = partition.expect("a partition of the batch");
         let place = offset.checked_sub(FIRST_OFFSET).expect("an offset of the batch");
         assert!(place < self.partitions[partition].len(), "offset {offset} is not in the batch");
         (partition, place)

@@ -1,12 +1,12 @@
-//! Conformance of every real stage: the functions' processes, a broker, a database, and faults.
+//! Conformance of every stage: the functions' processes with a broker, a database, and faults.
 //!
-//! A case is a stage in a situation; each is a line on standard output:
+//! A case is a stage in a situation, and prints one line:
 //!
 //! ```text
 //! cargo test -p workflow-tests --test conformance -- --nocapture
 //! ```
 //!
-//! Only the binaries, the topics and the tables are known here, and nothing of the engine.
+//! Uses only the binaries, topics and tables, not the engine.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@
 
 mod case;
 mod delivery;
+mod harness;
 mod memory;
 mod process;
 mod situations;
@@ -27,7 +28,6 @@ mod subject;
 mod tally;
 mod topics;
 mod upstream;
-mod world;
 
 use std::{
     collections::HashMap,
@@ -60,23 +60,23 @@ async fn a_throttled_item_is_retried_without_another_call_outside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_insert_whose_answer_is_an_error_counts_once() {
-    for_every_stage("insert answered with 500", 3, situations::lost_answer).await;
+    for_every_stage("insert with response 500", 3, situations::lost_response).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_insert_whose_answer_is_cut_counts_once() {
-    for_every_stage("insert's connection cut", 3, situations::cut_answer).await;
+    for_every_stage("insert's connection cut", 3, situations::cut_response).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_survive_the_absence_of_the_broker() {
-    for_every_stage("broker away", 3, situations::broker_away).await;
+    for_every_stage("broker unavailable", 3, situations::broker_unavailable).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_follows_the_input() {
-    let world = world::World::start().await;
-    let usual = memory::Measured::start(&world, "usual").await;
+    let harness = harness::Harness::start().await;
+    let usual = memory::Measured::start(&harness, "usual").await;
     let batch: Vec<_> = (0..500).map(memory::usual).collect();
     let peak = usual.deliver(&batch).await;
     println!("a batch of 500 usual orders peaks at {peak} MB");
@@ -87,7 +87,7 @@ async fn memory_follows_the_input() {
         ("small objects", memory::largest("{},", "{\"items\":[", "]}")),
         ("not an object", memory::largest("1,", "[", "]")),
     ] {
-        let process = memory::Measured::start(&world, &shape.replace(' ', "-")).await;
+        let process = memory::Measured::start(&harness, &shape.replace(' ', "-")).await;
         let peak = process.deliver(&[value]).await;
         println!("an event of 6 MB of {shape} peaks at {peak} MB");
         assert!(peak < 64, "{shape}: {peak} MB");
@@ -96,7 +96,7 @@ async fn memory_follows_the_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_order_and_a_malformed_record_delay_nobody() {
-    for_every_stage("trouble beside good orders", 4, situations::trouble_beside_good_orders).await;
+    for_every_stage("faults beside valid orders", 4, situations::faults_beside_valid_orders).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +120,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Serves a stub of a provider; gives its URL.
+/// Serves a stub of a provider; returns its URL.
 async fn serve(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -128,7 +128,7 @@ async fn serve(app: Router) -> String {
     url
 }
 
-/// The fields of a form, or of a query.
+/// The fields of a form or query.
 fn form(encoded: &[u8]) -> HashMap<String, String> {
     let mut url = reqwest::Url::parse("http://127.0.0.1/").expect("a URL");
     url.set_query(std::str::from_utf8(encoded).ok());

@@ -1,35 +1,35 @@
-//! The memory of a function's process: it follows the input.
+//! Peak memory of a function's process for large batches and events.
 
 use std::{fs, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use crate::{process::Process, world::World};
+use crate::{harness::Harness, process::Process};
 
-/// The most that Lambda sends in one event.
+/// Lambda's limit for one event.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// A process of the validator that its peak memory is asked of.
+/// A process of the validator whose peak memory is measured.
 pub(crate) struct Measured {
     process: Process,
     marker: String,
 }
 
 impl Measured {
-    pub(crate) async fn start(world: &World, name: &str) -> Self {
-        let broker = world.broker().await;
+    pub(crate) async fn start(harness: &Harness, name: &str) -> Self {
+        let broker = harness.broker().await;
         let marker = format!("{name}-{}", std::process::id());
         let settings = [("MEMORY_MARKER", marker.clone())];
-        let servers = (&broker, world.database.endpoint());
-        let function = world.function("validator", servers, &settings, Duration::from_secs(60));
+        let servers = (&broker, harness.database.endpoint());
+        let function = harness.function("validator", servers, &settings, Duration::from_secs(60));
         let process = Process::start(function).await;
         // The broker must outlive the process.
         std::mem::forget(broker);
         Self { process, marker }
     }
 
-    /// Delivers these values as one batch; the peak of the process's memory afterwards, in MB.
+    /// Delivers these values as one batch; returns the peak memory of the process in MB.
     pub(crate) async fn deliver(&self, values: &[Vec<u8>]) -> u64 {
         let records: Vec<Value> = values
             .iter()
@@ -51,7 +51,7 @@ impl Measured {
     }
 
     fn peak_mb(&self) -> u64 {
-        let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+        let processes = fs::read_dir("/proc").expect("/proc exists").flatten();
         let marked = processes.filter(|process| {
             let environment = fs::read(process.path().join("environ")).unwrap_or_default();
             String::from_utf8_lossy(&environment).contains(&self.marker)
@@ -65,16 +65,16 @@ impl Measured {
     }
 }
 
-/// Fills an event of the largest size with one shape of payload.
+/// An event of the maximum size, filled with repetitions of `unit`.
 pub(crate) fn largest(unit: &str, open: &str, close: &str) -> Vec<u8> {
     let head = r#"{"eventType":"OrderCreated","orderId":"ord-large","correlationId":"c","timestamp":"2026-02-06T12:00:00Z","payload":"#;
-    // Base64 takes four bytes for three; some room is for the rest of the event.
+    // Base64 takes four bytes for three; 4 KB are for the rest of the event.
     let room = MAX_EVENT_BYTES / 4 * 3 - 4_096 - head.len() - open.len() - close.len();
     let units = unit.repeat(room / unit.len());
     format!("{head}{open}{}{close}}}", units.trim_end_matches(',')).into_bytes()
 }
 
-/// A usual order, of three lines.
+/// A usual order of three items.
 pub(crate) fn usual(number: usize) -> Vec<u8> {
     json!({
         "eventType": "OrderCreated", "orderId": format!("ord-usual-{number}"),

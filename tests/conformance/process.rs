@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use local::function_host::{FunctionHost, HostedFunction};
+use emulator::function_host::{FunctionHost, HostedFunction};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::delivery::{Batch, Place};
 
-/// One process of a function.
 pub(crate) struct Process {
     host: FunctionHost,
     function: String,
@@ -17,7 +16,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the process and waits until it asks for an event.
+    /// Starts the process and waits until it requests an event.
     pub(crate) async fn start(function: HostedFunction) -> Self {
         let logs = tempfile::tempdir().expect("a folder for logs");
         let name = function.name.clone();
@@ -34,13 +33,13 @@ impl Process {
         let function = &self.function;
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.host.url());
         let request = self.client.post(url).body(event.to_string());
-        let response = request.send().await.expect("the Invoke API answers");
+        let response = request.send().await.expect("the Invoke API responds");
         let is_error = response.headers().contains_key("x-amz-function-error");
         let body: Value = response.json().await.expect("the response is JSON");
         if is_error { Err(body.to_string()) } else { Ok(body) }
     }
 
-    /// Delivers a batch in one invocation, and gives the records reported as failed.
+    /// Delivers a batch in one invocation; returns the failed records.
     ///
     /// # Errors
     /// The function's error.
@@ -48,13 +47,13 @@ impl Process {
         self.invoke(&batch.event()).await.map(|response| batch.failures(&response))
     }
 
-    /// Delivers a batch of which no record may fail.
+    /// Delivers a batch in which no record may fail.
     pub(crate) async fn succeed(&self, batch: &Batch) {
         let failures = self.deliver(batch).await;
-        assert_eq!(failures, Ok(BTreeSet::new()), "records fail (partition, place)");
+        assert_eq!(failures, Ok(BTreeSet::new()), "failed records (partition, index)");
     }
 
-    /// Delivers a batch until no record fails, as the mapping does.
+    /// Redelivers a batch until no record fails, as the mapping does.
     pub(crate) async fn redeliver(&self, batch: &Batch) {
         const ATTEMPTS: usize = 3;
         let mut failures = Ok(BTreeSet::new());

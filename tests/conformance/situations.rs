@@ -12,10 +12,10 @@ use crate::{
     upstream::Order,
 };
 
-/// Throttled inserts of each order.
+/// Throttled inserts for each order.
 const THROTTLES: usize = 3;
 
-/// The batch is delivered again, to the same process and to another one.
+/// Redelivers the batch to the same process and to another one.
 pub(crate) async fn delivered_again(case: Arc<Case>) {
     let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
     process.succeed(&batch).await;
@@ -30,15 +30,15 @@ pub(crate) async fn delivered_again(case: Arc<Case>) {
     }
 }
 
-/// Two processes get batches at the same time that share half of their orders.
+/// Delivers two batches that share half of their orders to two processes at the same time.
 pub(crate) async fn two_processes_at_once(case: Arc<Case>) {
     let inputs: Vec<_> = case.orders.iter().map(|order| &order.input).collect();
     let (first, second) = (case.batch(&[&inputs[..4]]), case.batch(&[&inputs[2..]]));
     let one = case.process(TIMEOUT).await;
     let other = case.process(TIMEOUT).await;
     tokio::join!(one.succeed(&first), other.succeed(&second));
-    // Both may ask before either has stored its row; Stripe answers 409 to one of them, and charges
-    // once, which is checked whatever the number of requests.
+    // Both may call Stripe before either has stored its row. Stripe responds with 409 to one of
+    // them and charges once, which is checked for any number of requests.
     let at_most = if case.subject.provider == Provider::Stripe { usize::MAX } else { 2 };
     case.check(1..=at_most).await;
     for order in [0, 1, 4, 5].map(|index| &case.orders[index]) {
@@ -46,7 +46,7 @@ pub(crate) async fn two_processes_at_once(case: Arc<Case>) {
     }
 }
 
-/// The request that carries the insert is throttled, several times for each order.
+/// Throttles the request with the insert, several times for each order.
 pub(crate) async fn throttled_request(case: Arc<Case>) {
     let texts = case.orders.iter().map(|order| case.row_texts(order));
     for [order, stage] in texts.flat_map(|texts| vec![texts; THROTTLES]) {
@@ -55,7 +55,7 @@ pub(crate) async fn throttled_request(case: Arc<Case>) {
     one_invocation_despite_faults(&case).await;
 }
 
-/// The insert is throttled beside others of its batch, several times for each order.
+/// Throttles the insert but not the others of its batch, several times for each order.
 pub(crate) async fn throttled_item(case: Arc<Case>) {
     let texts = case.orders.iter().map(|order| case.row_texts(order));
     for [order, stage] in texts.flat_map(|texts| vec![texts; THROTTLES]) {
@@ -64,30 +64,30 @@ pub(crate) async fn throttled_item(case: Arc<Case>) {
     one_invocation_despite_faults(&case).await;
 }
 
-/// The insert is carried out, and its answer is a server error.
-pub(crate) async fn lost_answer(case: Arc<Case>) {
+/// Executes the insert, but responds with a server error.
+pub(crate) async fn lost_response(case: Arc<Case>) {
     for [order, stage] in case.orders.iter().map(|order| case.row_texts(order)) {
-        case.proxy.lose_answer(&[&order, &stage]);
+        case.proxy.lose_response(&[&order, &stage]);
     }
     one_invocation_despite_faults(&case).await;
 }
 
-/// The insert is carried out, and its connection is cut before the answer.
-pub(crate) async fn cut_answer(case: Arc<Case>) {
+/// Executes the insert, then cuts its connection before the response.
+pub(crate) async fn cut_response(case: Arc<Case>) {
     for [order, stage] in case.orders.iter().map(|order| case.row_texts(order)) {
-        case.proxy.cut_answer(&[&order, &stage]);
+        case.proxy.cut_response(&[&order, &stage]);
     }
     one_invocation_despite_faults(&case).await;
 }
 
 async fn one_invocation_despite_faults(case: &Case) {
     case.process(TIMEOUT).await.succeed(&case.whole_batch()).await;
-    assert_eq!(case.proxy.faults_left(), 0, "faults that met no write");
+    assert_eq!(case.proxy.faults_left(), 0, "faults without a write");
     case.check(1..=1).await;
 }
 
-/// The broker is away during the invocation, and back for the redelivery.
-pub(crate) async fn broker_away(case: Arc<Case>) {
+/// The broker is unavailable during the invocation, and available for the redelivery.
+pub(crate) async fn broker_unavailable(case: Arc<Case>) {
     let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
     case.take_broker_away();
     let failures = process.deliver(&batch).await;
@@ -98,15 +98,15 @@ pub(crate) async fn broker_away(case: Arc<Case>) {
     case.check(1..=1).await;
 }
 
-/// A malformed record and an order that is throttled all the time lie beside good orders.
-pub(crate) async fn trouble_beside_good_orders(case: Arc<Case>) {
+/// A batch of valid orders, a malformed record, and an order that is always throttled.
+pub(crate) async fn faults_beside_valid_orders(case: Arc<Case>) {
     const DEADLINE: Duration = Duration::from_secs(8);
-    let [a, b, troubled, c] = &case.orders[..] else { panic!("four orders") };
+    let [a, b, throttled, c] = &case.orders[..] else { panic!("four orders") };
     let malformed = Record::malformed(case.subject.input);
-    let second = [&troubled.input, &c.input];
+    let second = [&throttled.input, &c.input];
     let batch = case.batch(&[&[&a.input, &malformed, &b.input], &second]);
     let process = case.process(DEADLINE).await;
-    let [order, stage] = case.row_texts(troubled);
+    let [order, stage] = case.row_texts(throttled);
     case.proxy.keep_throttling_item(&[&order, &stage]);
 
     let good = [a, b, c];
@@ -114,7 +114,7 @@ pub(crate) async fn trouble_beside_good_orders(case: Arc<Case>) {
     let failures = failures.unwrap_or_else(|error| panic!("the invocation fails: {error}"));
     assert!(failures.contains(&(1, 0)), "the throttled order is not reported: {failures:?}");
     let may_fail = |place: &(usize, usize)| place.0 == 1;
-    assert!(failures.iter().all(may_fail), "good records are reported: {failures:?}");
+    assert!(failures.iter().all(may_fail), "valid records are reported: {failures:?}");
 
     case.proxy.clear_faults();
     process.redeliver(&case.batch(&[&[], &second])).await;
@@ -125,10 +125,10 @@ pub(crate) async fn trouble_beside_good_orders(case: Arc<Case>) {
     }
 }
 
-/// Waits until these orders have their events, or their rows where the stage publishes nothing, and
-/// the malformed record its report.
+/// Waits until each order has its event (its row, if the stage publishes nothing) and the malformed
+/// record its report.
 async fn until_handled(case: &Case, orders: &[&Order]) {
-    const PROMPTLY: Duration = Duration::from_secs(3);
+    const HANDLE_TIMEOUT: Duration = Duration::from_secs(3);
     let started = Instant::now();
     loop {
         let records = case.published().await;
@@ -140,7 +140,7 @@ async fn until_handled(case: &Case, orders: &[&Order]) {
             };
             missing.extend((!is_handled).then_some(order.id.as_str()));
         }
-        // Nobody reports a record of the topic that carries the reports.
+        // A malformed record of the topic with the reports is not reported.
         let has_report = records.iter().any(|record| record.topic == "order.failed");
         if case.subject.input != "order.failed" && !has_report {
             missing.push("the report of the malformed record");
@@ -148,27 +148,27 @@ async fn until_handled(case: &Case, orders: &[&Order]) {
         if missing.is_empty() {
             return;
         }
-        assert!(started.elapsed() < PROMPTLY, "delayed by a throttled order: {missing:?}");
+        assert!(started.elapsed() < HANDLE_TIMEOUT, "delayed by a throttled order: {missing:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Delivers the batch to a process that is killed after the insert of the first order.
+/// Delivers the batch to a process and kills it after the insert of the first order.
 async fn killed_amid_delivery(case: &Case) -> (Process, Batch) {
     let (process, batch) = (case.process(TIMEOUT).await, case.whole_batch());
     let [order, stage] = case.row_texts(&case.orders[0]);
-    let mut held = case.proxy.hold_answer(&[&order, &stage]);
+    let mut held = case.proxy.hold_response(&[&order, &stage]);
     let kill = async {
-        held.carried_out().await;
+        held.executed().await;
         process.kill().await;
     };
     let (killed, ()) = tokio::join!(process.deliver(&batch), kill);
-    assert!(killed.is_err(), "the killed process has answered: {killed:?}");
+    assert!(killed.is_err(), "the killed process has responded: {killed:?}");
     drop(held);
     (process, batch)
 }
 
-/// The process is killed after the insert and before its answer.
+/// Kills the process after the insert and before its response.
 pub(crate) async fn killed_after_insert(case: Arc<Case>) {
     let (process, batch) = killed_amid_delivery(&case).await;
     let rows = case.rows().await;
@@ -178,9 +178,9 @@ pub(crate) async fn killed_after_insert(case: Arc<Case>) {
     case.check(1..=1).await;
 }
 
-/// The process is killed after the insert of one of several orders and before its answer.
+/// Kills the process after the insert of one of several orders and before its response.
 ///
-/// An order whose own insert was still to come may be asked about once more.
+/// The provider may be called once more for an order whose insert was pending.
 pub(crate) async fn group_killed_after_insert(case: Arc<Case>) {
     let (process, batch) = killed_amid_delivery(&case).await;
     let stored = case.rows().await;
@@ -191,7 +191,7 @@ pub(crate) async fn group_killed_after_insert(case: Arc<Case>) {
     case.check(1..=2).await;
 }
 
-/// A batch holds a record twice, and then its order with other content.
+/// Delivers a record twice, and then another event of the same order.
 pub(crate) async fn conflicting_duplicate(case: Arc<Case>) {
     let input = &case.orders[0].input;
     let conflicting = input.conflicting();

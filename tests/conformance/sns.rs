@@ -1,4 +1,4 @@
-//! SNS's query protocol for `Publish`; counts messages by order.
+//! A stub of SNS (`Publish` in the query protocol) that counts messages by order.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,6 @@ use axum::{Router, body::Bytes, extract::State, routing::post};
 
 type Messages = Arc<Mutex<HashMap<String, usize>>>;
 
-/// A stub of SNS.
 pub(crate) struct Sns {
     pub(crate) url: String,
     messages: Messages,
@@ -22,7 +21,7 @@ impl Sns {
         Self { url: crate::serve(app).await, messages }
     }
 
-    /// Messages about this order.
+    /// The number of messages for this order.
     pub(crate) fn messages(&self, order_id: &str) -> usize {
         self.messages.lock().unwrap().get(order_id).copied().unwrap_or_default()
     }
@@ -34,7 +33,7 @@ async fn publish(State(messages): State<Messages>, body: Bytes) -> String {
     let entry = |number: usize| format!("MessageAttributes.entry.{number}");
     let order = (1..=10)
         .find(|it| form.get(&format!("{}.Name", entry(*it))).is_some_and(|name| name == "orderId"));
-    let order = order.expect("a message names its order");
+    let order = order.expect("a message has an orderId");
     let order_id = form[&format!("{}.Value.StringValue", entry(order))].clone();
     *messages.lock().unwrap().entry(order_id).or_default() += 1;
     "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\

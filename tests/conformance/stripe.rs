@@ -1,4 +1,4 @@
-//! Stripe's HTTP API for payment intents, with its idempotency keys; counts requests by customer.
+//! A stub of Stripe's payment intents with idempotency keys that counts requests by customer.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,22 +15,21 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// How long a charge takes, so that a second one with its key can meet it.
+/// Duration of a charge, so that a second one with the same key can overlap.
 const CHARGE_TIME: Duration = Duration::from_millis(20);
 
-/// A stub of Stripe.
 pub(crate) struct Stripe {
     pub(crate) url: String,
     account: Account,
 }
 
 type Account = Arc<Mutex<Ledger>>;
-type Answer = (StatusCode, Json<Value>);
+type Response = (StatusCode, Json<Value>);
 
 #[derive(Default)]
 struct Ledger {
     requests: HashMap<String, usize>,
-    /// The form of the first request with a key, and its payment once that is made.
+    /// The first request's form by key, and its payment once it is made.
     payments: BTreeMap<String, (Bytes, Option<Value>)>,
 }
 
@@ -44,7 +43,7 @@ impl Stripe {
         Self { url: crate::serve(app).await, account }
     }
 
-    /// Requests of any kind about this customer.
+    /// The number of requests for this customer.
     pub(crate) fn requests(&self, customer: &str) -> usize {
         self.account.lock().unwrap().requests.get(customer).copied().unwrap_or_default()
     }
@@ -58,7 +57,7 @@ impl Stripe {
     }
 }
 
-async fn charge(State(account): State<Account>, headers: HeaderMap, body: Bytes) -> Answer {
+async fn charge(State(account): State<Account>, headers: HeaderMap, body: Bytes) -> Response {
     let form = crate::form(&body);
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let key = key.expect("a charge has an idempotency key").to_owned();
@@ -84,7 +83,7 @@ async fn charge(State(account): State<Account>, headers: HeaderMap, body: Bytes)
     (StatusCode::OK, Json(payment))
 }
 
-async fn list(State(account): State<Account>, uri: Uri) -> Answer {
+async fn list(State(account): State<Account>, uri: Uri) -> Response {
     let query = crate::form(uri.query().unwrap_or_default().as_bytes());
     let mut ledger = account.lock().unwrap();
     *ledger.requests.entry(query["customer"].clone()).or_default() += 1;
@@ -93,12 +92,12 @@ async fn list(State(account): State<Account>, uri: Uri) -> Answer {
     (StatusCode::OK, Json(json!({ "object": "list", "data": payments, "has_more": false })))
 }
 
-async fn customer(State(account): State<Account>, Path(id): Path<String>) -> Answer {
+async fn customer(State(account): State<Account>, Path(id): Path<String>) -> Response {
     *account.lock().unwrap().requests.entry(id.clone()).or_default() += 1;
     let settings = json!({ "default_payment_method": "pm_card_visa" });
     (StatusCode::OK, Json(json!({ "id": id, "invoice_settings": settings })))
 }
 
-fn error(status: StatusCode, code: Option<&str>) -> Answer {
+fn error(status: StatusCode, code: Option<&str>) -> Response {
     (status, Json(json!({ "error": { "type": "idempotency_error", "code": code } })))
 }

@@ -1,27 +1,25 @@
-//! The stages under test, with each provider that a stage can have.
+//! The stages under test, each with its possible providers.
 
-/// A stage under test.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
-    /// The function, which is also its binary.
+    /// The function's binary.
     pub(crate) function: &'static str,
     /// The sort key of the stage's rows.
     pub(crate) stage: &'static str,
-    /// The topic that triggers it.
     pub(crate) input: &'static str,
-    /// Where it publishes what it accepts; `None` for a stage that publishes nothing.
+    /// The topic of accepted orders; `None` for a stage that publishes nothing.
     pub(crate) output: Option<&'static str>,
     pub(crate) provider: Provider,
-    /// Whether the customers of its orders have an account to pay from.
+    /// Customers have an account in the wallet.
     pub(crate) has_account: bool,
-    /// Whether the items of an order are reserved once the stage is done.
+    /// Items of an order are reserved after the stage.
     pub(crate) reserves: bool,
-    /// Whether the wallet is charged once the stage is done.
+    /// The wallet is charged after the stage.
     pub(crate) charges_wallet: bool,
 }
 
-/// The service outside that the stage calls.
+/// The external service that the stage calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     None,
@@ -29,7 +27,7 @@ pub(crate) enum Provider {
     Sns,
 }
 
-/// A stage that calls nobody, whose customers have an account.
+/// A stage without a provider, whose customers have an account.
 const PLAIN: Subject = Subject {
     name: "validator",
     function: "validator",
@@ -71,7 +69,6 @@ const CLOSE: Subject = Subject {
     ..NOTIFICATION
 };
 
-/// Every stage of the workflow that a topic triggers.
 pub(crate) const SUBJECTS: [Subject; 9] = [
     PLAIN,
     Subject {

@@ -1,4 +1,4 @@
-//! Runs a situation over every stage, and counts the cases.
+//! Runs a situation for every stage and counts the cases.
 
 use std::{
     any::Any,
@@ -9,17 +9,16 @@ use std::{
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use crate::{case::Case, subject::Subject, upstream, world::World};
+use crate::{case::Case, harness::Harness, subject::Subject, upstream};
 
-/// Longest that one case may take.
 const CASE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Cases and failed cases so far.
 static TALLY: Mutex<(usize, usize)> = Mutex::new((0, 0));
 
-/// Runs a situation over every stage, all at the same time, with so many orders for each.
+/// Runs a situation for all stages concurrently, with this number of orders for each.
 ///
-/// Every case is a line on standard output. Panics with the list of failed cases.
+/// Prints a line for each case. Panics with the list of failed cases.
 pub(crate) async fn for_every_stage<Fut>(
     situation: &str,
     number_of_orders: usize,
@@ -27,23 +26,23 @@ pub(crate) async fn for_every_stage<Fut>(
 ) where
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let world = Arc::new(World::start().await);
-    let orders = upstream::orders(&world, number_of_orders).await;
+    let harness = Arc::new(Harness::start().await);
+    let orders = upstream::orders(&harness, number_of_orders).await;
     let cases = orders.into_iter().map(async |(subject, orders)| {
-        let case = Arc::new(Case::new(Arc::clone(&world), subject, orders).await);
+        let case = Arc::new(Case::new(Arc::clone(&harness), subject, orders).await);
         (subject, outcome(tokio::spawn(timeout(CASE_TIMEOUT, run(case)))).await)
     });
     let outcomes = join_all(cases).await;
     report(situation, &outcomes);
 }
 
-/// The message of a case that failed.
+/// The result of a case, or its panic message.
 async fn outcome(
     case: tokio::task::JoinHandle<Result<(), tokio::time::error::Elapsed>>,
 ) -> Result<(), String> {
     match case.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_elapsed)) => Err(format!("not done after {} s", CASE_TIMEOUT.as_secs())),
+        Ok(Err(_elapsed)) => Err(format!("timed out after {} s", CASE_TIMEOUT.as_secs())),
         Err(error) => Err(error.try_into_panic().map_or_else(|it| it.to_string(), message)),
     }
 }

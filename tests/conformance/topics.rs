@@ -1,4 +1,4 @@
-//! Everything that has been published to a broker.
+//! Reads all records of a broker.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use crate::delivery::Record;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The records of all topics so far.
 pub(crate) async fn published(bootstrap_servers: &str) -> Vec<Record> {
     let servers = bootstrap_servers.to_owned();
     let read = tokio::task::spawn_blocking(move || read(&servers));
@@ -42,10 +41,10 @@ fn read(servers: &str) -> KafkaResult<Vec<Record>> {
         }
     }
     consumer.assign(&assignment)?;
-    let (mut records, give_up) = (Vec::new(), Instant::now() + TIMEOUT);
+    let (mut records, deadline) = (Vec::new(), Instant::now() + TIMEOUT);
     for _ in 0..expected {
         loop {
-            assert!(Instant::now() < give_up, "{} of {expected} records", records.len());
+            assert!(Instant::now() < deadline, "{} of {expected} records", records.len());
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
                 records.push(record(&message));
                 break;

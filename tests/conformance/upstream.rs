@@ -1,4 +1,4 @@
-//! Orders brought up to the stage under test by the real stages before it.
+//! Orders carried to the stage under test by the stages before it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,14 +7,14 @@ use workflow_tests::database_proxy::DatabaseProxy;
 
 use crate::{
     delivery::{Batch, Record},
+    harness::{Harness, number, text},
     process::Process,
     root,
     subject::{SUBJECTS, Subject},
     topics::published,
-    world::{World, number, text},
 };
 
-/// The stages that bring an order further, each with its topic.
+/// The stages before a stage under test, each with its topic.
 const STAGES: [(&str, &str); 4] = [
     ("order.created", "validator"),
     ("order.validated", "inventory"),
@@ -31,7 +31,7 @@ pub(crate) const BALANCE: usize = 100;
 pub(crate) const BALANCE_CHARGED: &str = "87.5";
 /// The amount of an order.
 const AMOUNT: &str = "12.5";
-/// The same as Stripe counts it.
+/// The same amount in Stripe's unit.
 pub(crate) const CENTS: &str = "1250";
 
 /// An order, with the record that triggers the stage under test.
@@ -42,17 +42,19 @@ pub(crate) struct Order {
     pub(crate) input: Record,
 }
 
-/// The SKU of a stage's orders.
 pub(crate) fn sku(subject: &Subject) -> String {
     format!("SKU-{}", subject.name.replace(' ', "-"))
 }
 
-/// Orders for every stage under test, as many for each.
-pub(crate) async fn orders(world: &World, number_of_orders: usize) -> Vec<(Subject, Vec<Order>)> {
-    let broker = world.broker().await;
-    let proxy = DatabaseProxy::start(world.database.endpoint()).await;
+/// Orders for every stage under test, the same number for each.
+pub(crate) async fn orders(
+    harness: &Harness,
+    number_of_orders: usize,
+) -> Vec<(Subject, Vec<Order>)> {
+    let broker = harness.broker().await;
+    let proxy = DatabaseProxy::start(harness.database.endpoint()).await;
     let start = |name: &'static str| {
-        Process::start(world.function(name, (&broker, &proxy.url), &[], TIMEOUT))
+        Process::start(harness.function(name, (&broker, &proxy.url), &[], TIMEOUT))
     };
     let order_api = start("order-api").await;
     let mut waiting = HashMap::new();
@@ -60,23 +62,23 @@ pub(crate) async fn orders(world: &World, number_of_orders: usize) -> Vec<(Subje
         let sku = sku(&subject);
         let stock =
             [("sku", text(&sku)), ("available", number(AVAILABLE)), ("reserved", number(0))];
-        world.put("StockTable", &stock).await;
+        harness.put("StockTable", &stock).await;
         for index in 0..number_of_orders {
             let customer = format!("cust-{}-{index}", subject.name.replace(' ', "-"));
             if subject.has_account {
                 let account = [("customerId", text(&customer)), ("balance", number(BALANCE))];
-                world.put("AccountsTable", &account).await;
+                harness.put("AccountsTable", &account).await;
             }
             waiting.insert(post(&order_api, &customer, &sku).await, (subject, customer));
         }
     }
     for (topic, function) in STAGES {
-        let goes_on = |record: &Record| {
+        let is_input = |record: &Record| {
             let subject = record.order_id().and_then(|id| Some(waiting.get(&id)?.0));
             record.topic == topic && subject.is_some_and(|it| it.input != topic)
         };
         let records = published(broker.bootstrap_servers()).await;
-        let partitions = vec![records.into_iter().filter(goes_on).collect()];
+        let partitions = vec![records.into_iter().filter(is_input).collect()];
         start(function).await.succeed(&Batch { topic, partitions }).await;
     }
     let records = published(broker.bootstrap_servers()).await;
@@ -95,7 +97,7 @@ pub(crate) async fn orders(world: &World, number_of_orders: usize) -> Vec<(Subje
     SUBJECTS.map(of_subject).to_vec()
 }
 
-/// Posts an order; gives its id.
+/// Posts an order; returns its id.
 async fn post(order_api: &Process, customer: &str, sku: &str) -> String {
     let file = root().join("events/order-api/post-order.json");
     let event = std::fs::read(file).expect("the event file is read");
@@ -112,7 +114,7 @@ async fn post(order_api: &Process, customer: &str, sku: &str) -> String {
         "paymentMethodId": "pm_card_visa",
     });
     event["body"] = order.to_string().into();
-    let response = order_api.invoke(&event).await.expect("order-api answers");
+    let response = order_api.invoke(&event).await.expect("order-api responds");
     assert_eq!(response["statusCode"], 202, "{response}");
     let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
     body["orderId"].as_str().unwrap().to_owned()

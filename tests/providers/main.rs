@@ -1,8 +1,7 @@
-//! The workflow with real providers in the place of wallet and log, where only their servers are
-//! not the real ones:
+//! The workflow with the providers Stripe and SNS, on local servers that emulate them:
 //!
 //! ```text
-//! tests/real-providers cargo test -p workflow-tests --features real-providers --test providers
+//! scripts/with-real-providers cargo test -p workflow-tests --features real-providers --test providers
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +9,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be, and tells its figures"
+    reason = "a test stops at the first failure, and prints its figures"
 )]
 
 mod refund;
@@ -22,12 +21,11 @@ use std::{env, time::Duration};
 use serde_json::{Value, json};
 use workflow_tests::world::World;
 
-/// What `tests/real-providers` says of its servers.
+/// The address of a server that `scripts/with-real-providers` has started.
 fn server(name: &str) -> String {
-    env::var(name).expect("tests/real-providers runs this test")
+    env::var(name).expect("scripts/with-real-providers runs this test")
 }
 
-/// An order of one piece.
 fn order(customer_id: &str, amount: &str) -> Value {
     let amount: serde_json::Number = serde_json::from_str(amount).unwrap();
     json!({
@@ -37,7 +35,6 @@ fn order(customer_id: &str, amount: &str) -> Value {
     })
 }
 
-/// Waits until something holds.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let wait = async {
         while !holds() {
@@ -47,7 +44,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), wait).await.expect(what);
 }
 
-/// Posts these orders; gives their ids.
+/// Posts these orders; returns their ids.
 async fn accepted(world: &World, orders: impl Iterator<Item = Value>) -> Vec<String> {
     let mut ids = Vec::new();
     for order in orders {

@@ -1,4 +1,4 @@
-//! An order that is cancelled while Stripe charges it: refunded once, whatever is lost or killed.
+//! Refunds of orders that are cancelled during the charge: one each, after every kind of fault.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ const ORDERS: usize = 20;
 
 async fn cancel(world: &World, order_id: &str) {
     let path = format!("/orders/{order_id}/cancel");
-    let answer = world.request("POST", &path, &[], String::new()).await;
-    assert_eq!(answer.status().as_u16(), 202, "{order_id}");
+    let response = world.request("POST", &path, &[], String::new()).await;
+    assert_eq!(response.status().as_u16(), 202, "{order_id}");
 }
 
 async fn until_there_are(stripe: &Stripe, kind: &str, count: usize) -> Vec<Value> {
@@ -27,18 +27,18 @@ async fn until_there_are(stripe: &Stripe, kind: &str, count: usize) -> Vec<Value
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("there are not {count} {kind}");
+    panic!("there are fewer than {count} {kind}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() {
-    // A process for each partition, whose orders come in one batch: a batch that cannot be stored is
-    // delivered again before those behind it.
+    // One process and one batch for each partition: a batch that cannot be stored is redelivered
+    // before later batches.
     let options = WorldOptions { processes: Some(12), ..WorldOptions::default() };
     let (stripe, mut world) = changed_world("STRIPE_URL", 4, options).await;
     let customer = stripe.customer(GOOD_CARD).await;
     let refunds_before = stripe.list("refunds").await.len();
-    // Charged, and its row never stored.
+    // The orders are charged, but their rows are not stored.
     world.database.keep_throttling_item(&["PaymentCompleted"]);
     let orders = (1..=ORDERS).map(|number| order(&customer, &format!("{number}.25")));
     world.stack.mappings["PaymentMapping"].pause();
@@ -56,7 +56,7 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     for order_id in &ids {
         cancel(&world, order_id).await;
     }
-    // The next process knows nothing of what it has charged.
+    // The next process does not know about the charges.
     assert!(world.stack.functions.as_ref().unwrap().kill("payment").await > 0);
     world.database.clear_faults();
     for order_id in &ids {
@@ -66,7 +66,7 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     until_there_are(&stripe, "refunds", refunds_before + ORDERS).await;
     world.until_reserved("SKU-1", "0").await;
 
-    // All of it again: each order was charged once and is refunded once.
+    // Redeliver everything: each order was charged once and is refunded once.
     for order_id in &ids {
         let created = world.until_event(order_id, EventType::InventoryReserved, 1).await;
         let reserved = created.iter().find(|it| it.0 == EventType::InventoryReserved).unwrap();
@@ -76,7 +76,7 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     let next = world.accepted(&order(&customer, "5")).await;
     assert_eq!(world.ended(&next).await["status"], "COMPLETED");
     for order_id in &ids {
-        // The first one at the cancellation, one from each delivery.
+        // One from the cancellation, and one from each delivery.
         world.until_event(order_id, EventType::OrderPaymentFailed, 3).await;
     }
     let refunds = stripe.list("refunds").await;
@@ -92,7 +92,7 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     let mut charged = stripe.amounts_by_order(&[customer]).await;
     assert_eq!(charged.remove(&next), Some(vec![500]));
     assert_eq!(amounts, charged);
-    println!("{ORDERS} orders, {ORDERS} refunds, {} answers lost", stripe.proxy.lost());
+    println!("{ORDERS} orders, {ORDERS} refunds, {} responses lost", stripe.proxy.lost());
     world.stop().await;
 }
 

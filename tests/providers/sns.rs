@@ -1,4 +1,4 @@
-//! Telling through SNS: one message for each order, with attributes to filter by.
+//! Notifications through SNS: one message for each order, with attributes for filters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,9 @@ async fn subscribers_get_one_message_for_each_order_with_attributes_to_filter_by
     let messages = aws.messages(&all).await;
     println!("{} orders, {} messages", ids.len(), messages.len());
     assert_eq!(messages.len(), ids.len());
-    let told: BTreeSet<_> = messages.iter().map(|it| it.attributes["orderId"].clone()).collect();
-    assert_eq!(told, ids.into_iter().collect());
+    let notified: BTreeSet<_> =
+        messages.iter().map(|it| it.attributes["orderId"].clone()).collect();
+    assert_eq!(notified, ids.into_iter().collect());
     let schema: Value = serde_json::from_str(EventType::OrderCompleted.schema()).unwrap();
     for message in &messages {
         let names: Vec<_> = message.attributes.keys().map(String::as_str).collect();
@@ -44,7 +45,7 @@ async fn subscribers_get_one_message_for_each_order_with_attributes_to_filter_by
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fifo_topic_tells_of_an_order_once_though_its_event_comes_again() {
+async fn a_fifo_topic_delivers_one_message_for_a_redelivered_event() {
     let aws = Aws::new();
     let topic = aws.topic("orders.fifo", &[("FifoTopic", "true")]).await;
     let queue = aws.queue("once.fifo", json!({ "FifoQueue": "true" })).await;
@@ -57,14 +58,14 @@ async fn a_fifo_topic_tells_of_an_order_once_though_its_event_comes_again() {
         world.write(Topic::PaymentCompleted, None, id, paid.as_bytes()).await;
         world.until_event(id, EventType::OrderCompleted, 2).await;
     }
-    let told = aws.messages(&queue).await;
-    let told: Vec<_> = told.iter().map(|it| it.attributes["orderId"].clone()).collect();
-    assert_eq!(told.len(), ids.len(), "{told:?}");
-    assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), ids.into_iter().collect());
+    let messages = aws.messages(&queue).await;
+    let notified: Vec<_> = messages.iter().map(|it| it.attributes["orderId"].clone()).collect();
+    assert_eq!(notified.len(), ids.len(), "{notified:?}");
+    assert_eq!(notified.into_iter().collect::<BTreeSet<_>>(), ids.into_iter().collect());
     world.stop().await;
 }
 
-/// A workflow that tells through this topic.
+/// A workflow that notifies through this topic.
 async fn world(aws: &Aws, topic: &str) -> World {
     let world = World::start_with(&[
         ("NOTIFICATION_CHANNEL", "sns"),
@@ -79,13 +80,13 @@ async fn world(aws: &Aws, topic: &str) -> World {
     world
 }
 
-/// A message as a queue that is subscribed to a topic gets it.
+/// A message that a subscribed queue received.
 struct Message {
     attributes: BTreeMap<String, String>,
     body: Value,
 }
 
-/// The server that stands in for SNS and SQS.
+/// The local server (moto) of SNS and SQS.
 struct Aws {
     url: String,
     http: reqwest::Client,
@@ -96,7 +97,7 @@ impl Aws {
         Self { url: server("MOTO_URL"), http: reqwest::Client::new() }
     }
 
-    /// Makes a topic; gives its ARN.
+    /// Creates a topic; returns its ARN.
     async fn topic(&self, name: &str, attributes: &[(&str, &str)]) -> String {
         let mut fields = vec![("Name".to_owned(), name.to_owned())];
         for (number, (name, value)) in (1..).zip(attributes) {
@@ -108,7 +109,7 @@ impl Aws {
         arn.split('<').next().unwrap().to_owned()
     }
 
-    /// Subscribes a queue to a topic, to all of its messages or those that pass a filter.
+    /// Subscribes a queue to all messages of a topic, or to those that pass the filter.
     async fn subscribe(&self, topic: &str, queue: &str, filter: Option<Value>) {
         let queue = format!("arn:aws:sqs:us-east-1:123456789012:{queue}");
         let mut fields = vec![
@@ -123,14 +124,14 @@ impl Aws {
         self.sns("Subscribe", &fields).await;
     }
 
-    /// Makes a queue; gives its URL.
+    /// Creates a queue; returns its URL.
     async fn queue(&self, name: &str, attributes: Value) -> String {
         let made = json!({ "QueueName": name, "Attributes": attributes });
         let made = self.sqs("CreateQueue", &made).await;
         made["QueueUrl"].as_str().unwrap().to_owned()
     }
 
-    /// Takes all messages out of a queue.
+    /// Receives and deletes all messages of a queue.
     async fn messages(&self, queue: &str) -> Vec<Message> {
         let mut all = Vec::new();
         loop {
@@ -152,38 +153,38 @@ impl Aws {
     async fn sns(&self, action: &str, fields: &[(String, String)]) -> String {
         let action = [("Action".to_owned(), action.to_owned())];
         let request = self.http.post(&self.url).form(&[&action, fields].concat());
-        let answer = signed(request, "sns").send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.text().await.unwrap()
+        let response = signed(request, "sns").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
     }
 
-    async fn sqs(&self, action: &str, asked: &Value) -> Value {
+    async fn sqs(&self, action: &str, body: &Value) -> Value {
         let request = self
             .http
             .post(&self.url)
             .header("x-amz-target", format!("AmazonSQS.{action}"))
             .header("content-type", "application/x-amz-json-1.0")
-            .body(asked.to_string());
-        let answer = signed(request, "sqs").send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
+            .body(body.to_string());
+        let response = signed(request, "sqs").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default()
     }
 }
 
 impl Message {
     fn read(message: &Value) -> Self {
-        let told: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
-        let attributes = told["MessageAttributes"].as_object().unwrap().iter();
+        let notification: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+        let attributes = notification["MessageAttributes"].as_object().unwrap().iter();
         Self {
             attributes: attributes
                 .map(|(name, it)| (name.clone(), it["Value"].as_str().unwrap().to_owned()))
                 .collect(),
-            body: serde_json::from_str(told["Message"].as_str().unwrap()).unwrap(),
+            body: serde_json::from_str(notification["Message"].as_str().unwrap()).unwrap(),
         }
     }
 }
 
-/// A request that says for which service it is; nobody checks a signature here.
+/// Names the service in the request; moto does not check the signature.
 fn signed(request: reqwest::RequestBuilder, service: &str) -> reqwest::RequestBuilder {
     let credential = format!("local/20260101/us-east-1/{service}/aws4_request");
     request.header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}"))

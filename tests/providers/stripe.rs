@@ -1,4 +1,4 @@
-//! Charging at Stripe: once for each order, whatever answers are lost, and not for a setting's sake.
+//! Charges at Stripe: one for each order, whichever responses are lost.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const KEY: &str = "sk_test_12345";
 
 const ORDERS_OF_A_CUSTOMER: usize = 20;
 
-/// A card that is charged, and one that is declined, as Stripe names them for tests.
+// Stripe's names of test cards.
 pub(crate) const GOOD_CARD: &str = "pm_card_visa";
 const DECLINED_CARD: &str = "pm_card_chargeCustomerFail";
 
@@ -24,16 +24,16 @@ async fn every_order_is_charged_once_though_answers_are_lost() {
     each_of_these_is_charged_once("STRIPE_URL", 1_000).await;
 }
 
-/// As after a day: only the look at the customer's payments can find what was charged.
+/// Stripe forgets a key after a day; then only the customer's payments show the charge.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_charge_is_found_though_its_key_was_forgotten() {
     each_of_these_is_charged_once("STRIPE_WITHOUT_KEYS_URL", 100).await;
 }
 
-/// Charges so many orders at this server, of whose answers every tenth is lost.
+/// Charges so many orders at this server, and loses every tenth response.
 async fn each_of_these_is_charged_once(server: &str, number_of_orders: usize) {
     let (stripe, world) = world(server, 10).await;
-    // A customer has few payments: to look for one among hundreds takes localstripe seconds.
+    // Few payments for each customer: localstripe takes seconds to search hundreds.
     let mut customers = Vec::new();
     for _ in 0..number_of_orders / ORDERS_OF_A_CUSTOMER {
         customers.push(stripe.customer(GOOD_CARD).await);
@@ -49,12 +49,12 @@ async fn each_of_these_is_charged_once(server: &str, number_of_orders: usize) {
     let (ids, expected) = charged_orders(&world, orders.collect()).await;
     let charged = stripe.amounts_by_order(&customers).await;
     let other: Vec<_> = charged.iter().filter(|&(id, it)| expected.get(id) != Some(it)).collect();
-    assert!(other.is_empty(), "charged otherwise: {other:?}");
+    assert!(other.is_empty(), "other amounts were charged: {other:?}");
     assert_eq!(charged.len(), expected.len());
     assert_eq!(stripe.list_of("charges", &customers).await.len(), ids.len());
     let lost = stripe.proxy.lost();
-    assert!(lost >= ids.len() / 10, "{lost} answers were lost");
-    println!("{} orders, {} charges, {lost} answers lost", ids.len(), charged.len());
+    assert!(lost >= ids.len() / 10, "{lost} responses were lost");
+    println!("{} orders, {} charges, {lost} responses lost", ids.len(), charged.len());
     world.stop().await;
 }
 
@@ -110,7 +110,7 @@ async fn a_wrong_key_holds_orders_up_and_fails_none() {
     let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
-    until("it is tried again", || stripe.proxy.answers(401) >= 3).await;
+    until("the charge is retried", || stripe.proxy.responses(401) >= 3).await;
     assert_eq!(world.status(&order_id).await.unwrap()["status"], "PENDING");
     stripe.proxy.show_key(KEY);
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
@@ -141,16 +141,16 @@ async fn the_key_is_read_from_secrets_manager() {
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
-    assert!(stripe.proxy.answers(200) > 0);
+    assert!(stripe.proxy.responses(200) > 0);
     world.stop().await;
 }
 
-/// A workflow that charges at this server, through a proxy that loses one in so many answers.
+/// A workflow that charges at this server, through a proxy that loses one of so many responses.
 pub(crate) async fn world(server_name: &str, loses_one_in: usize) -> (Stripe, World) {
     changed_world(server_name, loses_one_in, WorldOptions::default()).await
 }
 
-/// The same, with these differences from the template.
+/// Like [`world`], with these options.
 pub(crate) async fn changed_world(
     server_name: &str,
     loses_one_in: usize,
@@ -163,18 +163,18 @@ pub(crate) async fn changed_world(
 }
 
 async fn started(proxy: &LossyProxy, key: &[(&str, &str)], options: WorldOptions<'_>) -> World {
-    let mut told = vec![
+    let mut function_env = vec![
         ("PAYMENT_PROVIDER", "stripe"),
         ("CURRENCY", "EUR"),
         ("STRIPE_API_BASE", proxy.url.as_str()),
     ];
-    told.extend(key);
-    let world = World::start_as(&WorldOptions { function_env: &told, ..options }).await;
+    function_env.extend(key);
+    let world = World::start_as(&WorldOptions { function_env: &function_env, ..options }).await;
     world.stock("SKU-1", 5_000).await;
     world
 }
 
-/// Sends orders and waits until each is complete; gives their ids, and what each is to be charged.
+/// Posts orders and waits until each is complete; returns their ids and expected charges.
 async fn charged_orders(
     world: &World,
     orders: Vec<Value>,
@@ -194,7 +194,7 @@ async fn charged_orders(
     (ids, expected)
 }
 
-/// The server that stands in for Stripe, asked without the proxy.
+/// The local server of Stripe's API, called without the proxy.
 pub(crate) struct Stripe {
     url: String,
     http: reqwest::Client,
@@ -202,7 +202,7 @@ pub(crate) struct Stripe {
 }
 
 impl Stripe {
-    /// Makes a customer who pays with this card.
+    /// Creates a customer who pays with this card.
     pub(crate) async fn customer(&self, card: &str) -> String {
         let method = self.get(&format!("payment_methods/{card}")).await;
         let method = method["id"].as_str().unwrap();
@@ -214,19 +214,19 @@ impl Stripe {
 
     async fn created(&self, kind: &str, fields: &[(&str, &str)]) -> Value {
         let url = format!("{}/v1/{kind}", self.url);
-        let answer = self.http.post(url).bearer_auth(KEY).form(fields).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.json().await.unwrap()
+        let response = self.http.post(url).bearer_auth(KEY).form(fields).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
     }
 
     async fn get(&self, path: &str) -> Value {
         let url = format!("{}/v1/{path}", self.url);
-        let answer = self.http.get(url).bearer_auth(KEY).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.json().await.unwrap()
+        let response = self.http.get(url).bearer_auth(KEY).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
     }
 
-    /// Everything of a kind.
+    /// All objects of a kind.
     pub(crate) async fn list(&self, kind: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -240,14 +240,14 @@ impl Stripe {
         }
     }
 
-    /// Everything of a kind that belongs to these customers: other tests have theirs.
+    /// All objects of a kind of these customers; other tests have their own.
     pub(crate) async fn list_of(&self, kind: &str, customers: &[String]) -> Vec<Value> {
         let mut all = self.list(kind).await;
         all.retain(|one| customers.iter().any(|customer| one["customer"] == customer.as_str()));
         all
     }
 
-    /// The amounts that were taken for each order of these customers, in smallest units.
+    /// The amounts charged for each order of these customers, in smallest units.
     pub(crate) async fn amounts_by_order(
         &self,
         customers: &[String],

@@ -1,7 +1,7 @@
-//! A proxy before the functions' database: counts requests and injects faults into writes.
+//! A proxy in front of the functions' database: records requests and injects faults into writes.
 //!
-//! A fault names the writes it is about by texts that one item or statement of the request holds,
-//! such as an order's id and the name of a stage. A request may carry the writes of many orders.
+//! A fault applies to the writes whose item or statement contains all its texts, such as an order's
+//! id and a stage's name. A request may carry the writes of many orders.
 
 mod faults;
 #[cfg(test)]
@@ -25,7 +25,6 @@ use crate::lossy_proxy::cut_off;
 
 type Faults = Arc<Mutex<Vec<Fault>>>;
 
-/// A request that came by.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The operation, such as `PutItem`.
@@ -36,24 +35,22 @@ pub struct Request {
 
 type Requests = Arc<Mutex<Vec<Request>>>;
 
-/// A proxy before a `DynamoDB` endpoint.
 pub struct DatabaseProxy {
-    /// Where the proxy listens.
     pub url: String,
     faults: Faults,
     requests: Requests,
 }
 
-/// A request whose answer is held back; let go when this is dropped.
-pub struct HeldAnswer {
+/// A withheld response; released when dropped.
+pub struct HeldResponse {
     reached: oneshot::Receiver<()>,
     _release: oneshot::Sender<()>,
 }
 
-impl HeldAnswer {
-    /// Waits until the database has carried the request out.
-    pub async fn carried_out(&mut self) {
-        (&mut self.reached).await.expect("the request comes by");
+impl HeldResponse {
+    /// Waits until the database has executed the request.
+    pub async fn executed(&mut self) {
+        (&mut self.reached).await.expect("the write reaches the proxy");
     }
 }
 
@@ -66,7 +63,6 @@ struct Upstream {
 }
 
 impl DatabaseProxy {
-    /// Starts a proxy before this endpoint.
     pub async fn start(endpoint: &str) -> Self {
         let (faults, requests) = (Faults::default(), Requests::default());
         let upstream = Upstream {
@@ -82,55 +78,53 @@ impl DatabaseProxy {
         Self { url, faults, requests }
     }
 
-    /// Holds back the answer to the next write that holds all these texts.
+    /// Withholds the response to the next write that contains all these texts.
     #[must_use]
-    pub fn hold_answer(&self, texts: &[&str]) -> HeldAnswer {
+    pub fn hold_response(&self, texts: &[&str]) -> HeldResponse {
         let (reached_sender, reached) = oneshot::channel();
         let (release_sender, release) = oneshot::channel();
         self.add(Fault::once(texts, Injection::Hold(Hold { reached: reached_sender, release })));
-        HeldAnswer { reached, _release: release_sender }
+        HeldResponse { reached, _release: release_sender }
     }
 
-    /// Answers 500 to the next write that holds all these texts, after carrying it out.
-    pub fn lose_answer(&self, texts: &[&str]) {
-        self.add(Fault::once(texts, Injection::Plain(Effect::LoseAnswer)));
+    /// Executes the next write that contains all these texts, but responds with 500.
+    pub fn lose_response(&self, texts: &[&str]) {
+        self.add(Fault::once(texts, Injection::Plain(Effect::LoseResponse)));
     }
 
-    /// Cuts the connection of the next write that holds all these texts, after carrying it out.
-    pub fn cut_answer(&self, texts: &[&str]) {
-        self.add(Fault::once(texts, Injection::Plain(Effect::CutAnswer)));
+    /// Executes the next write that contains all these texts, then cuts the connection.
+    pub fn cut_response(&self, texts: &[&str]) {
+        self.add(Fault::once(texts, Injection::Plain(Effect::CutResponse)));
     }
 
-    /// Throttles the next request with a write that holds all these texts.
+    /// Throttles the next request with a write that contains all these texts.
     pub fn throttle(&self, texts: &[&str]) {
         self.add(Fault::once(texts, Injection::Plain(Effect::ThrottleRequest)));
     }
 
-    /// Throttles the next write that holds all these texts, and not the others of its batch.
+    /// Throttles the next write that contains all these texts, but not the others of its batch.
     ///
     /// A transaction is cancelled with `ThrottlingError` as that item's reason.
     pub fn throttle_item(&self, texts: &[&str]) {
         self.add(Fault::once(texts, Injection::Plain(Effect::ThrottleItem)));
     }
 
-    /// As [`Self::throttle_item`] for every write that holds all these texts, until
-    /// [`Self::clear_faults`].
+    /// Like [`Self::throttle_item`], for all such writes until [`Self::clear_faults`].
     pub fn keep_throttling_item(&self, texts: &[&str]) {
         self.add(Fault::lasting(texts, Injection::Plain(Effect::ThrottleItem)));
     }
 
-    /// Forgets all faults.
     pub fn clear_faults(&self) {
         self.faults.lock().unwrap().clear();
     }
 
-    /// How many faults have not come to pass yet, lasting ones included.
+    /// The pending faults, lasting ones included.
     #[must_use]
     pub fn faults_left(&self) -> usize {
         self.faults.lock().unwrap().len()
     }
 
-    /// The requests so far that hold this text.
+    /// The requests so far whose body contains this text.
     #[must_use]
     pub fn requests(&self, text: &str) -> Vec<Request> {
         let requests = self.requests.lock().unwrap();
@@ -155,46 +149,46 @@ async fn pass_on(State(upstream): State<Upstream>, headers: HeaderMap, body: Byt
         Injection::Plain(Effect::ThrottleItem) => match request.operation.as_str() {
             "BatchExecuteStatement" => {
                 let (others, places) = writes::without(&request.body, &items);
-                let answer = match others {
+                let response = match others {
                     None => Value::Null,
                     Some(others) => forwarded_json(&upstream, headers, others).await,
                 };
-                json(StatusCode::OK, &writes::with_throttled(answer, &places))
+                json(StatusCode::OK, &writes::with_throttled(response, &places))
             }
             "TransactWriteItems" => refusal(&writes::cancelled(&request.body, &items)),
             _ => refusal(&writes::throttled()),
         },
-        Injection::Plain(Effect::LoseAnswer) => {
+        Injection::Plain(Effect::LoseResponse) => {
             forward(&upstream, headers, body).await;
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-        Injection::Plain(Effect::CutAnswer) => {
+        Injection::Plain(Effect::CutResponse) => {
             forward(&upstream, headers, body).await;
             (StatusCode::OK, cut_off()).into_response()
         }
         Injection::Hold(Hold { reached, release }) => {
-            let answer = forward(&upstream, headers, body).await;
+            let response = forward(&upstream, headers, body).await;
             reached.send(()).ok();
             release.await.ok();
-            answer
+            response
         }
     }
 }
 
 async fn forward(upstream: &Upstream, headers: HeaderMap, body: Bytes) -> Response {
-    let answer = upstream.client.post(&upstream.url).headers(headers).body(body).send().await;
-    let Ok(answer) = answer else { return StatusCode::BAD_GATEWAY.into_response() };
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let Ok(body) = answer.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let response = upstream.client.post(&upstream.url).headers(headers).body(body).send().await;
+    let Ok(response) = response else { return StatusCode::BAD_GATEWAY.into_response() };
+    let (status, headers) = (response.status(), response.headers().clone());
+    let Ok(body) = response.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
     (status, headers, body).into_response()
 }
 
-/// The answer to a request whose body differs from the one that came.
+/// Forwards a changed body; returns the body of the response.
 async fn forwarded_json(upstream: &Upstream, mut headers: HeaderMap, body: Value) -> Value {
     headers.remove(header::CONTENT_LENGTH);
     let request = upstream.client.post(&upstream.url).headers(headers).body(body.to_string());
-    let answer = request.send().await.expect("the database answers");
-    answer.json().await.expect("the answer is JSON")
+    let response = request.send().await.expect("the database responds");
+    response.json().await.expect("the response is JSON")
 }
 
 fn refusal(body: &Value) -> Response {

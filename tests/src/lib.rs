@@ -1,11 +1,10 @@
-//! What the workflow tests work with: a running stack, and a database and providers that can be made
-//! to fail.
+//! The harness of the workflow tests: a running stack, and proxies that inject faults.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be"
+    reason = "a test stops at the first failure"
 )]
 
 pub mod database_proxy;

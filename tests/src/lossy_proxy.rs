@@ -1,4 +1,4 @@
-//! Stands between a function and its provider, and loses answers to requests that were carried out.
+//! A proxy in front of a provider that loses responses to executed requests.
 
 use std::{
     collections::BTreeMap,
@@ -14,17 +14,14 @@ use axum::{
 };
 use futures::stream;
 
-/// A proxy that loses answers.
 pub struct LossyProxy {
-    /// Where the proxy listens.
     pub url: String,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What came by, and what is done to what comes next.
 #[derive(Default)]
 struct Seen {
-    answers: BTreeMap<u16, usize>,
+    responses: BTreeMap<u16, usize>,
     lost: usize,
     key: Option<HeaderValue>,
 }
@@ -38,7 +35,7 @@ struct Upstream {
 }
 
 impl LossyProxy {
-    /// Starts a proxy before this server, which loses one in so many answers; 0 loses none.
+    /// Starts a proxy that loses one of `one_in` responses of this server; 0 loses none.
     pub async fn start(server: &str, one_in: usize) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let upstream = Upstream {
@@ -54,19 +51,19 @@ impl LossyProxy {
         Self { url, seen }
     }
 
-    /// How many answers were lost.
+    /// The number of lost responses.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.seen.lock().unwrap().lost
     }
 
-    /// How many answers the server gave with this status, lost ones among them.
+    /// The number of responses with this status, lost ones included.
     #[must_use]
-    pub fn answers(&self, status: u16) -> usize {
-        self.seen.lock().unwrap().answers.get(&status).copied().unwrap_or_default()
+    pub fn responses(&self, status: u16) -> usize {
+        self.seen.lock().unwrap().responses.get(&status).copied().unwrap_or_default()
     }
 
-    /// From now on, shows the server this key in place of the function's.
+    /// Replaces the function's API key in all further requests.
     pub fn show_key(&self, key: &str) {
         let value = HeaderValue::from_str(&format!("Bearer {key}")).expect("a key");
         self.seen.lock().unwrap().key = Some(value);
@@ -83,28 +80,28 @@ async fn pass_on(State(upstream): State<Upstream>, request: Request) -> Response
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let request = upstream.client.request(parts.method, format!("{}{path}", upstream.url));
-    let Ok((status, headers, body)) = answer(request.headers(headers).body(body)).await else {
+    let Ok((status, headers, body)) = send(request.headers(headers).body(body)).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let mut seen = upstream.seen.lock().unwrap();
-    *seen.answers.entry(status.as_u16()).or_default() += 1;
-    let answers: usize = seen.answers.values().sum();
-    if upstream.one_in > 0 && answers.is_multiple_of(upstream.one_in) {
+    *seen.responses.entry(status.as_u16()).or_default() += 1;
+    let responses: usize = seen.responses.values().sum();
+    if upstream.one_in > 0 && responses.is_multiple_of(upstream.one_in) {
         seen.lost += 1;
         return (status, cut_off()).into_response();
     }
     (status, headers, body).into_response()
 }
 
-async fn answer(
+async fn send(
     request: reqwest::RequestBuilder,
 ) -> Result<(StatusCode, HeaderMap, Bytes), reqwest::Error> {
-    let answer = request.send().await?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    Ok((status, headers, answer.bytes().await?))
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    Ok((status, headers, response.bytes().await?))
 }
 
-/// A body that ends with its connection before anything of it was sent.
+/// A body that cuts the connection before its first byte.
 pub(crate) fn cut_off() -> Body {
     Body::from_stream(stream::once(async { Err::<Bytes, _>("the connection is cut") }))
 }

@@ -10,7 +10,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use contracts::{Envelope, StageName, StoredEvent, Topic};
+use contracts::{Envelope, FailureCode, FailureReason, StageName, StoredEvent, Topic};
+use emulator::{
+    aws_settings::AwsSettings, broker::Broker, database::Database, tap::Tap, template::Template,
+};
 use engine::{
     Context, Digest, Engine, OrdersTable, Publisher, Row, RowBody, RowKey,
     lambda_event::KafkaEvent,
@@ -19,9 +22,6 @@ use engine::{
 use inventory::{Release, Reserve, StockTable};
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Brokers, Producer};
-use local::{
-    aws_settings::AwsSettings, broker::Broker, database::Database, tap::Tap, template::Template,
-};
 use notification::{Channel, Notify};
 use order_api::Close;
 use payment::{Charge, Provider, Wallet};
@@ -195,6 +195,16 @@ impl Stages {
             self.put_item("OrdersTable", row.to_item()).await;
         }
         fits
+    }
+
+    /// Cancels an order whose payment is not decided, as the order API does; `event` is an event of it.
+    pub async fn cancel(&self, event: &[u8]) {
+        let event = Envelope::decode(event).expect("an event");
+        let reason = FailureReason::new(FailureCode::OrderCancelled, "cancelled before payment");
+        let (_, engine) = &self.engines[self.engines.len() - 1];
+        let until = Instant::now() + DEADLINE;
+        let row = engine.reject_early(StageName::Payment, &event, &reason, until).await;
+        assert!(row.expect("the row is stored").is_early(), "the payment has been decided");
     }
 
     /// The rows of an order, by stage.

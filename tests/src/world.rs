@@ -1,4 +1,4 @@
-//! The whole workflow, running: orders are sent in, faults are made, and what came out is read.
+//! A running workflow: tests post orders, inject faults, and read the topics and tables.
 //!
 //! One world at a time: on real servers the worlds share topics and consumer groups.
 
@@ -11,7 +11,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, Money, StoredEvent, Topic};
-use local::{
+use emulator::{
     aws_settings::AwsSettings,
     database::Database,
     stack::{Stack, StackOptions},
@@ -30,16 +30,15 @@ use tokio::{
 
 use crate::database_proxy::DatabaseProxy;
 
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The limit for every wait of a test.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 static ONE_WORLD: Mutex<()> = Mutex::const_new(());
 
 /// A running workflow with a tap on all its topics.
 pub struct World {
-    /// The stack.
     pub stack: Stack,
-    /// What stands between the functions and their database.
+    /// The proxy between the functions and their database.
     pub database: DatabaseProxy,
     tap: Tap,
     seen: Vec<TapRecord>,
@@ -50,22 +49,22 @@ pub struct World {
     _only: MutexGuard<'static, ()>,
 }
 
-/// What is different from the template.
+/// Changes to the template and the defaults.
 #[derive(Debug, Default)]
 pub struct WorldOptions<'a> {
-    /// Further environment variables of the functions.
+    /// Additional environment variables of the functions.
     pub function_env: &'a [(&'a str, &'a str)],
     /// The period of every schedule.
     pub schedule_period: Option<Duration>,
-    /// The most processes of a function, where it is not as usual.
+    /// The maximum of processes of a function; `None` for the default.
     pub processes: Option<usize>,
-    /// Texts of the template and what stands in their place.
+    /// Texts of the template and their replacements.
     pub template_changes: &'a [(&'a str, &'a str)],
 }
 
 impl WorldOptions<'_> {
-    /// A changed copy of the template in the workspace's `target`, from where the functions are
-    /// built too; `None` where nothing is changed.
+    /// A changed copy of the template, in `target` because the functions are built in its
+    /// workspace; `None` without changes.
     fn changed_template(&self) -> Option<tempfile::NamedTempFile> {
         if self.template_changes.is_empty() {
             return None;
@@ -90,18 +89,18 @@ pub fn root() -> PathBuf {
 }
 
 impl World {
-    /// Starts a workflow with tables of its own, on the servers that the environment names or else
-    /// on embedded ones.
+    /// Starts a workflow with its own tables, on the servers that the environment names or on
+    /// embedded ones.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same, with further environment variables of the functions.
+    /// Like [`Self::start`], with additional environment variables of the functions.
     pub async fn start_with(function_env: &[(&str, &str)]) -> Self {
         Self::start_as(&WorldOptions { function_env, ..WorldOptions::default() }).await
     }
 
-    /// The same, with these differences from the template.
+    /// Like [`Self::start`], with these options.
     pub async fn start_as(options: &WorldOptions<'_>) -> Self {
         let only = ONE_WORLD.lock().await;
         let aws = AwsSettings::from_environment(|name| env::var(name).ok());
@@ -156,14 +155,13 @@ impl World {
         }
     }
 
-    /// Stops the workflow in good order.
+    /// Stops the workflow gracefully.
     pub async fn stop(self) {
         self.stack.stop().await;
     }
 
-    // What a client of the HTTP API does.
+    // Requests to the HTTP API.
 
-    /// Sends any request.
     pub async fn request(
         &self,
         method: &str,
@@ -177,35 +175,36 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.send().await.expect("an answer")
+        request.send().await.expect("a response")
     }
 
-    /// Posts an order; gives the status and the body of the answer.
+    /// Posts an order; returns the status and the body of the response.
     pub async fn post(&self, order: &Value, key: Option<&str>) -> (u16, Value) {
         let headers: Vec<(&str, &str)> =
             key.map(|key| ("idempotency-key", key)).into_iter().collect();
-        let answer = self.request("POST", "/orders", &headers, order.to_string()).await;
-        (answer.status().as_u16(), answer.json().await.expect("a JSON body"))
+        let response = self.request("POST", "/orders", &headers, order.to_string()).await;
+        (response.status().as_u16(), response.json().await.expect("a JSON body"))
     }
 
-    /// Posts an order that must be taken in; gives its id.
+    /// Posts an order that must be accepted; returns its id.
     pub async fn accepted(&self, order: &Value) -> String {
         let (status, body) = self.post(order, None).await;
         assert_eq!(status, 202, "{body}");
         body["orderId"].as_str().expect("an order id").to_owned()
     }
 
-    /// What the API says about an order; `None` where it knows none.
+    /// The body of `GET /orders/{orderId}`; `None` for 404.
     pub async fn status(&self, order_id: &str) -> Option<Value> {
-        let answer = self.request("GET", &format!("/orders/{order_id}"), &[], String::new()).await;
-        match answer.status().as_u16() {
-            200 => Some(answer.json().await.expect("a JSON body")),
+        let response =
+            self.request("GET", &format!("/orders/{order_id}"), &[], String::new()).await;
+        match response.status().as_u16() {
+            200 => Some(response.json().await.expect("a JSON body")),
             404 => None,
-            other => panic!("GET /orders/{order_id} answers {other}"),
+            other => panic!("GET /orders/{order_id}: status {other}"),
         }
     }
 
-    /// What the API says about an order once it has ended.
+    /// Waits until the order has ended; returns its status.
     pub async fn ended(&self, order_id: &str) -> Value {
         let ended = async {
             loop {
@@ -216,23 +215,22 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("{order_id} does not end"))
+        timeout(TIMEOUT, ended).await.unwrap_or_else(|_| panic!("{order_id} has not ended"))
     }
 
-    // What the topics carry.
+    // Records on the topics.
 
-    /// Writes a record.
     pub async fn write(&self, topic: Topic, partition: Option<i32>, key: &str, value: &[u8]) {
         let mut record = FutureRecord::to(topic.name()).key(key).payload(value);
         record.partition = partition;
-        self.producer.send(record, PATIENCE).await.expect("the record is written");
+        self.producer.send(record, TIMEOUT).await.expect("the record is written");
     }
 
-    /// Writes a record with a time of the producer's own, in milliseconds since the epoch. For 0 the
-    /// client takes the time of now.
+    /// Writes a record with this timestamp, in milliseconds since the epoch. For 0 the client uses
+    /// the current time.
     pub async fn write_at(&self, timestamp_ms: i64, topic: Topic, key: &str, value: &[u8]) {
         let record = FutureRecord::to(topic.name()).key(key).payload(value);
-        let sent = self.producer.send(record.timestamp(timestamp_ms), PATIENCE);
+        let sent = self.producer.send(record.timestamp(timestamp_ms), TIMEOUT);
         sent.await.expect("the record is written");
     }
 
@@ -245,17 +243,17 @@ impl World {
         let topic = event.event_type.topic().name();
         let record = FutureRecord::to(topic).partition(partition).headers(headers);
         let record = record.key(event.order_id.as_str()).payload(&event.body);
-        self.producer.send(record, PATIENCE).await.expect("the event is written");
+        self.producer.send(record, TIMEOUT).await.expect("the event is written");
     }
 
-    /// Reads along until what was seen is as it should be; gives all that was seen.
+    /// Reads the topics until the condition holds; returns all records so far.
     pub async fn until(
         &mut self,
         what: &str,
         holds: impl Fn(&[TapRecord]) -> bool,
     ) -> &[TapRecord] {
         while !holds(&self.seen) {
-            match timeout(PATIENCE, self.tap.next()).await {
+            match timeout(TIMEOUT, self.tap.next()).await {
                 Ok(Some(record)) => self.seen.push(record),
                 _ => panic!("{what}: not seen among {} records", self.seen.len()),
             }
@@ -263,7 +261,7 @@ impl World {
         &self.seen
     }
 
-    /// The events of an order so far, in the order of the workflow, repeats included.
+    /// The events of an order so far, in the order of the workflow, duplicates included.
     #[must_use]
     pub fn events(&self, order_id: &str) -> Vec<(EventType, String)> {
         let mut events: Vec<_> = self
@@ -283,7 +281,7 @@ impl World {
         self.seen.iter().filter_map(event).map(|it| it.1).collect()
     }
 
-    /// The records of an order's event so far, with their headers, repeats included.
+    /// The records of an order's event so far, duplicates included.
     #[must_use]
     pub fn records(&self, order_id: &str, event_type: EventType) -> Vec<&TapRecord> {
         let of_order = |record: &&TapRecord| {
@@ -292,7 +290,7 @@ impl World {
         self.seen.iter().filter(of_order).collect()
     }
 
-    /// Reads along until the order has this event this many times; gives its events so far.
+    /// Reads the topics until the order has this event this many times; returns its events so far.
     pub async fn until_event(
         &mut self,
         order_id: &str,
@@ -308,9 +306,9 @@ impl World {
         self.events(order_id)
     }
 
-    // What the tables hold.
+    // Items in the tables.
 
-    /// Puts a SKU on stock.
+    /// Inserts a SKU with nothing reserved.
     pub async fn stock(&self, sku: &str, available: u32) {
         let item = [("sku", text(sku)), ("available", number(available)), ("reserved", number(0))];
         self.put("StockTable", item.into()).await;
@@ -323,30 +321,28 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        timeout(PATIENCE, reached)
+        timeout(TIMEOUT, reached)
             .await
             .unwrap_or_else(|_| panic!("{sku}: not {reserved} reserved"));
     }
 
-    /// Puts an item of texts.
+    /// Inserts an item whose attributes are strings.
     pub async fn text_item(&self, table: &str, item: &[(&str, &str)]) {
         self.put(table, item.iter().map(|(name, value)| (*name, text(value))).collect()).await;
     }
 
-    /// Opens a customer's account.
     pub async fn account(&self, customer_id: &str, balance: &str) {
         let balance = AttributeValue::N(balance.to_owned());
         self.put("AccountsTable", [("customerId", text(customer_id)), ("balance", balance)].into())
             .await;
     }
 
-    /// What is available and what is reserved of a SKU.
+    /// The available and the reserved quantity of a SKU.
     pub async fn available_and_reserved(&self, sku: &str) -> (String, String) {
         let item = self.get("StockTable", "sku", sku).await;
         (item["available"].as_n().unwrap().clone(), item["reserved"].as_n().unwrap().clone())
     }
 
-    /// The balance of a customer.
     pub async fn balance(&self, customer_id: &str) -> String {
         let item = self.get("AccountsTable", "customerId", customer_id).await;
         // Databases write the same number in different ways.
@@ -364,11 +360,11 @@ impl World {
         let get = self.stack.database.client().get_item();
         let get =
             get.table_name(self.stack.table(table)).key(key, text(value)).consistent_read(true);
-        get.send().await.expect("the item is read").item.expect("there is such an item")
+        get.send().await.expect("the item is read").item.expect("the item exists")
     }
 }
 
-/// Order id, type and body of a record that holds an event.
+/// The order id, type and body of an event.
 fn event(record: &TapRecord) -> Option<(String, EventType, String)> {
     let body = String::from_utf8(record.payload.clone()?).ok()?;
     let event: Value = serde_json::from_str(&body).ok()?;

@@ -1,4 +1,4 @@
-//! A log in memory, as the functions write it.
+//! A log in memory, in the functions' format.
 
 use std::{
     io,
@@ -8,7 +8,6 @@ use std::{
 use serde_json::Value;
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
-/// The lines of a log.
 #[derive(Clone, Default)]
 pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -24,7 +23,7 @@ impl io::Write for Captured {
 }
 
 impl Captured {
-    /// Captures what this thread logs with these directives of `RUST_LOG`.
+    /// Captures this thread's log with these directives of `RUST_LOG`.
     pub(crate) fn start(directives: &str) -> (Self, tracing::subscriber::DefaultGuard) {
         let captured = Self::default();
         let writer = captured.clone();

@@ -1,15 +1,17 @@
-//! No field of a client's payload means anything to the workflow.
+//! Payload fields with the workflow's own names: they change nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use contracts::{EventType, StageName};
+use contracts::{EventType, StageName, Topic};
 use engine::RowBody;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use workflow_tests::stages::Record;
+
 use crate::stocked;
 
-/// The fields that the workflow writes itself into failures, and reads there.
+/// Fields that the workflow itself writes into failures, and reads there.
 fn marks() -> Value {
     json!({
         "failureReason": "MALFORMED_EVENT: not by the workflow",
@@ -20,7 +22,7 @@ fn marks() -> Value {
     })
 }
 
-/// Every end with the order that comes to it: quantity and amount.
+/// The terminal events, with the quantity and amount of an order that leads to each.
 const ENDS: [(EventType, i64, i64); 4] = [
     (EventType::OrderCompleted, 1, 10),
     (EventType::OrderValidationFailed, 1, -1),
@@ -66,7 +68,7 @@ async fn a_payload_with_the_workflows_own_fields_comes_to_every_end() {
         }
         expected.insert(format!("{order_id}/{end}"));
     }
-    // Whatever the payload says, an event's id is made of its own order and type.
+    // An event's id consists of its order id and type, whatever its payload contains.
     let mut seen = BTreeSet::new();
     while !expected.is_subset(&seen) {
         let record = timeout(Duration::from_secs(20), tap.next()).await.unwrap().unwrap();
@@ -77,4 +79,27 @@ async fn a_payload_with_the_workflows_own_fields_comes_to_every_end() {
         assert_eq!(id, own.join("/"));
         seen.insert(id);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_reservation_publishes_no_early_rejection() {
+    let stages = stocked().await;
+    let event = |event_type: &str| {
+        json!({
+            "eventType": event_type, "orderId": "ord-1", "correlationId": "corr-1",
+            "timestamp": "2026-02-06T12:00:00Z", "payload": {},
+        })
+        .to_string()
+    };
+    let created = event("OrderCreated");
+    assert!(stages.store(created.as_bytes()).await);
+    stages.cancel(created.as_bytes()).await;
+    let mut tap = stages.tap().await;
+    let forged = Record::of(event("InventoryReserved"));
+    stages.deliver(Topic::InventoryReserved, &[forged], 2).await;
+    // The validator's event follows every effect of the forged one.
+    stages.deliver(Topic::OrderCreated, &[Record::of(created)], 1).await;
+    let first = timeout(Duration::from_secs(20), tap.next()).await.unwrap().unwrap();
+    let first: Value = serde_json::from_slice(&first.payload.unwrap()).unwrap();
+    assert_eq!(first["eventType"], "OrderValidationFailed", "{first}");
 }

@@ -53,7 +53,7 @@ async fn the_rows_of_an_order_expire_together_though_its_stages_are_late() {
     let rows = stages.rows("ord-1").await;
     let expiry = |stage| rows[&stage].expires_at;
     assert_eq!(expiry(StageName::Validator), expiry(StageName::OrderApi));
-    // The reservation knows when the order was validated, and all later rows what it knows.
+    // The reservation's expiry counts from the validation, and all later rows share it.
     let reservation = expiry(StageName::Inventory);
     let behind = reservation - expiry(StageName::OrderApi);
     assert!((600..=601).contains(&behind), "{behind}");
@@ -84,12 +84,12 @@ async fn an_expired_row_is_not_read_and_gives_way_to_a_new_one() {
 
     set_clock_ahead(stages.context.row_ttl + MINUTES);
     assert_eq!(stages.rows("ord-1").await.len(), 0);
-    // A late event finds nothing that bears it out.
+    // No stored row confirms a late event.
     let late = body(&first[&StageName::Payment]);
     stages.deliver(Topic::PaymentCompleted, &[Record::of(late)], 1).await;
     assert_eq!(stages.rows("ord-1").await.len(), 0);
-    // The same id again is a new order, whose rows take the place of those that DynamoDB has not
-    // removed yet.
+    // The same id is then a new order, whose rows replace the expired ones that DynamoDB has not
+    // deleted yet.
     let again = Record::of(created((stages.context.clock)()));
     stages.deliver(Topic::OrderCreated, std::slice::from_ref(&again), 2).await;
     stages.carry("ord-1").await;

@@ -1,4 +1,4 @@
-//! An item that a person must correct holds up its own orders, and rejects none.
+//! Items that a person must correct: they delay their own orders and reject none.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use workflow_tests::stages::{Record, Stages};
 
 use crate::captured::Captured;
 
-const WITHIN: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 type Attributes = Vec<(&'static str, AttributeValue)>;
 
@@ -61,7 +61,7 @@ async fn a_stock_item_without_numbers_holds_up_its_orders_alone_until_it_is_corr
     let mut batch: Vec<_> = broken.iter().map(|(sku, ..)| order(sku)).collect();
     batch.extend([order("GOOD"), order("UNKNOWN")]);
     let (log, logging) = Captured::start("info");
-    assert!(!stages.try_deliver(Topic::OrderValidated, &batch, WITHIN).await);
+    assert!(!stages.try_deliver(Topic::OrderValidated, &batch, TIMEOUT).await);
     drop(logging);
 
     let good = decided(&stages, "ord-GOOD", StageName::Inventory).await.unwrap();
@@ -106,7 +106,7 @@ async fn an_account_without_a_number_holds_up_its_orders_and_names_nobody() {
         batch.push(record);
     }
     let (log, logging) = Captured::start("trace");
-    assert!(!stages.try_deliver(Topic::InventoryReserved, &batch, WITHIN).await);
+    assert!(!stages.try_deliver(Topic::InventoryReserved, &batch, TIMEOUT).await);
     drop(logging);
     let paid = decided(&stages, "ord-good", StageName::Payment).await.unwrap();
     assert!(paid.contains("PaymentCompleted"), "{paid}");

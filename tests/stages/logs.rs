@@ -1,5 +1,4 @@
-//! No log names a customer, a payload or a balance, whatever an error's text quotes and however much
-//! is logged.
+//! Confidential data: at no level does a log contain a customer, a payload, a balance or a key.
 
 use std::time::Duration;
 
@@ -19,12 +18,11 @@ use workflow_tests::stages::{Record, Stages, handle};
 
 use crate::captured::Captured;
 
-const WITHIN: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What no log may contain.
 const SECRET: &str = "Jane-Doe-4242";
 
-/// The levels at which a function may run; the first is production's.
+/// The log levels of a function; the first is the default.
 const LEVELS: [&str; 3] = ["info", "debug", "trace"];
 
 fn event(event_type: EventType) -> String {
@@ -40,7 +38,7 @@ fn event(event_type: EventType) -> String {
     event.to_string()
 }
 
-/// Serves one answer to every request; gives its address.
+/// Serves one response to every request; returns its URL.
 async fn server(status: u16, body: String) -> String {
     let app = Router::new().fallback(move || {
         let body = body.clone();
@@ -78,7 +76,7 @@ async fn an_error_of_the_database_reaches_the_log_by_its_code_alone() {
         })
         .to_string()
     };
-    let answers = [
+    let responses = [
         (400, error("ValidationException"), "ValidationException"),
         (400, error("AccessDeniedException"), "AccessDeniedException"),
         (400, error("TransactionCanceledException"), ""),
@@ -87,7 +85,7 @@ async fn an_error_of_the_database_reaches_the_log_by_its_code_alone() {
     ];
     let stages = Stages::start().await;
     for level in LEVELS {
-        for (status, body, cause) in &answers {
+        for (status, body, cause) in &responses {
             let client = client(server(*status, body.clone()).await);
             let mut context = stages.context.clone();
             context.orders = OrdersTable { client, ..context.orders };
@@ -100,7 +98,7 @@ async fn an_error_of_the_database_reaches_the_log_by_its_code_alone() {
                 (&close, Topic::OrderFailed, EventType::OrderPaymentFailed),
             ] {
                 let event = stages.event(topic, &[Record::of(event(event_type))]);
-                assert!(!handle(engine, &event, WITHIN).await, "{level}: {body}");
+                assert!(!handle(engine, &event, TIMEOUT).await, "{level}: {body}");
             }
             drop(logging);
             let retried = log.of_order("ord-1");
@@ -145,7 +143,7 @@ async fn an_error_of_stripe_reaches_the_log_without_its_text() {
             let record = Record::of(event(EventType::InventoryReserved));
             let batch = stages.event(Topic::InventoryReserved, &[record]);
             let (log, logging) = Captured::start(level);
-            assert!(!handle(&engine, &batch, WITHIN).await, "{level}");
+            assert!(!handle(&engine, &batch, TIMEOUT).await, "{level}");
             drop(logging);
             let error = log.of_order("ord-1")[0]["error"].as_str().unwrap().to_owned();
             assert!(error.contains("charge at Stripe"), "{error}");
@@ -164,7 +162,7 @@ async fn a_forged_event_has_an_outcome_of_its_own() {
     stages.deliver(Topic::PaymentCompleted, &[forged], 1).await;
     assert_eq!(log.outcome("ord-1"), "unverified");
     drop(logging);
-    // Where its publisher has stored another one, the stage acts on that, and says so.
+    // If the publisher has stored another event, the stage acts on that one and logs a warning.
     let stored = event(EventType::InventoryReserved).replace(SECRET, "cust-1");
     assert!(stages.store(stored.as_bytes()).await);
     let (log, logging) = Captured::start("info");
@@ -182,17 +180,18 @@ async fn a_forged_event_has_an_outcome_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_targets_of_other_crates_are_capped_whatever_is_wanted() {
-    for wanted in ["trace", "lambda_runtime=trace,hyper=debug", "aws_smithy_runtime::client=trace"]
+async fn the_log_levels_of_other_crates_are_capped() {
+    for directives in
+        ["trace", "lambda_runtime=trace,hyper=debug", "aws_smithy_runtime::client=trace"]
     {
-        let (log, logging) = Captured::start(wanted);
+        let (log, logging) = Captured::start(directives);
         tracing::trace!(target: "lambda_runtime", "{SECRET}");
         tracing::debug!(target: "lambda_runtime::layers", "{SECRET}");
         tracing::debug!(target: "aws_smithy_runtime::client::orchestrator", "{SECRET}");
         tracing::trace!(target: "hyper::proto", "{SECRET}");
         tracing::warn!(target: "engine", "of our own");
         drop(logging);
-        assert!(!log.text().contains(SECRET), "{wanted}: {}", log.text());
+        assert!(!log.text().contains(SECRET), "{directives}: {}", log.text());
     }
     let (log, logging) = Captured::start("trace");
     tracing::trace!(target: "engine::steps", "of our own");

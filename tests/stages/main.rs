@@ -1,4 +1,4 @@
-//! The stages themselves, without their processes: what no event, item or failure may do to them.
+//! The stages without their processes: forged events, broken items, expired rows, logs.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ mod logs;
 use aws_sdk_dynamodb::types::AttributeValue;
 use workflow_tests::stages::Stages;
 
-/// The stages, with ten pieces of SKU `A` and 100 on the account of `cust-1`.
+/// The stages, with ten units of SKU `A` and a balance of 100 for `cust-1`.
 async fn stocked() -> Stages {
     let stages = Stages::start().await;
     let number = |number: i64| AttributeValue::N(number.to_string());

@@ -1,8 +1,8 @@
-//! The environment variables of each function: exactly those that its settings read.
+//! Environment variables in the template: exactly those that each function's settings read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::template::{Function, Setting};
+use emulator::template::{Function, Setting};
 use runtime::{Environment, KafkaAuth, Settings, SettingsError};
 use serde_json::Value;
 
@@ -12,16 +12,16 @@ use crate::{
     template_yaml::{TemplateYaml, texts},
 };
 
-/// Optional variables that no deployment sets: for brokers and a Stripe on this machine.
+/// Optional variables that no deployment sets: for local brokers and a local Stripe.
 const LOCAL_ONLY: [&str; 3] = ["KAFKA_CA_FILE", "STRIPE_API_BASE", "STRIPE_API_KEY"];
 
-/// Values of parameters that are needed for one choice only, and are empty by default.
+/// Example values of parameters that are empty by default and needed for one choice only.
 const EXAMPLES: [(&str, &str); 1] =
     [("STRIPE_API_KEY_SECRET", "arn:aws:secretsmanager:us-east-1:123456789012:secret:stripe")];
 
 type Variables = BTreeMap<String, String>;
 
-/// The variables of a function in a deployment with the defaults of all parameters.
+/// The variables of a function in a deployment with default parameters.
 fn variables(function: &Function) -> Variables {
     let mut variables = Variables::new();
     for (name, setting) in &function.environment {
@@ -36,7 +36,7 @@ fn variables(function: &Function) -> Variables {
     variables
 }
 
-/// A text with values for CloudFormation's pseudo parameters.
+/// Replaces CloudFormation's pseudo parameters by example values.
 fn filled_in(text: &str) -> String {
     text.replace("${AWS::Partition}", "aws")
         .replace("${AWS::Region}", "us-east-1")
@@ -45,7 +45,7 @@ fn filled_in(text: &str) -> String {
         .replace("${NotificationTopicSuffix}", "")
 }
 
-/// The variables of a function for each combination of the choices that parameters offer.
+/// The variables of a function for each combination of the parameters' allowed values.
 fn deployments(yaml: &TemplateYaml, function: &Function) -> Vec<Variables> {
     let mut deployments = vec![variables(function)];
     for (name, choices) in choices(yaml, function) {
@@ -62,7 +62,7 @@ fn deployments(yaml: &TemplateYaml, function: &Function) -> Vec<Variables> {
     deployments
 }
 
-/// The variables that refer to a parameter with a list of values.
+/// The variables that refer to a parameter with allowed values.
 fn choices(yaml: &TemplateYaml, function: &Function) -> Vec<(String, Vec<String>)> {
     let names = function.environment.iter().map(|(name, _)| name);
     names
@@ -74,7 +74,7 @@ fn choices(yaml: &TemplateYaml, function: &Function) -> Vec<(String, Vec<String>
         .collect()
 }
 
-/// Reads a function's settings: the names of the variables that were read, and the result.
+/// Reads a function's settings; returns the names of the variables read, and the result.
 fn read(
     function: &Function,
     variables: &Variables,
@@ -84,17 +84,17 @@ fn read(
     (environment.names_read().clone(), environment.finish(()))
 }
 
-/// The names of the variables that a function reads in any deployment.
+/// The names of all variables that a function reads in any deployment.
 pub(crate) fn names_read(function: &Function) -> BTreeSet<String> {
     let deployments = deployments(&TemplateYaml::read(), function).into_iter();
     deployments.flat_map(|variables| read(function, &variables).0).collect()
 }
 
-/// The settings of every function, as the template gives them to this one.
+/// The common settings of a function, with the template's values.
 pub(crate) fn deployed_settings(function: &Function) -> Settings {
     let mut environment = Environment::new(variables(function));
     let settings = Settings::read(&mut environment);
-    environment.finish(settings).expect("the settings are complete")
+    environment.finish(settings).expect("valid settings")
 }
 
 #[test]

@@ -1,30 +1,27 @@
-//! The functions of the code, and their resources, folders and event files.
+//! The functions of the code against their resources, folders and event files.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use contracts::{EventType, StageName, StageSpec, Topic};
-use local::template::Function;
+use emulator::template::Function;
 use runtime::FunctionSpec;
 use workflow_tests::world::root;
 
 use crate::{template, template_yaml::TemplateYaml};
 
-/// The functions, in the order of the workflow.
+/// The functions in the order of the workflow.
 pub(crate) const FUNCTIONS: [FunctionSpec; 5] =
     [order_api::SPEC, validator::SPEC, inventory::SPEC, payment::SPEC, notification::SPEC];
 
-/// The code's side of a function of the template.
 pub(crate) fn spec_of(function: &Function) -> FunctionSpec {
     let spec = FUNCTIONS.into_iter().find(|spec| spec.name == function.name.binary);
     spec.expect(&function.name.binary)
 }
 
-/// The stages of a function.
 pub(crate) fn stages(spec: &FunctionSpec) -> impl Iterator<Item = &'static StageSpec> {
     spec.stages.iter().map(|stage| stage.spec())
 }
 
-/// The topics that trigger a function.
 pub(crate) fn consumed_topics(spec: &FunctionSpec) -> BTreeSet<Topic> {
     stages(spec).flat_map(StageSpec::consumed_events).map(EventType::topic).collect()
 }

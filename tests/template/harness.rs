@@ -1,4 +1,4 @@
-//! Stages and the HTTP API on a database that records its requests and holds one pending order.
+//! A harness with a stub database that records requests and contains one pending order.
 
 use std::{
     sync::{Arc, Mutex},
@@ -21,12 +21,10 @@ use uuid::Uuid;
 /// The requests that a database received: operation and body.
 type Requests = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// The id of the one order that the database has, and that never ends.
+/// The id of the only order in the database, which never ends.
 const PENDING_ORDER: &str = "ord-pending";
 
-/// A process without database and brokers.
 pub(crate) struct Harness {
-    /// The clients of the process.
     pub(crate) context: Context,
     pub(crate) api: OrderApi,
     requests: Requests,
@@ -43,7 +41,7 @@ impl Harness {
                 .endpoint_url(database(Arc::clone(&requests)).await)
                 .build(),
         );
-        // Nothing is published, so it does not matter that there are no brokers.
+        // Nothing is published, so no broker is needed.
         let brokers = Brokers::plaintext("127.0.0.1:9");
         let producer = Producer::new(&brokers, Duration::from_secs(1)).expect("a producer");
         let context = Context {
@@ -64,7 +62,7 @@ impl Harness {
             customer_claim: CustomerClaim::Unset,
             cors: Cors { origins: Vec::new() },
             waits: Waits::new(20),
-            // Orders of one age are looked at.
+            // The recovery queries one age.
             recovery: RecoverySettings {
                 ages: vec![SignedDuration::from_mins(5)],
                 window: SignedDuration::from_mins(6),
@@ -74,9 +72,9 @@ impl Harness {
         Self { context, api, requests }
     }
 
-    /// Sends a request without a body to the HTTP API; returns the response of the function.
+    /// Sends a request without a body to the HTTP API.
     pub(crate) async fn http(&self, method: &str, path: &str, query: &str) -> Value {
-        self.answer(&json!({
+        self.respond(&json!({
             "rawPath": path, "rawQueryString": query, "headers": {},
             "requestContext": { "http": { "method": method } },
         }))
@@ -85,7 +83,7 @@ impl Harness {
 
     /// Waits for the end of a pending order, in a request that API Gateway received this long ago.
     pub(crate) async fn wait(&self, elapsed_ms: i64, seconds: u64) -> Value {
-        self.answer(&json!({
+        self.respond(&json!({
             "rawPath": format!("/orders/{PENDING_ORDER}"),
             "headers": { "prefer": format!("wait={seconds}") },
             "requestContext": { "http": { "method": "GET" }, "timeEpoch": -elapsed_ms },
@@ -93,7 +91,7 @@ impl Harness {
         .await
     }
 
-    async fn answer(&self, event: &Value) -> Value {
+    async fn respond(&self, event: &Value) -> Value {
         let event = to_raw_value(event).expect("JSON");
         let request = Request::read(&event).expect("an HTTP request").expect("a request");
         let response = self.api.answer(&request).await;
@@ -108,14 +106,14 @@ impl Harness {
     }
 }
 
-/// Starts a database in which a query finds the pending order or nothing; returns its address.
+/// Starts a database in which a query finds the pending order or nothing; returns its URL.
 async fn database(requests: Requests) -> String {
     let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| {
         let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
         let operation = target.and_then(|it| it.rsplit('.').next()).unwrap_or_default().to_owned();
         let body: Value = serde_json::from_slice(&body).expect("a request is JSON");
-        let asked = &body["ExpressionAttributeValues"][":orderId"]["S"];
-        let items = if asked == PENDING_ORDER { vec![pending_row()] } else { Vec::new() };
+        let order_id = &body["ExpressionAttributeValues"][":orderId"]["S"];
+        let items = if order_id == PENDING_ORDER { vec![pending_row()] } else { Vec::new() };
         requests.lock().expect("the requests").push((operation, body));
         async move {
             json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() }).to_string()
@@ -127,7 +125,7 @@ async fn database(requests: Requests) -> String {
     url
 }
 
-/// The first row of the pending order, as DynamoDB spells it.
+/// The first row of the pending order in DynamoDB's JSON.
 fn pending_row() -> Value {
     let id = OrderId::parse(PENDING_ORDER).expect("an id");
     let at = Timestamp::UNIX_EPOCH;

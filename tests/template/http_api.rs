@@ -1,13 +1,13 @@
-//! The routes and the indexes of order-api: those of its `OpenAPI` document and of the template.
+//! The routes and indexes of order-api against its `OpenAPI` document and the template.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
+use emulator::template::{SecondaryIndex, Template};
 use engine::{CustomerIndexKey, Digest, Row, RowBody, RowKey};
 use jiff::Timestamp;
-use local::template::{SecondaryIndex, Template};
 use serde_json::Value;
 use workflow_tests::world::root;
 
@@ -16,12 +16,12 @@ use crate::{harness::Harness, template};
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 fn paths() -> Value {
-    // A reader of YAML, whatever the file is about.
+    // Used as a YAML parser here.
     let document = Template::as_spelled(&root().join("functions/order-api/openapi.yaml"));
     document.expect("the document is readable")["paths"].clone()
 }
 
-/// The explanation of a problem document.
+/// The detail of a problem document.
 fn detail(response: &Value) -> String {
     let body: Value = serde_json::from_str(response["body"].as_str().unwrap_or_default())
         .expect("the body is a problem document");
@@ -55,8 +55,8 @@ async fn every_method_is_described_or_not_allowed() {
 
 #[test]
 fn an_issuer_of_tokens_comes_with_their_audience_and_the_claim_of_the_customer() {
-    let wanted = crate::template_yaml::TemplateYaml::read().wanted_with("JwtIssuer");
-    assert_eq!(wanted, ["CustomerClaim", "JwtAudience"].map(str::to_owned).into());
+    let required = crate::template_yaml::TemplateYaml::read().required_with("JwtIssuer");
+    assert_eq!(required, ["CustomerClaim", "JwtAudience"].map(str::to_owned).into());
 }
 
 #[tokio::test]
@@ -94,7 +94,8 @@ async fn an_unknown_path_is_answered_with_those_that_are_described() {
         let response = harness.http("GET", path, "").await;
         assert_eq!(response["statusCode"], 404, "{path}");
         let detail = detail(&response);
-        let named: BTreeSet<_> = detail.split(' ').filter(|word| word.starts_with('/')).collect();
+        let named: BTreeSet<_> =
+            detail.split([' ', ',']).filter(|word| word.starts_with('/')).collect();
         let paths = paths();
         let described = paths.as_object().expect("there are paths").keys();
         assert_eq!(named, described.map(String::as_str).collect());

@@ -1,4 +1,4 @@
-//! Each time limit ends before the one around it.
+//! Nested timeouts, retention and concurrency: each limit fits into the one around it.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use payment::REQUEST_TIMEOUT;
 
 use crate::{environment::deployed_settings, template, template_yaml::TemplateYaml};
 
-/// The longest timeout of a function that a Kafka mapping invokes.
+/// AWS's maximum timeout of a function with a Kafka mapping.
 const MAX_MAPPING_TIMEOUT: Duration = Duration::from_mins(14);
 
 /// The integration timeout of API Gateway.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The concurrent invocations of an account, unless AWS was asked for more.
+/// The default quota of concurrent invocations of an account.
 const ACCOUNT_CONCURRENCY: u64 = 1_000;
 
-/// The time that Lambda gives a function to start.
+/// Lambda's limit for the start of a function.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[test]
@@ -29,7 +29,7 @@ fn time_limits_end_one_inside_the_other() {
     let publishing = DELIVERY_TIMEOUT + RESPONSE_MARGIN;
     for function in &template.functions {
         let name = &function.name.binary;
-        // Deciding gets at least the other half.
+        // At least half of the timeout remains for deciding.
         assert!(publishing * 2 <= function.timeout, "{name}");
         assert!(function.timeout <= MAX_MAPPING_TIMEOUT, "{name}: {:?}", function.timeout);
     }
@@ -42,9 +42,9 @@ fn time_limits_end_one_inside_the_other() {
     // Two requests to Stripe fit in the time for deciding.
     let payment = template.functions.iter().find(|it| it.name.binary == "payment").unwrap();
     assert!(REQUEST_TIMEOUT * 2 < payment.timeout - publishing);
-    // Storing, publishing, and removing what could not be published.
+    // Inserting, publishing, and deleting an unpublished row.
     assert!(STORE_TIMEOUT * 2 + PUBLISH_TIMEOUT < HTTP_TIMEOUT);
-    // Reading before the wait and after it; a slow start takes from the wait.
+    // A read before and after the wait; a slow start shortens the wait.
     assert!(MAX_WAIT + READ_TIMEOUT * 2 < RESPONSE_TIMEOUT);
     assert!(RESPONSE_TIMEOUT < HTTP_TIMEOUT);
 }
@@ -58,7 +58,7 @@ fn by_default_requests_leave_enough_of_the_accounts_concurrency_to_the_stages() 
     let mappings = u64::try_from(template.mappings.len()).unwrap();
     let stages = mappings * default("PartitionsPerTopic");
     assert!(in_burst + waiting + stages < ACCOUNT_CONCURRENCY);
-    // Nothing is reserved: an account needs 100 unreserved, and a new one may have 10 in all.
+    // Nothing is reserved: 100 must stay unreserved, and a new account may have only 10.
     assert_eq!(default("OrderApiConcurrency"), 0);
     let reserved = yaml.reserved_concurrency("OrderApiFunction");
     assert_eq!(reserved, ["ReservedConcurrency", "OrderApiConcurrency", "AWS::NoValue"]);
@@ -85,7 +85,7 @@ fn rows_outlive_every_record_and_records_outlive_their_retries() {
 
 #[test]
 fn the_time_of_a_record_is_the_brokers() {
-    // An age limit and a retention that a producer could steer would be none.
+    // Otherwise a producer's timestamps would bypass age limit and retention.
     for topic in template().topics {
         let time = topic.configs.iter().find(|(name, _)| name == "message.timestamp.type");
         let (_, time) = time.expect(&topic.name);

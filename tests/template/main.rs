@@ -2,7 +2,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be"
+    reason = "a test stops at the first failure"
 )]
 
 mod functions;
@@ -19,7 +19,7 @@ mod published;
 mod harness;
 mod template_yaml;
 
-use local::template::Template;
+use emulator::template::Template;
 use workflow_tests::world::root;
 
 fn template() -> Template {

@@ -1,4 +1,4 @@
-//! Metric filters, alarms and the dashboard: they cover every resource, and read what is logged.
+//! Metric filters, alarms and the dashboard against the resources and the log lines.
 
 use std::{
     collections::BTreeSet,
@@ -83,11 +83,11 @@ impl io::Write for Log {
     }
 }
 
-/// The lines that the functions log about an order that completes, one that fails, an event that
-/// is ignored, a malformed record, and the recovery.
+/// The log lines of a completed order, a failed order, an ignored event, a malformed record, and
+/// the recovery.
 async fn log_lines() -> Vec<Value> {
     let log = Log::default();
-    // As `runtime::log_as_json` has it.
+    // The format of `runtime::log_as_json`.
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false);
     let writer = log.clone();
     let logging = subscriber.with_writer(move || writer.clone()).set_default();
@@ -132,7 +132,7 @@ fn event(event_type: EventType, payload: &str) -> StoredEvent {
     StoredEvent::new(event_type, &order_id, "corr-1", Timestamp::UNIX_EPOCH, payload)
 }
 
-/// Closes an order: with this event, and this row.
+/// Closes an order with this event and row.
 fn closed(event_type: EventType, payload: &str, row: &str) {
     let event = event(event_type, payload);
     let row = Row {

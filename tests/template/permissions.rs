@@ -1,9 +1,9 @@
-//! The permissions of roles and VPC endpoints: exactly those that the functions need.
+//! Permissions of roles and VPC endpoints: exactly those that the functions need.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use contracts::EventType;
-use local::template::{Function, Setting, Template};
+use emulator::template::{Function, Setting, Template};
 
 use crate::{
     environment::names_read,
@@ -12,19 +12,17 @@ use crate::{
     template_yaml::{Permission, TemplateYaml},
 };
 
-/// The services of providers: the variable that names a resource of one, the action on it, and the
-/// resource in the template.
+/// Providers' services: the variable with the resource, the action on it, and the template's
+/// resource.
 const PROVIDERS: [(&str, &str, &str); 2] = [
     ("STRIPE_API_KEY_SECRET", "secretsmanager:GetSecretValue", "StripeApiKeySecretArn"),
     ("NOTIFICATION_TOPIC_ARN", "sns:Publish", "NotificationTopic"),
 ];
 
-/// Some actions on one resource.
 fn on(resource: &str, actions: &[&str]) -> Vec<Permission> {
     actions.iter().map(|action| ((*action).to_owned(), resource.to_owned())).collect()
 }
 
-/// The permissions that a function needs.
 fn needed(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTreeSet<Permission> {
     let mut needed = tables(template, function);
     needed.extend(topics(template, yaml, function));
@@ -34,7 +32,7 @@ fn needed(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTre
     needed
 }
 
-/// The actions on tables; `Query` is also for the indexes of its table.
+/// The actions on tables; `Query` includes the indexes.
 fn tables(template: &Template, function: &Function) -> BTreeSet<Permission> {
     let mut needed = BTreeSet::new();
     for used in spec_of(function).tables {

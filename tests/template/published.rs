@@ -14,7 +14,7 @@ use crate::{
     template,
 };
 
-/// One direction of a topic at one function: the function's name, `send` or `receive`, the topic.
+/// The function's name, `send` or `receive`, and the topic.
 type Operation = (String, String, Topic);
 
 fn document() -> Value {
@@ -23,18 +23,18 @@ fn document() -> Value {
     serde_saphyr::from_str(&text).expect("the document is YAML")
 }
 
-/// The topic that a channel, or a reference into one, is about.
+/// The topic of a reference to a channel or to a part of one.
 fn topic(reference: &str) -> Topic {
     let name = reference.trim_start_matches("#/channels/").split('/').next().unwrap_or_default();
     Topic::from_name(name).expect(name)
 }
 
-/// The operations of the document, each with the events that go through it.
+/// The operations of the document, each with its events.
 fn operations(document: &Value) -> BTreeMap<Operation, BTreeSet<EventType>> {
     let operations = document["operations"].as_object().expect("there are operations");
     let operations = operations.values().map(|operation| {
         let text = |it: &Value| it.as_str().expect("text").to_owned();
-        let messages = operation["messages"].as_array().expect("the operation names its messages");
+        let messages = operation["messages"].as_array().expect("the operation has messages");
         let names = messages.iter().map(|it| text(&it["$ref"]));
         let events = names.filter_map(|it| EventType::from_name(it.rsplit('/').next()?)).collect();
         let function = text(&operation["tags"][0]["name"]);

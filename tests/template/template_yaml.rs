@@ -1,8 +1,8 @@
-//! The parts of `template.yaml` that the local run does not read: roles, policies, alarms.
+//! The parts of `template.yaml` that the local run ignores: roles, policies, alarms.
 
 use std::collections::BTreeSet;
 
-use local::template::{Function, Mapping, Template};
+use emulator::template::{Function, Mapping, Template};
 use serde_json::{Value, json};
 use workflow_tests::world::root;
 
@@ -34,47 +34,47 @@ impl TemplateYaml {
         self.properties(&function.name.logical_id)["CodeUri"].as_str().unwrap_or_default()
     }
 
-    /// The parameter that a function's variable refers to, if it does.
+    /// The parameter that a function's variable refers to, if any.
     pub(crate) fn parameter_of(&self, function: &Function, variable: &str) -> Option<&Value> {
         let own = self.properties(&function.name.logical_id);
         let value = &own["Environment"]["Variables"][variable];
         self.0["Parameters"].get(value.as_str()?)
     }
 
-    /// The default of a parameter that is a number.
+    /// The default of a numeric parameter.
     pub(crate) fn default_of(&self, parameter: &str) -> u64 {
         self.0["Parameters"][parameter]["Default"].as_u64().expect(parameter)
     }
 
-    /// The reserved concurrency of a function, as it is written.
+    /// The reserved concurrency of a function, unresolved.
     pub(crate) fn reserved_concurrency(&self, logical_id: &str) -> Vec<String> {
         texts(&self.properties(logical_id)["ReservedConcurrentExecutions"])
     }
 
-    /// The parameters that a rule wants where this one is given.
-    pub(crate) fn wanted_with(&self, parameter: &str) -> BTreeSet<String> {
+    /// The parameters that a rule requires together with this one.
+    pub(crate) fn required_with(&self, parameter: &str) -> BTreeSet<String> {
         let is_given = |it: &Value, name: &str| *it == json!([[name, ""]]);
         let rules = self.0["Rules"].as_object().expect("there are rules").values();
         let rules = rules.filter(|rule| is_given(&rule["RuleCondition"], parameter));
         let assertions = rules.flat_map(|rule| rule["Assertions"].as_array().into_iter().flatten());
-        let wanted = assertions
+        let required = assertions
             .map(|it| &it["Assert"])
             .filter_map(|it| it[0][0].as_str().map(|name| (it, name)));
-        wanted.filter(|(it, name)| is_given(it, name)).map(|(_, name)| name.to_owned()).collect()
+        required.filter(|(it, name)| is_given(it, name)).map(|(_, name)| name.to_owned()).collect()
     }
 
-    /// The value of a function's own variable, as it is written.
+    /// The value of a function's own variable, unresolved.
     pub(crate) fn variable(&self, function: &Function, name: &str) -> &str {
         let own = self.properties(&function.name.logical_id);
         own["Environment"]["Variables"][name].as_str().expect(name)
     }
 
-    /// The name of an SNS topic, as it is written.
+    /// The name of an SNS topic, unresolved.
     pub(crate) fn topic_name(&self, logical_id: &str) -> &str {
         self.properties(logical_id)["TopicName"].as_str().expect("the topic has a name")
     }
 
-    /// The logical id of a topic of the brokers.
+    /// The logical id of a Kafka topic.
     pub(crate) fn topic(&self, name: &str) -> &str {
         let mut topics = self.resources("AWS::MSK::Topic");
         topics.find(|(_, it)| it["TopicName"] == name).expect("the topic is declared").0
@@ -83,7 +83,7 @@ impl TemplateYaml {
     /// The consumer group of a mapping.
     pub(crate) fn consumer_group(&self, mapping: &Mapping) -> &str {
         let config = &self.properties(&mapping.logical_id)["AmazonManagedKafkaEventSourceConfig"];
-        config["ConsumerGroupId"].as_str().expect("the mapping names its consumer group")
+        config["ConsumerGroupId"].as_str().expect("the mapping has a consumer group")
     }
 
     /// The retention of each topic in milliseconds, by name.
@@ -101,11 +101,11 @@ impl TemplateYaml {
     /// The logical id of a function's log group.
     pub(crate) fn log_group(&self, function: &Function) -> &str {
         let function = self.properties(&function.name.logical_id);
-        function["LoggingConfig"]["LogGroup"].as_str().expect("the function names its log group")
+        function["LoggingConfig"]["LogGroup"].as_str().expect("the function has a log group")
     }
 
-    /// The permissions of a function's own role, those of every provider included; without the
-    /// policies that all functions share.
+    /// The permissions of a function's own role, those of all providers included, without the
+    /// policies shared by all functions.
     pub(crate) fn own_permissions(&self, function: &Function) -> BTreeSet<Permission> {
         let policies = self.role(function)["Policies"].as_array().expect("the role has policies");
         let role = self.role_name(function);
@@ -122,7 +122,7 @@ impl TemplateYaml {
         documents.flat_map(|document| permissions(&document["Statement"])).collect()
     }
 
-    /// The permissions of a VPC endpoint's policy in a network of the stack's own.
+    /// The permissions of a VPC endpoint's policy in the stack's own network.
     pub(crate) fn endpoint_permissions(&self, logical_id: &str) -> BTreeSet<Permission> {
         let statements = &self.properties(logical_id)["PolicyDocument"]["Statement"];
         let by_network = statements[0] == "OwnCluster";
@@ -138,7 +138,7 @@ impl TemplateYaml {
         arn.expect("the function has a role").trim_end_matches(".Arn")
     }
 
-    /// The values of a dimension for which an alarm watches this metric.
+    /// The values of a dimension for which this metric has an alarm.
     pub(crate) fn watched(&self, metric: &str, dimension: &str) -> BTreeSet<String> {
         let mut watched = BTreeSet::new();
         for (_, alarm) in self.resources("AWS::CloudWatch::Alarm") {
@@ -153,7 +153,7 @@ impl TemplateYaml {
         watched
     }
 
-    /// The fields of log lines that metric filters read.
+    /// The log fields that metric filters read.
     pub(crate) fn measured_fields(&self) -> BTreeSet<String> {
         let filters = self.resources("AWS::Logs::MetricFilter").map(|(_, it)| it.to_string());
         let texts: Vec<_> = filters.collect();
@@ -162,7 +162,6 @@ impl TemplateYaml {
         names.map(str::to_owned).collect()
     }
 
-    /// The text of the dashboard.
     pub(crate) fn dashboard(&self) -> &str {
         self.properties("Dashboard")["DashboardBody"].as_str().expect("the dashboard has a body")
     }
@@ -180,7 +179,7 @@ fn permissions(statements: &Value) -> Vec<Permission> {
     permissions
 }
 
-/// One text, or several.
+/// A string, or the strings of a list.
 pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().flat_map(texts).collect(),

@@ -1,4 +1,4 @@
-//! The address of an order, and the methods that it takes.
+//! The URL of an order, and the methods that it supports.
 
 use contracts::{EventType, OrderId, StoredEvent};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
@@ -33,19 +33,19 @@ async fn an_order_of_another_producer_is_found_whatever_its_id() {
         let event = StoredEvent::new(EventType::OrderCreated, &id, "corr-1", at, "{}");
         world.write_event(&event, 0).await;
         world.until_event(&order_id, EventType::OrderValidationFailed, 1).await;
-        // A question mark would end the path that API Gateway has decoded.
+        // A question mark would end the path, which API Gateway decodes once.
         let path =
             if order_id.contains('?') { encoded(&encoded(&order_id)) } else { encoded(&order_id) };
         let status = get(&world, &format!("/orders/{path}")).await;
         assert_eq!(status["orderId"], order_id.as_str(), "{path}");
         let cancel = format!("/orders/{path}/cancel");
-        let answer = world.request("POST", &cancel, &[], String::new()).await;
-        assert_eq!(answer.status().as_u16(), 409, "an order that has ended: {cancel}");
+        let response = world.request("POST", &cancel, &[], String::new()).await;
+        assert_eq!(response.status().as_u16(), 409, "an ended order: {cancel}");
     }
     world.stop().await;
 }
 
-/// A text as one segment of a path.
+/// Percent-encodes a text as one path segment.
 fn encoded(text: &str) -> String {
     let encoded = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
@@ -77,9 +77,9 @@ async fn a_head_request_is_answered_without_a_body() {
         [("/orders", "GET, HEAD, OPTIONS, POST"), ("/orders/ord-1", "GET, HEAD, OPTIONS")]
     {
         for (method, status) in [("OPTIONS", 204), ("DELETE", 405)] {
-            let answer = world.request(method, path, &[], String::new()).await;
-            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
-            assert_eq!(answer.headers()["allow"], allow, "{method} {path}");
+            let response = world.request(method, path, &[], String::new()).await;
+            assert_eq!(response.status().as_u16(), status, "{method} {path}");
+            assert_eq!(response.headers()["allow"], allow, "{method} {path}");
         }
     }
     world.stop().await;

@@ -1,4 +1,4 @@
-//! What a caller with a token may see and send: their own orders, and no others.
+//! Authorization by token: a caller reads and posts their own orders only.
 
 use serde_json::{Value, json};
 use workflow_tests::world::World;
@@ -23,7 +23,7 @@ async fn a_caller_with_a_token_has_their_own_orders_only() {
     assert_eq!(status, 200);
     assert_eq!(listed["orders"][0]["orderId"], order_id);
 
-    // Another's order sounds like one that is not there.
+    // Another customer's order gets the response of an unknown one.
     let (status, hidden) = other.get(&format!("/orders/{order_id}"), "").await;
     assert_eq!(status, 404);
     assert_eq!(hidden, other.get("/orders/ord-unknown", "").await.1);
@@ -57,9 +57,9 @@ async fn a_request_without_the_claim_is_refused() {
     assert_eq!(status, 403);
     assert!(problem["detail"].as_str().unwrap().contains("claim sub"), "{problem}");
     assert_eq!(nobody.post(&json!({ "customerId": "cust-1" }), "a-key").await.0, 403);
-    // Through the door of the local run comes no token at all.
-    let answer = world.request("GET", "/orders?customerId=cust-1", &[], String::new()).await;
-    assert_eq!(answer.status().as_u16(), 403);
+    // The HTTP server of the local run forwards no token.
+    let response = world.request("GET", "/orders?customerId=cust-1", &[], String::new()).await;
+    assert_eq!(response.status().as_u16(), 403);
     world.stop().await;
 }
 
@@ -75,9 +75,9 @@ async fn no_token_is_accepted_until_the_claim_is_named() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("CUSTOMER_CLAIM is not set"), "{detail}");
     }
-    // Without a token, nobody but the operator of the local run is there.
-    let answer = world.request("GET", "/orders?customerId=cust-1", &[], String::new()).await;
-    assert_eq!(answer.status().as_u16(), 200);
+    // Requests without a token are the local run's: no restriction.
+    let response = world.request("GET", "/orders?customerId=cust-1", &[], String::new()).await;
+    assert_eq!(response.status().as_u16(), 200);
     world.stop().await;
 
     let world = world_with(&[("CUSTOMER_CLAIM", "none")]).await;
@@ -86,7 +86,7 @@ async fn no_token_is_accepted_until_the_claim_is_named() {
     world.stop().await;
 }
 
-/// A client whose token API Gateway has checked: the claims are in the event.
+/// A client whose token API Gateway has verified: the claims are in the event.
 struct Caller<'a> {
     world: &'a World,
     customer_id: Option<&'a str>,
@@ -97,14 +97,14 @@ impl Caller<'_> {
         let mut event = self.event("post-order-with-token");
         event["headers"]["idempotency-key"] = key.into();
         event["body"] = order.to_string().into();
-        self.answer(&event).await
+        self.invoke(&event).await
     }
 
     async fn get(&self, path: &str, query: &str) -> (u16, Value) {
         let mut event = self.event("get-order");
         event["rawPath"] = path.into();
         event["rawQueryString"] = query.into();
-        self.answer(&event).await
+        self.invoke(&event).await
     }
 
     fn event(&self, situation: &str) -> Value {
@@ -118,9 +118,9 @@ impl Caller<'_> {
         event
     }
 
-    async fn answer(&self, event: &Value) -> (u16, Value) {
-        let answer = invoke(self.world, "order-api", event).await;
-        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        (answer["statusCode"].as_u64().unwrap().try_into().unwrap(), body)
+    async fn invoke(&self, event: &Value) -> (u16, Value) {
+        let response = invoke(self.world, "order-api", event).await;
+        let body = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        (response["statusCode"].as_u64().unwrap().try_into().unwrap(), body)
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /orders/{orderId}/cancel`: against the charge, before and after each stage.
+//! `POST /orders/{orderId}/cancel`, before and after each stage and during the charge.
 
 use contracts::EventType;
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use crate::{
     distinct, ends::assert_failed, event_files::invoke, journey, order, world, world_with,
 };
 
-/// Cancels an order; gives the status and the body of the answer.
+/// Cancels an order; returns the status and the body of the response.
 async fn cancel(world: &World, order_id: &str) -> (u16, Value) {
     let path = format!("/orders/{order_id}/cancel");
-    let answer = world.request("POST", &path, &[], String::new()).await;
-    (answer.status().as_u16(), answer.json().await.expect("a JSON body"))
+    let response = world.request("POST", &path, &[], String::new()).await;
+    (response.status().as_u16(), response.json().await.expect("a JSON body"))
 }
 
 const CANCELLED: &str = "ORDER_CANCELLED: cancelled before payment";
@@ -25,7 +25,7 @@ async fn a_cancelled_order_is_not_charged_and_gives_its_stock_back() {
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
     let (status, body) = cancel(&world, &order_id).await;
     assert_eq!((status, &body["orderId"]), (202, &json!(order_id)), "{body}");
-    // The event does not wait for the payment, whose mapping is paused.
+    // The event is published although the payment's mapping is paused.
     assert_failed(&world.ended(&order_id).await, CANCELLED);
     world.until_reserved("SKU-1", "0").await;
     let (status, body) = cancel(&world, &order_id).await;
@@ -36,7 +36,7 @@ async fn a_cancelled_order_is_not_charged_and_gives_its_stock_back() {
     assert_eq!(distinct(&events).last(), Some(&EventType::OrderPaymentFailed));
     let next = world.accepted(&order()).await;
     assert_eq!(world.ended(&next).await["status"], "COMPLETED");
-    // It is no conflict that the row was decided from another event than the payment's.
+    // A row from another event than the payment's does not count as a conflict.
     let outcomes = world.stack.functions.as_ref().unwrap().outcomes().snapshot();
     let of_payment = |outcome: &str| outcomes.get(&("payment".to_owned(), outcome.to_owned()));
     assert_eq!(of_payment("ended-early").copied(), Some(1), "{outcomes:?}");
@@ -89,7 +89,7 @@ async fn a_cancelled_order_that_fails_before_payment_ends_as_it_failed() {
         assert_eq!(cancel(&world, &order_id).await.0, 409);
         assert!(world.records(&order_id, EventType::OrderPaymentFailed).is_empty());
     }
-    // What comes later has been worked through, and still no event of a payment is there.
+    // After a later order has completed, there is still no payment event of these orders.
     let next = world.accepted(&order()).await;
     world.ended(&next).await;
     journey(&mut world, &next, 1).await;
@@ -129,9 +129,9 @@ async fn a_kill_amid_a_cancellation_leaves_an_order_that_ends_cancelled() {
     world.stack.mappings["PaymentMapping"].pause();
     let order_id = world.accepted(&order()).await;
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
-    let mut held = world.database.hold_answer(&["\"S\":\"payment\""]);
+    let mut held = world.database.hold_response(&["\"S\":\"payment\""]);
     let kill = async {
-        held.carried_out().await;
+        held.executed().await;
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
     let ((status, _), killed) = tokio::join!(cancel(&world, &order_id), kill);
@@ -164,8 +164,8 @@ async fn a_customer_cancels_their_own_orders_only() {
     let body: Value = serde_json::from_str(accepted["body"].as_str().unwrap()).unwrap();
     let path = format!("/orders/{}/cancel", body["orderId"].as_str().unwrap());
     for (customer_id, status) in [("cust-2", 404), ("cust-1", 202)] {
-        let answer = invoke(&world, "order-api", &request(customer_id, &path, "")).await;
-        assert_eq!(answer["statusCode"], status, "{customer_id}: {answer}");
+        let response = invoke(&world, "order-api", &request(customer_id, &path, "")).await;
+        assert_eq!(response["statusCode"], status, "{customer_id}: {response}");
     }
     world.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Effects of each failure: the order's status, its stock, the customer's money.
 //!
-//! A failed payment is in `journey`: `a_failed_payment_gives_the_stock_back_once`.
+//! For a failed payment, see `journey`: `a_failed_payment_gives_the_stock_back_once`.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_payment_whose_event_is_too_large_gives_the_stock_back_and_takes_no_mo
     let order_id = write_order(&world, EventType::InventoryReserved).await;
     world.until_event(&order_id, EventType::OrderPaymentFailed, 1).await;
     assert_failed(&world.ended(&order_id).await, "payment", "EVENT_TOO_LARGE");
-    // The failure carries no payload, and still everything goes back.
+    // The stock is released although the failure contains no payload.
     let mut stock = world.available_and_reserved("SKU-1").await;
     for _ in 0..600 {
         if stock.1 == "0" {
@@ -62,7 +62,7 @@ async fn a_failed_notification_leaves_a_paid_order_and_says_so() {
     let events: Vec<&str> = timeline.map(|it| it["event"].as_str().unwrap()).collect();
     assert!(events.contains(&"PaymentCompleted"), "{status}");
     assert!(!events.contains(&"OrderCompleted"), "{status}");
-    // An order that comes after it is worked through, so that whatever was to be undone is.
+    // Once a later order has completed, all compensation is done.
     let next = world.accepted(&order()).await;
     assert_eq!(world.ended(&next).await["status"], "COMPLETED");
     assert_left(&world, ("96", "4"), "975").await;
@@ -82,7 +82,7 @@ async fn assert_left(world: &World, stock: (&str, &str), balance: &str) {
     assert_eq!(world.balance("cust-1").await, balance);
 }
 
-/// Writes an order, larger than intake takes, whose event of this type is the first one that is too
+/// Writes an order larger than the intake limit, whose event of this type is the first one too
 /// large for its stage.
 async fn write_order(world: &World, too_large: EventType) -> String {
     let order_id = format!("ord-{}", uuid::Uuid::new_v4());

@@ -1,4 +1,4 @@
-//! A consumer of `consumers/` as a process.
+//! A process of a consumer from `consumers/`.
 
 use std::{
     collections::BTreeSet,
@@ -19,16 +19,16 @@ use workflow_tests::world::World;
 
 use crate::consumers::completed;
 
-/// A consumer that runs until it is dropped.
+/// A running consumer; killed when dropped.
 pub(crate) struct Reader {
     lines: Lines<BufReader<ChildStdout>>,
-    complaints: Arc<Mutex<Vec<String>>>,
+    error_lines: Arc<Mutex<Vec<String>>>,
     pub(crate) group: String,
     _process: Child,
 }
 
 impl Reader {
-    /// Starts the program with a group of its own.
+    /// Starts the program with its own consumer group.
     pub(crate) fn start(program: &[&Path], world: &World, database: &Path) -> Self {
         let (executable, arguments) = program.split_first().unwrap();
         let group = format!("consumer-{}", uuid::Uuid::new_v4());
@@ -45,22 +45,22 @@ impl Reader {
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let complaints: Arc<Mutex<Vec<String>>> = Arc::default();
-        let kept = Arc::clone(&complaints);
+        let error_lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&error_lines);
         let mut complained = BufReader::new(process.stderr.take().unwrap()).lines();
         tokio::spawn(async move {
             while let Ok(Some(line)) = complained.next_line().await {
                 kept.lock().unwrap().push(line);
             }
         });
-        Self { lines, complaints, group, _process: process }
+        Self { lines, error_lines, group, _process: process }
     }
 
-    /// Its lines about records that it skipped, once there are this many.
+    /// Waits for this many log lines about skipped records; returns them.
     pub(crate) async fn until_skipped(&self, times: usize) -> Vec<String> {
         let skipped = async {
             loop {
-                let mut lines = self.complaints();
+                let mut lines = self.error_lines();
                 lines.retain(|line| line.starts_with("skipped: "));
                 if lines.len() >= times {
                     return lines;
@@ -69,18 +69,17 @@ impl Reader {
             }
         };
         let skipped = timeout(Duration::from_secs(10), skipped).await;
-        skipped.unwrap_or_else(|_| panic!("{times}: {:?}", self.complaints()))
+        skipped.unwrap_or_else(|_| panic!("{times}: {:?}", self.error_lines()))
     }
 
-    /// The lines on its standard error so far.
-    fn complaints(&self) -> Vec<String> {
-        self.complaints.lock().unwrap().clone()
+    fn error_lines(&self) -> Vec<String> {
+        self.error_lines.lock().unwrap().clone()
     }
 
-    /// Reads all that lies on these partitions by now; gives its lines.
+    /// Reads all current records of these partitions; returns the printed lines.
     ///
-    /// Each printed event but the last has been handled: so each partition gets one more event, and
-    /// before it a malformed record.
+    /// Each printed event but the last has been handled, so each partition gets one more event. A
+    /// malformed record precedes it.
     pub(crate) async fn read_up_to_now(
         &mut self,
         world: &World,
@@ -97,20 +96,22 @@ impl Reader {
         lines
     }
 
-    /// Reads up to the event of this order; gives all lines that were read for it.
+    /// Reads up to the event of this order; returns all lines.
     async fn until(&mut self, order_id: &str) -> Vec<Value> {
         let lines = self.lines_until(order_id).await;
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The same, as they were printed.
+    /// Like [`Self::until`], without parsing.
     pub(crate) async fn lines_until(&mut self, order_id: &str) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         while lines.last().is_none_or(|line| !line.contains(order_id)) {
             let line = timeout(Duration::from_secs(120), self.lines.next_line()).await;
-            let line = line.unwrap_or_else(|_| panic!("{order_id}: {:?}", self.complaints()));
+            let line = line.unwrap_or_else(|_| panic!("{order_id}: {:?}", self.error_lines()));
             let line = line.unwrap();
-            lines.push(line.unwrap_or_else(|| panic!("it has ended: {:?}", self.complaints())));
+            lines.push(
+                line.unwrap_or_else(|| panic!("the consumer has ended: {:?}", self.error_lines())),
+            );
         }
         lines
     }

@@ -1,4 +1,4 @@
-//! The consumers that other teams may copy from, `consumers/`, at a running workflow.
+//! The example consumers in `consumers/`, run against the workflow.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -13,14 +13,15 @@ const DECIMALS: &str = "0.123456789012345678901234567890";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_consumer_prints_each_event_once_with_every_field_and_digit() {
-    let built = local::binaries::build(&root(), &["consumer".to_owned()]).await.unwrap();
+    let built = emulator::binaries::build(&root(), &["consumer".to_owned()]).await.unwrap();
     prints_each_event_once_with_every_field_and_digit(&[built["consumer"].as_path()]).await;
 }
 
 #[cfg(feature = "python-consumer")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_consumer_prints_each_event_once_with_every_field_and_digit() {
-    let python = std::env::var("CONSUMER_PYTHON").expect("tests/python-consumer names the Python");
+    let python =
+        std::env::var("CONSUMER_PYTHON").expect("scripts/check-python-consumer runs this test");
     let program = root().join("consumers/python/consume.py");
     prints_each_event_once_with_every_field_and_digit(&[Path::new(&python), &program]).await;
 }
@@ -29,16 +30,16 @@ async fn prints_each_event_once_with_every_field_and_digit(program: &[&Path]) {
     let mut world = world().await;
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("handled.sqlite");
-    // By POST, with an idempotency key, so that it can be published again; and by hand, because a
-    // client cannot add to the envelope.
+    // One order by POST, with an idempotency key to publish it again; one written directly, because
+    // clients cannot add fields to the envelope.
     let key = uuid::Uuid::new_v4().to_string();
     let payload = format!(
         r#"{{"customerId":"cust-1","items":[{{"sku":"SKU-1","quantity":2,"serial":{DIGITS},"size":{{"width":{DECIMALS}}}}}],"totalAmount":12.50,"serial":{DIGITS},"gift":{{"weight":{DECIMALS},"to":"Müller ☕","tags":[null,{{"deep":true}}]}}}}"#
     );
     let sent = [("idempotency-key", key.as_str())];
-    let answer = world.request("POST", "/orders", &sent, payload.clone()).await;
-    let answer: Value = answer.json().await.unwrap();
-    let posted = answer["orderId"].as_str().unwrap();
+    let response = world.request("POST", "/orders", &sent, payload.clone()).await;
+    let response: Value = response.json().await.unwrap();
+    let posted = response["orderId"].as_str().unwrap();
     let written = format!("ord-{}", uuid::Uuid::new_v4());
     let created = format!(
         r#"{{"eventType":"OrderCreated","tenant":{{"id":{DIGITS},"share":{DECIMALS}}},"orderId":"{written}","correlationId":"corr-1","timestamp":"2026-02-06T12:00:00Z","payload":{payload},"trace":null}}"#
@@ -70,7 +71,7 @@ async fn prints_each_event_once_with_every_field_and_digit(program: &[&Path]) {
         }
     }
 
-    // Everything once more: published again, and read from the start by another group.
+    // Publish everything again, and read from the start in another group.
     drop(first);
     let again = [("idempotency-key", key.as_str())];
     world.request("POST", "/orders", &again, payload).await;
@@ -83,7 +84,7 @@ async fn prints_each_event_once_with_every_field_and_digit(program: &[&Path]) {
     world.stop().await;
 }
 
-/// An order's last event, as notification publishes it.
+/// An `OrderCompleted` event as the notification publishes it.
 pub(crate) fn completed(order_id: &str) -> StoredEvent {
     let order_id = OrderId::parse(order_id).unwrap();
     let (timestamp, payload) = (jiff::Timestamp::UNIX_EPOCH, order().to_string());

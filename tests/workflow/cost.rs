@@ -1,4 +1,4 @@
-//! What an order costs at the database, which `docs/cost.md` counts in money.
+//! Database requests of an order, on which `docs/cost.md` bases its prices.
 
 use serde_json::Value;
 use workflow_tests::database_proxy::Request;
@@ -26,8 +26,7 @@ async fn an_order_costs_the_requests_that_the_cost_page_says() {
     // The reservation and the payment: a row and one item each.
     let actions = lengths("TransactWriteItems", "TransactItems");
     assert_eq!(actions, [2, 2]);
-    // The intake row alone is in the indexes by customer and by time, each of which is one more
-    // write.
+    // Only the intake row is in the indexes by customer and by time; each costs one more write.
     let with = |attribute: &'static str| {
         let has = move |request: &&Request| request.body.contains(attribute);
         requests.iter().filter(has).count()
@@ -35,11 +34,11 @@ async fn an_order_costs_the_requests_that_the_cost_page_says() {
     let in_indexes = [with("'customerId':?"), with("'intake':?")];
     assert_eq!(in_indexes, [1, 1]);
     let in_indexes = in_indexes.iter().sum::<usize>();
-    // A row of a usual order is below 1 KB: an insert takes one unit, and an action takes two.
+    // Rows of usual orders are below 1 KB: an insert costs one unit, a transaction's action two.
     let written = inserts.iter().sum::<usize>() + in_indexes + 2 * actions.iter().sum::<usize>();
     assert_eq!(written, 14);
-    // Payment and notification look up their own row and that of the stage before them, the close
-    // the intake row too; each takes a unit.
+    // Payment and notification read their own row and the previous stage's, the close also the
+    // intake row; each read costs one unit.
     let keys = bodies("BatchGetItem").into_iter().map(|body| {
         let tables = body["RequestItems"].as_object().unwrap().values();
         tables.map(|table| table["Keys"].as_array().unwrap().len()).sum()

@@ -1,6 +1,6 @@
-//! Orders that nobody repeats end by themselves: the recovery leads them on, or they expire.
+//! Recovery and expiry of orders that no client retries.
 //!
-//! The ages and the schedule are those of minutes in AWS, in seconds.
+//! Ages and schedule are seconds here, minutes in AWS.
 
 use std::time::{Duration, Instant};
 
@@ -10,31 +10,31 @@ use workflow_tests::world::{World, WorldOptions};
 
 use crate::{JOURNEY, distinct, journey, order, world_as};
 
-/// Looks at orders every second from their first second on.
+/// Recovery of orders from an age of one second on.
 pub(crate) const RECOVERY_ENV: [(&str, &str); 2] =
     [("RECOVERY_AGES_SECONDS", "1"), ("RECOVERY_WINDOW_SECONDS", "600")];
 
-/// A world whose schedules fire every second.
+/// Options whose schedules run every second.
 pub(crate) fn often_recovered<'a>(function_env: &'a [(&'a str, &'a str)]) -> WorldOptions<'a> {
     let schedule_period = Some(Duration::from_secs(1));
     WorldOptions { function_env, schedule_period, ..WorldOptions::default() }
 }
 
-/// The id of an order that nobody was told about: the only one there is.
+/// The id of the only order, which no response contained.
 async fn only_order(world: &World) -> String {
     let rows = world.stack.database.client().scan().table_name(world.stack.table("OrdersTable"));
     let rows = rows.consistent_read(true).send().await.unwrap();
-    rows.items().first().expect("there is an order")["orderId"].as_s().unwrap().clone()
+    rows.items().first().expect("an order")["orderId"].as_s().unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_intake_that_nobody_repeats_leaves_an_order_that_ends() {
     let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
-    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
+    let mut held = world.database.hold_response(&["\"S\":\"order-api\""]);
     let order = order();
     let post = world.post(&order, None);
     let kill = async {
-        held.carried_out().await;
+        held.executed().await;
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
     let ((status, _), killed) = tokio::join!(post, kill);
@@ -54,7 +54,7 @@ async fn a_kill_at_intake_that_nobody_repeats_leaves_an_order_that_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letters_order_ends_once_the_cause_is_gone() {
-    // A record is given up after one invocation, of a few seconds.
+    // A record becomes a dead letter after one invocation of a few seconds.
     let template_changes = &[
         ("MaximumRetryAttempts: 1000", "MaximumRetryAttempts: 0"),
         ("Timeout: 60", "Timeout: 10"),
@@ -107,7 +107,7 @@ async fn an_order_that_is_not_paid_in_time_expires_and_gives_its_stock_back() {
     world.stop().await;
 }
 
-/// The order was ended early, for this reason.
+/// Asserts that the order has ended early, with this reason.
 pub(crate) fn assert_failed(status: &Value, reason: &str) {
     assert_eq!(status["status"], "FAILED", "{status}");
     assert_eq!(status["failedStage"], "payment", "{status}");

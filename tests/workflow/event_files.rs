@@ -1,9 +1,9 @@
-//! Every file under `events/` is what Lambda is given; each is handled as its name says.
+//! The sample events of `events/`: each is handled as its name says.
 
 use std::{collections::BTreeMap, fs};
 
 use contracts::{EventType, StageName};
-use local::invoke::Answer;
+use emulator::invoke::Answer;
 use serde_json::{Value, json};
 use workflow_tests::world::{World, root};
 
@@ -16,25 +16,25 @@ async fn every_event_file_is_handled_as_its_name_says() {
     let files = event_files();
     assert!(files.len() >= 20, "{:?}", files.keys());
     for ((function, situation), event) in &files {
-        let answer = invoke(&world, function, event).await;
+        let response = invoke(&world, function, event).await;
         match situation.as_str() {
-            "post-order" | "post-order-with-token" => assert_eq!(answer["statusCode"], 202),
-            "get-order" | "cancel-order" => assert_eq!(answer["statusCode"], 404),
-            "recovery" => assert!(answer[0]["open"].is_number(), "{answer}"),
-            "list-orders" => assert_eq!(answer["statusCode"], 200),
-            // Without a setting, no page of another origin is let in.
+            "post-order" | "post-order-with-token" => assert_eq!(response["statusCode"], 202),
+            "get-order" | "cancel-order" => assert_eq!(response["statusCode"], 404),
+            "recovery" => assert!(response[0]["open"].is_number(), "{response}"),
+            "list-orders" => assert_eq!(response["statusCode"], 200),
+            // CORS is off by default.
             "preflight" => {
-                assert_eq!(answer["statusCode"], 204);
-                assert_eq!(answer["headers"].get("access-control-allow-methods"), None);
+                assert_eq!(response["statusCode"], 204);
+                assert_eq!(response["headers"].get("access-control-allow-methods"), None);
             }
-            _ => assert_eq!(answer, json!({ "batchItemFailures": [] }), "{function}/{situation}"),
+            _ => assert_eq!(response, json!({ "batchItemFailures": [] }), "{function}/{situation}"),
         }
     }
 
-    // The same again: redelivery.
+    // Redeliver everything.
     for ((function, situation), event) in &files {
-        let answer = invoke(&world, function, event).await;
-        assert_eq!(answer["batchItemFailures"].as_array().map_or(0, Vec::len), 0, "{situation}");
+        let response = invoke(&world, function, event).await;
+        assert_eq!(response["batchItemFailures"].as_array().map_or(0, Vec::len), 0, "{situation}");
     }
     for order_id in ["ord-good-1", "ord-duplicate-1", "ord-partition-11", "ord-no-key-1"] {
         world.ended(order_id).await;
@@ -103,8 +103,9 @@ pub(crate) fn event_files() -> BTreeMap<(String, String), Value> {
 pub(crate) async fn invoke(world: &World, function: &str, event: &Value) -> Value {
     let declared = world.stack.template.functions.iter().find(|it| it.name.binary == function);
     let name = &declared.expect("the function is in the template").name;
-    let answer = world.stack.invoke_client().invoke(name, event.to_string().into()).await.unwrap();
-    match answer {
+    let response =
+        world.stack.invoke_client().invoke(name, event.to_string().into()).await.unwrap();
+    match response {
         Answer::Returned(body) => serde_json::from_slice(&body).unwrap(),
         Answer::Failed(error) => panic!("{function} failed: {error:?}"),
     }

@@ -1,9 +1,9 @@
-//! Malformed records, a database that throttles and loses answers, a broker that goes away.
+//! Malformed records, a database that throttles and loses responses, an unavailable broker.
 
 use std::process::Command;
 
 use contracts::{EventType, Topic};
-use local::tap::TapRecord;
+use emulator::tap::TapRecord;
 use serde_json::{Value, json};
 use workflow_tests::world::World;
 
@@ -45,8 +45,8 @@ async fn a_malformed_record_between_two_orders_stops_neither() {
     assert_eq!(report["payload"]["source"], source);
     assert_eq!(report["payload"]["malformed"], true);
 
-    // The id names the record by position and digest: a topic that was created anew has the same
-    // positions.
+    // The id contains the record's position and digest, because positions repeat after a topic was
+    // recreated.
     let records = world.records(&position, EventType::OrderValidationFailed);
     let id = records[0].headers.iter().find(|(name, _)| name == "ce_id").unwrap();
     let id = String::from_utf8(id.1.clone().unwrap()).unwrap();
@@ -67,10 +67,10 @@ async fn an_order_whose_producer_dates_it_1970_is_not_given_up_for_its_age() {
     });
     world.write_at(1, Topic::OrderCreated, &order_id, created.to_string().as_bytes()).await;
     assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), JOURNEY);
-    // The embedded broker keeps a producer's time.
+    // The embedded broker keeps the producer's timestamp.
     if std::env::var("KAFKA_BOOTSTRAP_SERVERS").is_ok() {
         let created = world.records(&order_id, EventType::OrderCreated);
-        assert!(created[0].timestamp_ms > 1, "the topic takes the broker's time");
+        assert!(created[0].timestamp_ms > 1, "the topic uses the broker's time");
     }
     world.stop().await;
 }
@@ -81,7 +81,7 @@ async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
     for stage in ["order-api", "validator", "inventory", "payment", "notification", "close"] {
         let stage = format!("\"S\":\"{stage}\"");
         world.database.throttle(&[&stage]);
-        world.database.lose_answer(&[&stage]);
+        world.database.lose_response(&[&stage]);
     }
     let order_id = world.accepted(&order()).await;
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
@@ -97,14 +97,14 @@ async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
 async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_later() {
     let mut world = world().await;
     let key = run_id("key");
-    // One order goes through first, so that everything is connected when the broker goes.
+    // Complete one order first, so that everything is connected.
     let known = world.accepted(&order()).await;
     world.ended(&known).await;
 
     take_broker_away(&world);
     let headers = [("idempotency-key", key.as_str())];
-    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
-    let (status, retry_after) = (answer.status(), answer.headers().get("retry-after").cloned());
+    let response = world.request("POST", "/orders", &headers, order().to_string()).await;
+    let (status, retry_after) = (response.status(), response.headers().get("retry-after").cloned());
     bring_broker_back(&world);
     assert_eq!(status.as_u16(), 503);
     assert!(retry_after.is_some());
@@ -132,7 +132,7 @@ async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
     let order_id = problem["orderId"].as_str().expect("the problem names the order").to_owned();
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("the same Idempotency-Key, which is safe"), "{detail}");
-    assert_eq!(world.status(&order_id).await.expect("it is kept")["status"], "PENDING");
+    assert_eq!(world.status(&order_id).await.expect("the order is stored")["status"], "PENDING");
     bring_broker_back(&world);
 
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
@@ -144,8 +144,8 @@ async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
     world.stop().await;
 }
 
-/// Takes the broker away: the embedded one by its switch, another one by stopping its process,
-/// whose id `KAFKA_PID` names.
+/// Makes the broker unavailable: the embedded one by its API, another one by SIGSTOP to the process
+/// `KAFKA_PID`.
 fn take_broker_away(world: &World) {
     match world.stack.broker.mock() {
         Some(cluster) => cluster.broker_down(1).unwrap(),
@@ -161,11 +161,11 @@ fn bring_broker_back(world: &World) {
 }
 
 fn signal_broker(signal: &str) {
-    let pid = std::env::var("KAFKA_PID").expect("KAFKA_PID names the broker's process");
+    let pid = std::env::var("KAFKA_PID").expect("KAFKA_PID is the broker's process id");
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
-/// A name that no other run uses: outside servers remember.
+/// A name that no other run uses, because external servers keep their data.
 fn run_id(name: &str) -> String {
     format!("{name}-{}", uuid::Uuid::new_v4())
 }

@@ -1,4 +1,4 @@
-//! Records that nobody promised to the consumers of `consumers/`.
+//! Arbitrary records for the consumers of `consumers/`, beyond the published contract.
 
 use std::{path::Path, time::Duration};
 
@@ -16,19 +16,20 @@ use crate::{consumer_process::Reader, consumers::completed, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_consumer_survives_any_record() {
-    let built = local::binaries::build(&root(), &["consumer".to_owned()]).await.unwrap();
+    let built = emulator::binaries::build(&root(), &["consumer".to_owned()]).await.unwrap();
     survives_any_record(&[built["consumer"].as_path()]).await;
 }
 
 #[cfg(feature = "python-consumer")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_consumer_survives_any_record() {
-    let python = std::env::var("CONSUMER_PYTHON").expect("tests/python-consumer names the Python");
+    let python =
+        std::env::var("CONSUMER_PYTHON").expect("scripts/check-python-consumer runs this test");
     let program = root().join("consumers/python/consume.py");
     survives_any_record(&[Path::new(&python), &program]).await;
 }
 
-/// Each record is handled, or is skipped aloud; and the offset moves past it.
+/// Checks that each record is handled, or skipped with a log line, and that the offset moves on.
 async fn survives_any_record(program: &[&Path]) {
     let world = world().await;
     let folder = tempfile::tempdir().unwrap();
@@ -44,15 +45,15 @@ async fn survives_any_record(program: &[&Path]) {
         lines.iter().any(|line| line.contains(&id))
     };
     let skipped = (0..written.len()).filter(|index| !is_handled(*index)).count();
-    let complaints = reader.until_skipped(skipped).await;
+    let skip_lines = reader.until_skipped(skipped).await;
     for (index, record) in written.iter().enumerate() {
-        assert!(is_handled(index) || !record.is_event, "{index}: {complaints:?}");
+        assert!(is_handled(index) || !record.is_event, "{index}: {skip_lines:?}");
         let place = format!("skipped: {} 0 {} ", Topic::OrderCompleted, record.offset);
-        let is_skipped = complaints.iter().any(|line| line.starts_with(&place));
-        assert_ne!(is_handled(index), is_skipped, "{index}: {complaints:?}");
+        let is_skipped = skip_lines.iter().any(|line| line.starts_with(&place));
+        assert_ne!(is_handled(index), is_skipped, "{index}: {skip_lines:?}");
     }
-    let last_total = complaints.last().and_then(|line| line.rsplit_once("total="));
-    assert_eq!(last_total.unwrap().1, complaints.len().to_string());
+    let last_total = skip_lines.last().and_then(|line| line.rsplit_once("total="));
+    assert_eq!(last_total.unwrap().1, skip_lines.len().to_string());
     let digits = format!(r#""{run}/{HUGE_EXPONENT}""#);
     let line = lines.iter().find(|line| line.contains(&digits)).unwrap();
     assert!(line.contains("1e1000000000000000000"), "{line}");
@@ -63,17 +64,16 @@ async fn survives_any_record(program: &[&Path]) {
     world.stop().await;
 }
 
-/// What a consumer finds that nobody promised it.
 struct ForeignRecord {
     offset: i64,
-    /// Whether it is an event all the same, which has to be handled.
+    /// It is a valid event and must be handled.
     is_event: bool,
 }
 
-/// The place of the event with a number that no decimal holds.
+/// The index of the event with a number that no decimal type can represent.
 const HUGE_EXPONENT: usize = 0;
 
-/// Writes records of all kinds, with `run` and their place as `ce_id`, in a codec of Kafka's latest.
+/// Writes records of all kinds, compressed with zstd. Their `ce_id` is `run` and their index.
 async fn write_foreign_records(world: &World, run: &str) -> Vec<ForeignRecord> {
     let event = |payload: &str| {
         let event =
@@ -126,7 +126,7 @@ async fn write_foreign_records(world: &World, run: &str) -> Vec<ForeignRecord> {
             write_foreign(&producer, &[("ce_id", Some(id.as_slice()))], value.as_deref()).await;
         written.push(ForeignRecord { offset, is_event });
     }
-    // Events in all but their header.
+    // Valid events without a valid `ce_id`.
     let event = event("{}");
     let without = write_foreign(&producer, &[], Some(&event)).await;
     let null = write_foreign(&producer, &[("ce_id", None)], Some(&event)).await;
@@ -150,7 +150,7 @@ async fn write_foreign(
     producer.send(record, Duration::from_secs(30)).await.unwrap().offset
 }
 
-/// Waits until the group has committed an offset behind this one.
+/// Waits until the group has committed an offset above this one.
 async fn until_committed(servers: &str, group: &str, offset: i64) {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
@@ -161,8 +161,8 @@ async fn until_committed(servers: &str, group: &str, offset: i64) {
     partition.add_partition(Topic::OrderCompleted.name(), 0);
     let committed = async {
         loop {
-            let asked = consumer.committed_offsets(partition.clone(), Duration::from_secs(10));
-            if let Offset::Offset(committed) = asked.unwrap().elements()[0].offset()
+            let committed = consumer.committed_offsets(partition.clone(), Duration::from_secs(10));
+            if let Offset::Offset(committed) = committed.unwrap().elements()[0].offset()
                 && committed > offset
             {
                 return;

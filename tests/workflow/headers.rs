@@ -1,7 +1,7 @@
-//! Headers of the records: CloudEvents, and the trace of the request.
+//! Record headers: CloudEvents attributes, and the request's trace context.
 
 use contracts::{EventType, stored_event::HEADERS_SCHEMA};
-use local::tap::TapRecord;
+use emulator::tap::TapRecord;
 use serde_json::{Map, Value};
 use workflow_tests::world::World;
 
@@ -44,7 +44,7 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
         assert_eq!(checked_headers(record)["traceparent"], TRACEPARENT);
     }
 
-    // A state has no meaning without its trace.
+    // A tracestate without a valid traceparent is dropped.
     let malformed = [("traceparent", "00-1-1-01"), ("tracestate", TRACESTATE)];
     for headers in [&[][..], &malformed] {
         let order_id = post(&world, headers, &order()).await;
@@ -75,9 +75,9 @@ async fn a_header_of_one_value_that_is_sent_twice_is_one_or_refused() {
         assert_eq!(post(&world, equal, &order()).await, once, "{name}");
 
         let different = [(name, value), (name, other)];
-        let answer = world.request("POST", "/orders", &different, order().to_string()).await;
-        assert_eq!(answer.status().as_u16(), 400, "{name}");
-        let problem: Value = answer.json().await.unwrap();
+        let response = world.request("POST", "/orders", &different, order().to_string()).await;
+        assert_eq!(response.status().as_u16(), 400, "{name}");
+        let problem: Value = response.json().await.unwrap();
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.starts_with(&format!("{name} must have one value")), "{detail}");
     }
@@ -86,18 +86,18 @@ async fn a_header_of_one_value_that_is_sent_twice_is_one_or_refused() {
 }
 
 async fn post(world: &World, headers: &[(&str, &str)], order: &Value) -> String {
-    let answer = world.request("POST", "/orders", headers, order.to_string()).await;
-    assert_eq!(answer.status().as_u16(), 202);
-    let body: Value = answer.json().await.unwrap();
+    let response = world.request("POST", "/orders", headers, order.to_string()).await;
+    assert_eq!(response.status().as_u16(), 202);
+    let body: Value = response.json().await.unwrap();
     body["orderId"].as_str().unwrap().to_owned()
 }
 
-/// The headers of an event, once they are valid and say what the event says.
+/// Checks an event's headers against their schema and the event; returns them.
 fn checked_headers(record: &TapRecord) -> Map<String, Value> {
     let text = |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().unwrap()).unwrap();
     let headers: Map<String, Value> =
         record.headers.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
-    assert_eq!(headers.len(), record.headers.len(), "no header comes twice: {headers:?}");
+    assert_eq!(headers.len(), record.headers.len(), "a header is repeated: {headers:?}");
     let schema = serde_json::from_str(HEADERS_SCHEMA).unwrap();
     let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     let value = Value::Object(headers.clone());

@@ -1,4 +1,4 @@
-//! What the HTTP API answers, and what a function says that is not told enough.
+//! Responses of `POST /orders` and to invalid requests, and the errors of missing settings.
 
 use std::process::Stdio;
 
@@ -43,16 +43,16 @@ async fn bad_requests_are_told_what_to_do() {
         ("GET", "/orders?customerId=", "", 400, "customerId must have"),
         ("GET", "/orders?customerId=cust-1&limit=0", "", 400, "limit must be"),
         ("GET", "/orders?customerId=cust-1&pageToken=x", "", 400, "pageToken must be"),
-        ("DELETE", "/orders", "", 405, "takes GET, HEAD, OPTIONS, POST only"),
-        ("PUT", "/orders/ord-unknown", "", 405, "takes GET, HEAD, OPTIONS only"),
-        ("GET", "/orders/ord-unknown/cancel", "", 405, "takes OPTIONS, POST only"),
-        ("GET", "/", "", 404, "there is nothing here"),
+        ("DELETE", "/orders", "", 405, "allows GET, HEAD, OPTIONS, POST only"),
+        ("PUT", "/orders/ord-unknown", "", 405, "allows GET, HEAD, OPTIONS only"),
+        ("GET", "/orders/ord-unknown/cancel", "", 405, "allows OPTIONS, POST only"),
+        ("GET", "/", "", 404, "no such path"),
     ];
     for (method, path, body, status, advice) in requests {
-        let answer = world.request(method, path, &[], body.to_owned()).await;
-        assert_eq!(answer.status().as_u16(), status, "{method} {path}");
-        assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        let problem: Value = answer.json().await.unwrap();
+        let response = world.request(method, path, &[], body.to_owned()).await;
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let problem: Value = response.json().await.unwrap();
         assert_eq!(problem["status"], status);
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(advice), "{method} {path}: {detail}");
@@ -63,9 +63,10 @@ async fn bad_requests_are_told_what_to_do() {
         ("x-correlation-id", &long),
         ("x-correlation-id", "ü"),
     ] {
-        let answer = world.request("POST", "/orders", &[(name, value)], order().to_string()).await;
-        assert_eq!(answer.status().as_u16(), 400, "{name}: {value}");
-        let problem: Value = answer.json().await.unwrap();
+        let response =
+            world.request("POST", "/orders", &[(name, value)], order().to_string()).await;
+        assert_eq!(response.status().as_u16(), 400, "{name}: {value}");
+        let problem: Value = response.json().await.unwrap();
         assert!(problem["detail"].as_str().unwrap().starts_with(name), "{problem}");
     }
     world.stop().await;
@@ -76,15 +77,15 @@ async fn a_compressed_body_is_refused_with_what_is_taken_instead() {
     let world = world().await;
     for coding in ["gzip", "br", "identity, zstd"] {
         let headers = [("content-encoding", coding), ("content-type", "application/json")];
-        let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
-        assert_eq!(answer.status().as_u16(), 415, "{coding}");
-        assert_eq!(answer.headers()["accept-encoding"], "identity");
-        let problem: Value = answer.json().await.unwrap();
+        let response = world.request("POST", "/orders", &headers, order().to_string()).await;
+        assert_eq!(response.status().as_u16(), 415, "{coding}");
+        assert_eq!(response.headers()["accept-encoding"], "identity");
+        let problem: Value = response.json().await.unwrap();
         assert!(problem["detail"].as_str().unwrap().contains("Content-Encoding"), "{problem}");
     }
     let headers = [("content-encoding", "identity")];
-    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
-    assert_eq!(answer.status().as_u16(), 202);
+    let response = world.request("POST", "/orders", &headers, order().to_string()).await;
+    assert_eq!(response.status().as_u16(), 202);
     world.stop().await;
 }
 
@@ -92,7 +93,7 @@ async fn a_compressed_body_is_refused_with_what_is_taken_instead() {
 async fn missing_settings_are_all_named_before_anything_starts() {
     let names = ["order-api", "validator", "inventory", "payment", "notification"];
     let root = workflow_tests::world::root();
-    let functions = local::binaries::build(&root, &names.map(str::to_owned)).await.unwrap();
+    let functions = emulator::binaries::build(&root, &names.map(str::to_owned)).await.unwrap();
     for (name, executable) in functions {
         let output = tokio::process::Command::new(executable)
             .env_clear()
@@ -102,10 +103,10 @@ async fn missing_settings_are_all_named_before_anything_starts() {
             .await
             .unwrap();
         assert!(!output.status.success(), "{name}");
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         for variable in ["KAFKA_BOOTSTRAP_SERVERS", "ORDERS_TABLE", "ROW_TTL_DAYS"] {
-            assert!(said.contains(&format!("for example {variable}=")), "{name}: {said}");
+            assert!(stderr.contains(&format!("for example {variable}=")), "{name}: {stderr}");
         }
-        assert!(said.contains("KAFKA_SIGN_IN is not set"), "{name}: {said}");
+        assert!(stderr.contains("KAFKA_SIGN_IN is not set"), "{name}: {stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! Where an order goes when nothing is in its way, and where each stage turns it away.
+//! The path of an order that completes, and of one that each stage rejects.
 
 use contracts::{EventType, Topic};
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use crate::{JOURNEY, distinct, journey, order, world};
 async fn an_order_goes_through_all_five_stages() {
     let mut world = world().await;
     let sent = r#"{"customerId":"cust-1","items":[{"sku":"SKU-1","quantity":2,"colour":"red"}],"totalAmount":12.50,"serial":123456789012345678901234567890,"gift":{"to":"Müller ☕"}}"#;
-    let answer = world.request("POST", "/orders", &[], sent.to_owned()).await;
-    assert_eq!(answer.status().as_u16(), 202);
-    let location = answer.headers()["location"].to_str().unwrap().to_owned();
-    let body: Value = answer.json().await.unwrap();
+    let response = world.request("POST", "/orders", &[], sent.to_owned()).await;
+    assert_eq!(response.status().as_u16(), 202);
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let body: Value = response.json().await.unwrap();
     let order_id = body["orderId"].as_str().unwrap();
     assert_eq!(location, format!("/orders/{order_id}"));
 
@@ -107,7 +107,7 @@ async fn a_failed_payment_gives_the_stock_back_once() {
     let order_id = world.accepted(&dear).await;
     let events = world.until_event(&order_id, EventType::OrderPaymentFailed, 1).await;
     let (_, failed) = events.last().unwrap().clone();
-    // The same failure again, and after it an order that shows that both have been worked through.
+    // Write the failure twice more, then an order whose end shows that both have been handled.
     world.write(Topic::OrderFailed, Some(0), &order_id, failed.as_bytes()).await;
     world.write(Topic::OrderFailed, Some(0), &order_id, failed.as_bytes()).await;
     assert_eq!(world.ended(&order_id).await["failedStage"], "payment");
@@ -124,7 +124,7 @@ async fn a_failed_payment_gives_the_stock_back_once() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert!(release(), "the failure is worked through three times");
+    assert!(release(), "the failure is handled three times");
     assert_eq!(world.available_and_reserved("SKU-1").await, ("100".to_owned(), "0".to_owned()));
     assert_eq!(world.balance("cust-1").await, "1000");
     world.stop().await;
@@ -139,8 +139,8 @@ async fn every_stage_fed_twice_changes_nothing() {
     for (event_type, body) in &events {
         world.write(event_type.topic(), None, &order_id, body.as_bytes()).await;
     }
-    // Each repeat is carried to the end by the stages behind it. Those that arrive in one batch are
-    // published once, so at least once more from its stage, and once by hand.
+    // The stages pass each duplicate on. Those in one batch are published once, so there is at
+    // least one more event from the stage, and the one written here.
     let events = journey(&mut world, &order_id, 3).await;
     assert_eq!(distinct(&events), JOURNEY);
     assert_eq!(world.status(&order_id).await.unwrap(), ended);
@@ -155,7 +155,7 @@ async fn an_event_that_comes_late_changes_nothing() {
     let order_id = world.accepted(&order()).await;
     let events = journey(&mut world, &order_id, 1).await;
     let ended = world.ended(&order_id).await;
-    // The events of the order once more, last one first, and a failure that comes after its end.
+    // Write the order's events again in reverse, and a failure after its end.
     for (event_type, body) in events.iter().rev() {
         world.write(event_type.topic(), None, &order_id, body.as_bytes()).await;
     }

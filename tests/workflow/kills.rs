@@ -1,7 +1,6 @@
-//! A function's process is killed at the worst moment: its row is stored, its event not published.
+//! SIGKILL between write and publish: the row is stored, the event is not published.
 //!
-//! The moment is made by the database's answer: it is held back once the row is stored, the process
-//! is killed with SIGKILL, and only then is the answer let go, to nobody.
+//! The database proxy withholds the response to the insert until the process is killed.
 
 use crate::{JOURNEY, distinct, journey, order, world};
 
@@ -10,9 +9,9 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
     let mut world = world().await;
     let stages = ["validator", "inventory", "payment", "notification"];
     for function in stages {
-        let held = &mut world.database.hold_answer(&[&format!("\"S\":\"{function}\"")]);
+        let held = &mut world.database.hold_response(&[&format!("\"S\":\"{function}\"")]);
         let order_id = world.accepted(&order()).await;
-        held.carried_out().await;
+        held.executed().await;
         assert!(world.stack.functions.as_ref().unwrap().kill(function).await > 0);
 
         assert_eq!(world.ended(&order_id).await["status"], "COMPLETED", "{function}");
@@ -27,11 +26,11 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_intake_leaves_one_order_for_the_same_key() {
     let mut world = world().await;
-    let mut held = world.database.hold_answer(&["\"S\":\"order-api\""]);
+    let mut held = world.database.hold_response(&["\"S\":\"order-api\""]);
     let order = order();
     let post = world.post(&order, Some("one-order"));
     let kill = async {
-        held.carried_out().await;
+        held.executed().await;
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
     let ((status, _), killed) = tokio::join!(post, kill);

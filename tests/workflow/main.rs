@@ -1,4 +1,4 @@
-//! The workflow as a whole: five real functions, a broker and a database.
+//! Tests of the whole workflow: the five functions, a broker and a database.
 //!
 //! One binary, so that the stack is linked once. Runs on embedded servers, or on those that
 //! `KAFKA_BOOTSTRAP_SERVERS` and `AWS_ENDPOINT_URL_DYNAMODB` name.
@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be"
+    reason = "a test stops at the first failure"
 )]
 
 mod addresses;
@@ -32,17 +32,17 @@ use contracts::EventType;
 use serde_json::{Value, json};
 use workflow_tests::world::{World, WorldOptions};
 
-/// A world with something to sell and somebody to buy it.
+/// A world with stock and an account.
 async fn world() -> World {
     world_with(&[]).await
 }
 
-/// The same, with further environment variables of the functions.
+/// Like [`world`], with additional environment variables of the functions.
 async fn world_with(function_env: &[(&str, &str)]) -> World {
     world_as(&WorldOptions { function_env, ..WorldOptions::default() }).await
 }
 
-/// The same, with these differences from the template.
+/// Like [`world`], with these options.
 async fn world_as(options: &WorldOptions<'_>) -> World {
     let world = World::start_as(options).await;
     world.stock("SKU-1", 100).await;
@@ -50,7 +50,7 @@ async fn world_as(options: &WorldOptions<'_>) -> World {
     world
 }
 
-/// An order that goes through.
+/// An order that completes.
 fn order() -> Value {
     json!({
         "customerId": "cust-1",
@@ -59,10 +59,9 @@ fn order() -> Value {
     })
 }
 
-/// The events of an order that has come to a good end, once its last one was seen this often.
+/// Waits for this many `OrderCompleted` events and all earlier events; returns the order's events.
 ///
-/// Waits for each event by itself: topics are read independently of one another, so the last event
-/// may be seen before the ones that led to it.
+/// Waits for each type, because topics are read independently: the last event may arrive first.
 async fn journey(world: &mut World, order_id: &str, completed: usize) -> Vec<(EventType, String)> {
     for event_type in JOURNEY {
         world.until_event(order_id, event_type, 1).await;
@@ -70,14 +69,14 @@ async fn journey(world: &mut World, order_id: &str, completed: usize) -> Vec<(Ev
     world.until_event(order_id, EventType::OrderCompleted, completed).await
 }
 
-/// The types of events, each once, with a check that repeats of one type are the same bytes.
+/// The distinct types of events. Checks that duplicates of a type have the same bytes.
 fn distinct(events: &[(EventType, String)]) -> Vec<EventType> {
     let mut events = events.to_vec();
     events.dedup();
     let types: Vec<EventType> = events.iter().map(|(event_type, _)| *event_type).collect();
     let mut once = types.clone();
     once.dedup();
-    assert_eq!(once, types, "an event was published with two contents");
+    assert_eq!(once, types, "an event was published with different contents");
     types
 }
 

@@ -1,5 +1,7 @@
-//! Reading orders over the HTTP API: lists, conditional requests, and whose request it was.
+//! Reading orders over the HTTP API: lists, conditional requests, correlation ids,
+//! CORS.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::StageName;
 use engine::{Digest, Row, RowBody, RowKey};
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ async fn a_customers_orders_are_listed_newest_first_over_all_pages() {
     let times: Vec<_> = listed.iter().map(|order| order["acceptedAt"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
 
-    // What the list says of an order is what the order itself says.
+    // A list entry agrees with the order's own status.
     let ended = world.ended(&sent[0]).await;
     let page = get(&world, &format!("/orders?customerId={customer}&limit=1")).await;
     for field in ["orderId", "status", "failedStage", "failureReason", "closedAt"] {
@@ -56,8 +58,27 @@ async fn a_page_token_that_was_tampered_with_is_refused() {
         format!("/orders?customerId=cust-1&pageToken={damaged}"),
         format!("/orders?customerId=cust-2&pageToken={token}"),
     ] {
-        let answer = world.request("GET", &path, &[], String::new()).await;
-        assert_eq!(answer.status().as_u16(), 400, "{path}");
+        let response = world.request("GET", &path, &[], String::new()).await;
+        assert_eq!(response.status().as_u16(), 400, "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_that_has_outlived_its_orders_gives_an_empty_page() {
+    let world = world().await;
+    world.accepted(&order()).await;
+    // In the form in which the API writes them.
+    let token = |accepted_at: &str| {
+        let digest = Digest::of(format!("{accepted_at}\nord-1\ncust-1").as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(format!("{digest}\n{accepted_at}\nord-1"))
+    };
+    for (accepted_at, orders) in [("1970-01-01T00:00:00.000Z", 0), ("9999-01-01T00:00:00.000Z", 1)]
+    {
+        let path = format!("/orders?customerId=cust-1&pageToken={}", token(accepted_at));
+        let page = get(&world, &path).await;
+        assert_eq!(page["orders"].as_array().map(Vec::len), Some(orders), "{accepted_at}: {page}");
+        assert_eq!(page["nextPageToken"], Value::Null);
     }
     world.stop().await;
 }
@@ -74,9 +95,9 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
     let (world_ref, path) = (&world, path.as_str());
     let get = |tag: String| async move {
         let headers = [("if-none-match", tag.as_str())];
-        let answer = world_ref.request("GET", path, &headers, String::new()).await;
-        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
-        (answer.status().as_u16(), tag, answer.text().await.unwrap())
+        let response = world_ref.request("GET", path, &headers, String::new()).await;
+        let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+        (response.status().as_u16(), tag, response.text().await.unwrap())
     };
     let (status, tag, body) = get(old_tag).await;
     assert_eq!(status, 200);
@@ -89,9 +110,9 @@ async fn an_answer_that_the_client_has_is_not_sent_again() {
 async fn a_correlation_id_goes_from_the_request_to_the_last_event() {
     let mut world = world().await;
     let headers = [("x-correlation-id", "checkout 4711")];
-    let answer = world.request("POST", "/orders", &headers, order().to_string()).await;
-    assert_eq!(answer.headers()["x-correlation-id"], "checkout 4711");
-    let body: Value = answer.json().await.unwrap();
+    let response = world.request("POST", "/orders", &headers, order().to_string()).await;
+    assert_eq!(response.headers()["x-correlation-id"], "checkout 4711");
+    let body: Value = response.json().await.unwrap();
     assert_eq!(body["correlationId"], "checkout 4711");
     let order_id = body["orderId"].as_str().unwrap();
     for (event_type, event) in journey(&mut world, order_id, 1).await {
@@ -100,8 +121,8 @@ async fn a_correlation_id_goes_from_the_request_to_the_last_event() {
     }
     assert_eq!(world.ended(order_id).await["correlationId"], "checkout 4711");
 
-    let answer = world.request("POST", "/orders", &[], order().to_string()).await;
-    let made = answer.headers()["x-correlation-id"].to_str().unwrap().to_owned();
+    let response = world.request("POST", "/orders", &[], order().to_string()).await;
+    let made = response.headers()["x-correlation-id"].to_str().unwrap().to_owned();
     assert!(made.starts_with("corr-"), "{made}");
     world.stop().await;
 }
@@ -147,7 +168,7 @@ async fn a_list_of_orders_with_huge_reasons_is_answered_page_by_page() {
     world.stop().await;
 }
 
-/// Stores that an order has failed for this reason.
+/// Stores the closing of a failed order.
 async fn close(world: &World, order_id: &str, reason: &str) {
     let fields = json!({
         "status": "FAILED", "failedStage": "validator", "failureReason": reason,
@@ -167,27 +188,29 @@ async fn close(world: &World, order_id: &str, reason: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_the_named_origins_may_call() {
     let world = world_with(&[("CORS_ALLOWED_ORIGINS", "https://shop.example")]).await;
-    let asked = |origin: &'static str| {
+    let preflight = |origin: &'static str| {
         let headers = [("origin", origin), ("access-control-request-method", "POST")];
         let world = &world;
         async move { world.request("OPTIONS", "/orders", &headers, String::new()).await }
     };
-    let answer = asked("https://shop.example").await;
-    assert_eq!(answer.status().as_u16(), 204);
-    assert_eq!(answer.headers()["access-control-allow-origin"], "https://shop.example");
-    assert!(answer.headers()["access-control-allow-headers"].to_str().unwrap().contains("prefer"));
-    let answer = asked("https://other.example").await;
-    assert_eq!(answer.headers().get("access-control-allow-origin"), None);
+    let response = preflight("https://shop.example").await;
+    assert_eq!(response.status().as_u16(), 204);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://shop.example");
+    assert!(
+        response.headers()["access-control-allow-headers"].to_str().unwrap().contains("prefer")
+    );
+    let response = preflight("https://other.example").await;
+    assert_eq!(response.headers().get("access-control-allow-origin"), None);
 
     let headers = [("origin", "https://shop.example")];
-    let answer = world.request("GET", "/orders/ord-unknown", &headers, String::new()).await;
-    assert_eq!(answer.status().as_u16(), 404);
-    assert_eq!(answer.headers()["access-control-allow-origin"], "https://shop.example");
+    let response = world.request("GET", "/orders/ord-unknown", &headers, String::new()).await;
+    assert_eq!(response.status().as_u16(), 404);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://shop.example");
     world.stop().await;
 }
 
 pub(crate) async fn get(world: &World, path: &str) -> Value {
-    let answer = world.request("GET", path, &[], String::new()).await;
-    assert_eq!(answer.status().as_u16(), 200, "{path}");
-    answer.json().await.unwrap()
+    let response = world.request("GET", path, &[], String::new()).await;
+    assert_eq!(response.status().as_u16(), 200, "{path}");
+    response.json().await.unwrap()
 }

@@ -1,7 +1,7 @@
 /**
  * Processes the records of a batch concurrently, and reports the failed ones.
  *
- * Powertools' batch utility for Node has no Kafka events, so the response is made here.
+ * Powertools' batch utility for Node does not support Kafka, so the response is built here.
  */
 
 import { kafkaConsumer } from '@aws-lambda-powertools/kafka';
@@ -9,10 +9,10 @@ import pLimit from 'p-limit';
 
 import { publish } from './publisher.mjs';
 
-/** As many as the SDK keeps connections. */
+/** The size of the SDK's connection pool. */
 const limit = pLimit(50);
 
-/** A Lambda handler that publishes what decide returns for each event of the type consumes. */
+/** A Lambda handler that calls decide for each event of type consumes, and publishes its result. */
 export const batchHandler = (consumes, decide) =>
   kafkaConsumer(
     async ({ records }) => {
@@ -28,12 +28,12 @@ export const batchHandler = (consumes, decide) =>
           return undefined;
         }
       });
-      const answers = decided.filter((answer) => answer !== undefined);
+      const results = decided.filter((result) => result !== undefined);
       try {
-        if (answers.length > 0) await publish(answers);
+        if (results.length > 0) await publish(results);
       } catch (error) {
         console.error('events not delivered', error);
-        failed.push(...answers.map(({ record }) => record));
+        failed.push(...results.map(({ record }) => record));
       }
       return { batchItemFailures: failed.map((record) => ({ itemIdentifier: position(record) })) };
     },

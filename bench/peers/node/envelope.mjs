@@ -1,4 +1,4 @@
-/** The envelope of an event: the next event of an order, and the headers of its record. */
+/** The next event of an order, and the headers of its record. */
 
 export const TOPICS = {
   OrderValidated: 'order.validated',
@@ -14,7 +14,7 @@ const STAGES = {
   OrderInventoryFailed: 'inventory',
 };
 
-/** Serializes the next event of the same order: all other fields stay as they are. */
+/** Serializes the next event of the same order; all other fields are unchanged. */
 export function nextEvent(event, eventType, payload) {
   return JSON.stringify({ ...event, eventType, timestamp: new Date().toISOString(), payload });
 }

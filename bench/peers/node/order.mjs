@@ -1,4 +1,4 @@
-/** The rules of an order's payload: the same as in shared/contracts/src/order.rs. */
+/** Validation rules of an order's payload, the same as in shared/contracts/src/order.rs. */
 
 const MAX_KEY_BYTES = 256;
 const MAX_QUANTITY = 1_000_000_000;

@@ -1,4 +1,4 @@
-/** Publishes the events of a batch in one go, and waits until every in-sync replica has them. */
+/** Publishes the events of a batch in one request, and waits for all in-sync replicas. */
 
 import { Kafka, logLevel } from 'kafkajs';
 
@@ -12,18 +12,18 @@ const kafka = new Kafka({
 
 const producer = kafka.producer({
   idempotent: true,
-  // KafkaJS keeps the order of an idempotent producer's records only with this.
+  // Required by KafkaJS to preserve the order of an idempotent producer's records.
   maxInFlightRequests: 1,
-  // By default it retries longer than a function lives.
+  // The default retries exceed the function's timeout.
   retry: { retries: 5 },
 });
 
 await producer.connect();
 
-/** Publishes the values; each answers the record beside it. */
-export async function publish(answers) {
+/** Publishes the values; each belongs to the input record beside it. */
+export async function publish(results) {
   const messagesByTopic = new Map();
-  for (const { value, record } of answers) {
+  for (const { value, record } of results) {
     const event = JSON.parse(value);
     const topic = TOPICS[event.eventType];
     const headers = cloudEventHeaders(event);

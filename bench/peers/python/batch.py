@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import publisher
 
-# As many as boto3 keeps connections.
+# The size of boto3's connection pool.
 MAX_CONCURRENT_RECORDS = 10
 
 logger = Logger()
@@ -31,7 +31,7 @@ def process(
     decide: Callable[[dict, KafkaEventRecord], str],
     consumes: str,
 ) -> dict:
-    """Publishes what decide returns for each event of the type consumes."""
+    """Calls decide for each event of the type consumes, and publishes its result."""
 
     def handle(record: KafkaEventRecord) -> None:
         order_event = record.json_value

@@ -1,4 +1,4 @@
-"""The envelope of an event: the next event of an order, and the headers of its record."""
+"""The next event of an order, and the headers of its record."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ STAGES = {
 
 
 def next_event(event: dict, event_type: str, payload: dict) -> str:
-    """Serializes the next event of the same order: all other fields stay as they are."""
+    """Serializes the next event of the same order; all other fields are unchanged."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields = {**event, "eventType": event_type, "timestamp": now, "payload": payload}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,7 @@
-"""The inventory: OrderValidated in, InventoryReserved or OrderInventoryFailed out.
+"""Inventory stage: consumes OrderValidated, publishes InventoryReserved or OrderInventoryFailed.
 
-The order's row and its stock commit in one transaction, under the condition that there is no row
-yet. That makes it idempotent by itself: an idempotency record beside it could not commit with it.
+The order's row and its stock commit in one transaction, conditional on the absence of the row. That
+makes it idempotent: a separate idempotency record could not commit with it.
 """
 
 import os

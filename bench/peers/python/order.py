@@ -1,4 +1,4 @@
-"""The rules of an order's payload: the same as in shared/contracts/src/order.rs."""
+"""Validation rules of an order's payload, the same as in shared/contracts/src/order.rs."""
 
 from collections import Counter
 from decimal import Decimal
@@ -36,7 +36,7 @@ def total_amount_errors(payload: dict, currency_decimals: int) -> list[str]:
         return ["missing totalAmount"]
     if not _is_number(payload["totalAmount"]):
         return ["totalAmount must be a number"]
-    # repr gives the shortest digits that read back as the same float: 99.98, not 99.9800000001.
+    # repr returns the shortest digits of the same float: 99.98, not 99.9800000001.
     amount = Decimal(repr(payload["totalAmount"]))
     if not amount.is_finite() or len(amount.as_tuple().digits) > MAX_DIGITS:
         return [f"totalAmount must have at most {MAX_DIGITS} digits"]

@@ -1,6 +1,6 @@
 """Publishes events, and reports the records whose events were not delivered.
 
-Nothing is left in the producer's queue when flush returns: Lambda freezes the process after that.
+The producer's queue is empty when flush returns, because Lambda then freezes the process.
 """
 
 import json
@@ -18,19 +18,19 @@ producer = Producer(
         "bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"],
         "acks": "all",
         "enable.idempotence": True,
-        # The partitioner of the Java client, so that topics can be joined by key.
+        # The Java client's partitioner, so that topics can be joined by key.
         "partitioner": "murmur2_random",
         "message.timeout.ms": DELIVERY_TIMEOUT_SECONDS * 1000,
         "linger.ms": 1,
     }
 )
 
-# The records of this invocation whose events are not delivered yet, or could not be.
+# The records of this invocation whose events are pending or failed.
 _undelivered: dict[tuple[str, int, int], KafkaEventRecord] = {}
 
 
 def publish(value: str, record: KafkaEventRecord) -> None:
-    """Enqueues an event; record is the one that it answers."""
+    """Enqueues an event; record is its input record."""
     event = json.loads(value)
     position = (record.topic, record.partition, record.offset)
     headers = cloud_event_headers(event)
@@ -49,13 +49,13 @@ def publish(value: str, record: KafkaEventRecord) -> None:
         headers=headers,
         on_delivery=on_delivery,
     )
-    # Callbacks only run in flush.
+    # Callbacks run only in flush.
     _undelivered[position] = record
 
 
 def flush() -> list[KafkaEventRecord]:
     """Waits for every delivery. Returns the records whose events were not delivered."""
-    # Longer than the delivery timeout, so that every event is delivered or given up by then.
+    # Longer than the delivery timeout, so that every event is delivered or has failed by then.
     producer.flush(DELIVERY_TIMEOUT_SECONDS + 5)
     failed = list(_undelivered.values())
     _undelivered.clear()

@@ -1,4 +1,4 @@
-"""The validator: OrderCreated in, OrderValidated or OrderValidationFailed out.
+"""Validator stage: consumes OrderCreated, publishes OrderValidated or OrderValidationFailed.
 
 The event is stored as the result in Powertools' idempotency record of the order, so that a
 redelivery publishes the same bytes.

@@ -1,6 +1,6 @@
-//! Reads the order workflow's events and handles each once, however often it comes.
+//! Example consumer: handles each event of the order workflow once, despite redeliveries.
 //!
-//! Handling is printing, here: one line of JSON for each event. docs/consume.md explains it.
+//! It prints each event as one line of JSON. See docs/consume.md.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::{borrow::Cow, env, error::Error};
@@ -14,10 +14,10 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-/// An event, and the id that is the same however often it is published.
+/// An event, and its id, which is the same in all redeliveries.
 struct Event<'a> {
     id: &'a str,
-    /// As it was sent, every digit included: parse the fields that you need from it.
+    /// The original JSON with all digits of its numbers. Parse the fields that you need from it.
     body: &'a RawValue,
 }
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .set("bootstrap.servers", servers)
         .set("group.id", group)
         .set("auto.offset.reset", "earliest")
-        // An offset is committed below, once what came before it is handled.
+        // Offsets are committed below, after all earlier records are handled.
         .set("enable.auto.commit", "false")
         .create()?;
     consumer.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -51,12 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let message = match message {
             Ok(message) => message,
             Err(error) => {
-                eprintln!("{error}: the client goes on by itself");
+                eprintln!("{error}: the client retries by itself");
                 continue;
             }
         };
         match read(&message) {
-            // A fault of the database is not the record's: end here, and it comes again.
+            // A database error ends the program; the record is redelivered after a restart.
             Ok(event) => handle_once(&mut database, &event)?,
             Err(reason) => {
                 skipped += 1;
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The event of a record, unless it is malformed.
+/// Decodes a record; the error is the reason why it is malformed.
 fn read<'a>(message: &'a BorrowedMessage<'_>) -> Result<Event<'a>, &'static str> {
     let mut headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let id = headers.find(|header| header.key == "ce_id").and_then(|header| header.value);
@@ -80,12 +80,12 @@ fn read<'a>(message: &'a BorrowedMessage<'_>) -> Result<Event<'a>, &'static str>
     Ok(Event { id, body: body.map_err(|_| "not an event")? })
 }
 
-/// Handles an event that was not handled before. What handling changes in the database belongs into
-/// this transaction; what it changes elsewhere must bear being done twice.
+/// Handles an event unless it was handled before. Make your changes to the database in this
+/// transaction; effects elsewhere must be idempotent.
 fn handle_once(database: &mut Connection, event: &Event<'_>) -> rusqlite::Result<()> {
     let transaction = database.transaction()?;
     if transaction.execute("INSERT OR IGNORE INTO handled VALUES (?1)", [&event.id])? == 1 {
-        // On one line: JSON has line breaks between its tokens only.
+        // On one line: in JSON, line breaks occur only between tokens.
         let body = event.body.get().replace(['\r', '\n'], " ");
         println!(r#"{{"id":{},"event":{body}}}"#, json!(event.id));
     }

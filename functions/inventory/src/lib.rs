@@ -9,7 +9,7 @@ use runtime::{Environment, FunctionSpec, Settings, TableUse, spec::ORDERS};
 
 pub use crate::{release::Release, reserve::Reserve, stock::StockTable};
 
-/// The function as a value.
+/// The stages, tables and settings that `template.yaml` must declare.
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "inventory",
     stages: &[StageName::Inventory, StageName::Release],

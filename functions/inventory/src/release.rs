@@ -8,7 +8,7 @@ use engine::{Decision, Needed, RowBody, Stage, TransientError};
 
 use crate::stock::StockTable;
 
-/// Releases what an order has reserved.
+/// Releases the stock that an order has reserved.
 #[derive(Debug)]
 pub struct Release {
     /// The stock table.
@@ -20,8 +20,8 @@ impl Stage for Release {
     const NEEDS: &'static [StageName] = &[StageName::Inventory];
     const ACTS_ON_STORED_EVENT: bool = true;
 
-    /// Releases what the reservation's own row holds: the failure event may lack the payload. Where
-    /// nothing is reserved yet, no row is stored that would keep a later reservation for ever.
+    /// Releases the items of the reservation's row, because the failure event may lack the payload.
+    /// Without a reservation no row is stored: it would keep a later reservation forever.
     async fn decide(
         &self,
         event: &Envelope<'_>,

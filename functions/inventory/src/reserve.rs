@@ -27,13 +27,13 @@ impl Stage for Reserve {
             Err(errors) => return reject(errors.to_string()),
         };
         let quantities = quantity_by_sku(&items);
-        // The validator lets none pass; another producer may.
+        // The validator rejects such an order; another producer may not.
         if quantities.len() > MAX_SKUS {
             return reject(format!("items must name at most {MAX_SKUS} different SKUs"));
         }
         let effects =
             quantities.into_iter().map(|(sku, quantity)| self.stock.reserve(sku, quantity));
-        // Derived from the order, so that it is the same whenever it is made.
+        // Derived from the order, so that it is the same on every delivery.
         let reservation_id = format!("res-{}", event.order_id);
         let fields = Fields::default().with_string("reservationId", &reservation_id);
         Ok(Decision::Accept { fields, effects: effects.collect() })

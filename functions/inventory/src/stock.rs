@@ -14,7 +14,7 @@ const RESERVED: &str = "reserved";
 pub struct StockTable(pub String);
 
 impl StockTable {
-    /// Moves a quantity from available to reserved, if there is as much.
+    /// Moves a quantity from available to reserved, if it is available.
     pub(crate) fn reserve(&self, sku: &str, quantity: u64) -> Effect {
         let quantity = Decimal::from(quantity);
         Effect {

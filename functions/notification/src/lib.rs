@@ -12,7 +12,7 @@ pub use crate::{
     settings::ChannelSettings,
 };
 
-/// The function as a value.
+/// The stages, tables and settings that `template.yaml` must declare.
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "notification",
     stages: &[StageName::Notification],

@@ -7,8 +7,7 @@ use runtime::Environment;
 
 use crate::{notify::Channel, sns::Sns};
 
-/// The limit for a message. A slow topic may have it already, so that giving up soon would send it
-/// again and again.
+/// The timeout for a message. A slow topic may already have it, and a retry would send it again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Settings of the channel.
@@ -67,7 +66,7 @@ impl ChannelSettings {
     }
 }
 
-/// Whether a text reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
+/// The form `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
 fn is_topic_arn(text: &str) -> bool {
     let parts: Vec<_> = text.split(':').collect();
     matches!(parts[..], ["arn", _, "sns", region, account, name]
@@ -78,7 +77,7 @@ fn is_topic_arn(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn fault(variables: &[(&str, &str)]) -> String {
+    fn errors(variables: &[(&str, &str)]) -> String {
         let variables = variables.iter();
         let mut environment = Environment::new(
             variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
@@ -89,15 +88,15 @@ mod tests {
 
     #[test]
     fn an_unknown_channel_or_a_missing_topic_is_refused_with_what_to_set() {
-        assert_eq!(fault(&[("NOTIFICATION_CHANNEL", "log")]), "");
+        assert_eq!(errors(&[("NOTIFICATION_CHANNEL", "log")]), "");
         let arn = ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:orders.fifo");
-        assert_eq!(fault(&[("NOTIFICATION_CHANNEL", "sns"), arn]), "");
-        let unknown = fault(&[("NOTIFICATION_CHANNEL", "mail")]);
+        assert_eq!(errors(&[("NOTIFICATION_CHANNEL", "sns"), arn]), "");
+        let unknown = errors(&[("NOTIFICATION_CHANNEL", "mail")]);
         assert!(unknown.contains("NOTIFICATION_CHANNEL is \"mail\", but must be log or sns"));
-        let missing = fault(&[("NOTIFICATION_CHANNEL", "sns")]);
+        let missing = errors(&[("NOTIFICATION_CHANNEL", "sns")]);
         assert!(missing.contains("NOTIFICATION_TOPIC_ARN is not set; for example"), "{missing}");
         let queue = ("NOTIFICATION_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:orders");
-        let queue = fault(&[("NOTIFICATION_CHANNEL", "sns"), queue]);
+        let queue = errors(&[("NOTIFICATION_CHANNEL", "sns"), queue]);
         assert!(queue.contains("must be the ARN of an SNS topic"), "{queue}");
     }
 }

@@ -1,7 +1,7 @@
 //! Notifies the subscribers of an SNS topic: one message for each order, the contract's envelope.
 //!
-//! A message may be published more than once, always with the same bytes. A FIFO topic drops the
-//! repeats of five minutes by the order's id.
+//! A message may be published more than once, always with the same bytes. A FIFO topic drops
+//! repeats within five minutes by the order id.
 
 use std::borrow::Cow;
 
@@ -26,9 +26,9 @@ pub struct Sns {
 
 /// The outcome of a notification.
 pub(crate) enum Delivery {
-    /// The topic has the message.
+    /// The topic has accepted the message.
     Sent,
-    /// It will never take it, for this reason.
+    /// The topic will never accept the message, for this reason.
     Rejected(String),
 }
 
@@ -70,7 +70,7 @@ impl Sns {
             .message_attributes("customerId", text(customer_id)?);
         Ok(if is_fifo(&self.topic_arn) {
             let id = fifo_id(order_id);
-            // A group of its own for each order: nothing has to wait for another order.
+            // One group for each order, so that no order waits for another.
             request.message_deduplication_id(id.as_ref()).message_group_id(id)
         } else {
             request
@@ -78,16 +78,16 @@ impl Sns {
     }
 }
 
-/// The envelope of the event to come, with the time at which the order was paid: the event's own
-/// time is not known before the row is stored, and a repeat has to be the same bytes.
+/// The envelope of the next event, with the time at which the order was paid: the event's own time
+/// is not known before the row is stored, and a repeat must have the same bytes.
 fn message(event: &Envelope<'_>) -> String {
     let paid_at = parse_rfc3339(&event.timestamp).unwrap_or_default();
     let ids = (&event.order_id, event.correlation_id.as_ref());
     StoredEvent::new(EVENT_TYPE, ids.0, ids.1, paid_at, event.payload.text()).body
 }
 
-/// An attribute. SNS takes the characters of XML, so that others become U+FFFD; the message has them
-/// as they are.
+/// An attribute. SNS accepts only the characters of XML, so others become U+FFFD; the message keeps
+/// them.
 fn text(value: &str) -> Result<MessageAttributeValue, BuildError> {
     let is_taken = |letter: char| match letter {
         '\t' | '\n' | '\r' => true,
@@ -101,24 +101,24 @@ fn text(value: &str) -> Result<MessageAttributeValue, BuildError> {
         .build()
 }
 
-/// The order's id as a FIFO topic takes it: up to 128 letters, digits and punctuation marks of ASCII;
-/// the digest of an id in another form.
+/// The order id as a FIFO topic accepts it: up to 128 graphic ASCII characters. Otherwise its
+/// digest.
 fn fifo_id(order_id: &str) -> Cow<'_, str> {
     let is_taken = order_id.len() <= 128 && order_id.bytes().all(|byte| byte.is_ascii_graphic());
     if is_taken {
         return Cow::Borrowed(order_id);
     }
-    // The prefix holds what no generated id does.
+    // No generated id has a colon.
     Cow::Owned(format!("orderId:{}", Digest::of(order_id.as_bytes())))
 }
 
-/// Whether a topic of this ARN keeps order and drops repeats; SNS tells it by the name.
+/// SNS marks FIFO topics by their name.
 fn is_fifo(topic_arn: &str) -> bool {
     topic_arn.ends_with(".fifo")
 }
 
-/// Why SNS will never take this message; `None` for trouble, and for settings that a person can put
-/// right: those must fail no order.
+/// The reason why SNS will never accept this message. `None` for transient errors and wrong
+/// settings, which must not fail an order.
 fn refusal(code: &str, message: &str) -> Option<String> {
     let is_about_the_message = match code {
         // Of the parameters, only the topic comes from the settings.
@@ -129,11 +129,11 @@ fn refusal(code: &str, message: &str) -> Option<String> {
     };
     is_about_the_message.then(|| {
         let what = if message.contains("too long") {
-            "the order is too large for a message of SNS (256 KB)"
+            "the order is too large for an SNS message (256 KB)"
         } else {
-            "SNS takes no message with this orderId or customerId"
+            "SNS accepts no message with this orderId or customerId"
         };
-        format!("{what}; tell the customer in another way")
+        format!("{what}; notify the customer in another way")
     })
 }
 
@@ -205,11 +205,11 @@ mod tests {
         let refused = |code, message| refusal(code, message);
         let too_long = refused("InvalidParameter", "Invalid parameter: Message too long").unwrap();
         assert!(too_long.starts_with("the order is too large"), "{too_long}");
-        let odd = refused(
+        let invalid_id = refused(
             "InvalidParameterValue",
             "The message attribute 'customerId' with type 'String' must use an valid value.",
         );
-        assert!(odd.unwrap().starts_with("SNS takes no message with this orderId"));
+        assert!(invalid_id.unwrap().starts_with("SNS accepts no message with this orderId"));
         for (code, message) in [
             (
                 "InvalidParameter",

@@ -14,45 +14,44 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    answer::Answer,
     caller::Caller,
     problem::{order_unavailable, problem},
     request::{Request, order_path},
+    response::Response,
     routes::OrderApi,
     status::PENDING,
 };
 
-/// The limit for publishing. With the time for storing it stays well below the 30 seconds that API
-/// Gateway waits.
+/// The timeout for publishing. With [`STORE_TIMEOUT`], well below the 30 seconds of API Gateway.
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The limit for storing.
+/// The timeout for storing.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest body of an order. A stage adds to it, and the row has to stay below 400 KB.
+/// The largest body of an order. Stages add fields to it, and the row must stay below 400 KB.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The longest idempotency key, and the longest correlation id that a client may give.
+/// The longest idempotency key, and the longest correlation id of a client.
 const MAX_KEY_LENGTH: usize = 255;
 const MAX_CORRELATION_ID_LENGTH: usize = 128;
 
-/// The header under which the same request is the same order.
+/// Requests with the same key are the same order.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// The header that carries the correlation id in and out.
+/// Read from the request, and set in the response.
 const CORRELATION_ID: &str = "x-correlation-id";
 
 impl OrderApi {
-    /// Answers `POST /orders`.
+    /// Handles `POST /orders`.
     pub(crate) async fn accept(
         &self,
         request: &Request,
         caller: Caller<'_>,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let given = request.headers.printable(CORRELATION_ID, MAX_CORRELATION_ID_LENGTH)?;
         self.accept_as(request, caller, given)
             .await
-            .map_err(|refusal| refusal.with_some(CORRELATION_ID, given))
+            .map_err(|error| error.with_some(CORRELATION_ID, given))
     }
 
     async fn accept_as(
@@ -60,7 +59,7 @@ impl OrderApi {
         request: &Request,
         caller: Caller<'_>,
         correlation_id: Option<&str>,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let payload = payload(request)?;
         let order_id = self.order_id(request, caller)?;
         let row = self.intake_row(&order_id, &payload, correlation_id)?;
@@ -77,10 +76,10 @@ impl OrderApi {
         &self,
         row: Row,
         trace: Option<&TraceContext>,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let (digest, order_id) = (row.digest, row.key.id.clone());
         let until = Instant::now() + STORE_TIMEOUT;
-        // Published again for a known order too: the first request may have ended before that.
+        // A known order is published again: its first request may have stopped before that.
         let accepted = self.engine.accept(row, trace, until).await;
         let Accepted { row, published, .. } =
             accepted.map_err(|error| not_published(&error, &order_id, "may be stored"))?;
@@ -90,11 +89,11 @@ impl OrderApi {
                 "this Idempotency-Key was used for another order: use a new key",
             ));
         }
-        // The row stays: another request may have been answered with it, and a delivery that is
-        // reported failed may have happened. A repeat or the recovery publishes it.
+        // The row stays: another request may have responded with it, and a delivery that is
+        // reported failed may have happened. A retry or the recovery publishes it.
         published.map_err(|error| not_published(&error.into(), &order_id, "is stored"))?;
         match &row.body {
-            RowBody::Event(event) => Ok(accepted_answer(event)),
+            RowBody::Event(event) => Ok(accepted_response(event)),
             RowBody::Data(_) => Err(problem(500, "the stored order holds no event")),
         }
     }
@@ -104,7 +103,7 @@ impl OrderApi {
         order_id: &OrderId,
         payload: &str,
         correlation_id: Option<&str>,
-    ) -> Result<Row, Answer> {
+    ) -> Result<Row, Response> {
         let now = (self.context.clock)();
         let fields = Object::parse(payload)
             .map_err(|error| problem(400, &format!("the body must be a JSON object: {error}")))?;
@@ -112,7 +111,7 @@ impl OrderApi {
             correlation_id.map_or_else(|| format!("corr-{}", (self.new_id)()), str::to_owned);
         let event =
             StoredEvent::new(EventType::OrderCreated, order_id, &correlation_id, now, payload);
-        // An order that names no customer is in nobody's list.
+        // An order without a customer is in no list.
         let customer_index = customer_id(&fields).ok().map(|customer_id| CustomerIndexKey {
             customer_id: customer_id.into_owned(),
             accepted_at: event.timestamp.clone(),
@@ -126,8 +125,8 @@ impl OrderApi {
         })
     }
 
-    /// A new id, or the one that the caller's idempotency key always leads to.
-    fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Answer> {
+    /// A new id, or the one that is derived from the caller's idempotency key.
+    fn order_id(&self, request: &Request, caller: Caller<'_>) -> Result<OrderId, Response> {
         let id = match request.headers.printable(IDEMPOTENCY_KEY, MAX_KEY_LENGTH)? {
             None => (self.new_id)().to_string(),
             Some(key) => Digest::of(caller.scoped(key).as_bytes()).to_string(),
@@ -137,10 +136,10 @@ impl OrderApi {
     }
 }
 
-/// Reads the body: the text of a JSON object, without white space between its tokens.
+/// Reads the body: a JSON object, without white space between its tokens.
 ///
-/// Whether the order is well formed is for the validator to decide.
-fn payload(request: &Request) -> Result<String, Answer> {
+/// The validator checks the fields.
+fn payload(request: &Request) -> Result<String, Response> {
     request.check_content_encoding()?;
     let body = request.body.as_deref().unwrap_or_default();
     let bytes = if request.is_base64_encoded {
@@ -164,7 +163,7 @@ fn payload(request: &Request) -> Result<String, Answer> {
     Ok(compact(&text))
 }
 
-fn not_published(error: &Error, order_id: &str, state: &str) -> Answer {
+fn not_published(error: &Error, order_id: &str, state: &str) -> Response {
     let detail = format!(
         "the order {state} as {order_id}, and is then published later: send the same request again \
          with the same Idempotency-Key, which is safe, or ask for /orders/{order_id}; without a key \
@@ -173,13 +172,13 @@ fn not_published(error: &Error, order_id: &str, state: &str) -> Answer {
     order_unavailable(error, order_id, &detail)
 }
 
-fn accepted_answer(event: &StoredEvent) -> Answer {
+fn accepted_response(event: &StoredEvent) -> Response {
     let body = json!({
         "orderId": event.order_id.as_str(),
         "correlationId": event.correlation_id,
         "status": PENDING,
     });
-    Answer::new(202, "application/json", &body)
+    Response::new(202, "application/json", &body)
         .with("location", &order_path(event.order_id.as_str()))
         .with(CORRELATION_ID, &event.correlation_id)
 }

@@ -1,13 +1,13 @@
 //! The caller, and the customer whose orders they may see and send.
 //!
-//! Where a claim is named, it names the customer, and a request without it is refused: a token is
-//! what API Gateway has checked, so that nobody gets here by leaving it out. Where none is named, no
-//! token opens anything: whose orders it is for is not known.
+//! If a claim is configured, it names the customer, and a request without it is rejected: API
+//! Gateway has verified the token, so a caller cannot leave the claim out. If `CUSTOMER_CLAIM` is
+//! not set, every token is rejected, because its customer is not known.
 
 use engine::CustomerIndexKey;
 use runtime::Environment;
 
-use crate::{answer::Answer, problem::problem, request::Request};
+use crate::{problem::problem, request::Request, response::Response};
 
 /// The value of `CUSTOMER_CLAIM` that trusts every caller with a token.
 const NO_CLAIM: &str = "none";
@@ -15,7 +15,7 @@ const NO_CLAIM: &str = "none";
 /// The claim of a token that names the customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CustomerClaim {
-    /// Requests with a token are refused.
+    /// Requests with a token are rejected.
     #[default]
     Unset,
     /// Every caller with a token is trusted with the orders of all customers.
@@ -34,23 +34,23 @@ impl CustomerClaim {
     }
 }
 
-/// Who is calling.
+/// The caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller<'a> {
-    /// Somebody trusted with the orders of all customers.
+    /// Trusted with the orders of all customers.
     Unrestricted,
-    /// This customer.
+    /// Restricted to the orders of this customer.
     Customer(&'a str),
 }
 
 impl<'a> Caller<'a> {
     /// The caller that the claim names.
-    pub(crate) fn of(request: &'a Request, claim: &CustomerClaim) -> Result<Self, Answer> {
+    pub(crate) fn of(request: &'a Request, claim: &CustomerClaim) -> Result<Self, Response> {
         let name = match claim {
             CustomerClaim::Unset if request.has_token() => {
-                const DETAIL: &str = "CUSTOMER_CLAIM is not set, so that no token is accepted: the \
+                const DETAIL: &str = "CUSTOMER_CLAIM is not set, so no token is accepted: the \
                      operator must set it to the claim that names the customer (CustomerClaim in \
-                     template.yaml), or to none where every caller may see all orders";
+                     template.yaml), or to none if every caller may see all orders";
                 tracing::error!(error = DETAIL, "configuration error");
                 return Err(problem(500, DETAIL));
             }
@@ -59,11 +59,10 @@ impl<'a> Caller<'a> {
         };
         match request.claim(name).filter(|customer_id| !customer_id.trim().is_empty()) {
             Some(customer_id) => Ok(Self::Customer(customer_id)),
-            None => Err(problem(403, &format!("the token must say the customer: claim {name}"))),
+            None => Err(problem(403, &format!("the token must name the customer: claim {name}"))),
         }
     }
 
-    /// Whether the caller may deal with the orders of this customer.
     pub(crate) fn may_act_for(self, customer_id: &str) -> bool {
         match self {
             Self::Unrestricted => true,
@@ -71,7 +70,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Whether the caller may deal with an order that is listed there.
+    /// `listed`: the order's key in the index by customer.
     pub(crate) fn may_see(self, listed: Option<&CustomerIndexKey>) -> bool {
         match (self, listed) {
             (Self::Unrestricted, _) => true,
@@ -80,11 +79,11 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// What an idempotency key is told apart by: two customers' same keys never meet.
+    /// Scopes an idempotency key, so that equal keys of two customers do not collide.
     pub(crate) fn scoped(self, key: &str) -> String {
         match self {
             Self::Unrestricted => key.to_owned(),
-            // A key is printable, so that the last zero byte is this one.
+            // A key is printable, so the last zero byte is this one.
             Self::Customer(customer_id) => format!("{customer_id}\0{key}"),
         }
     }

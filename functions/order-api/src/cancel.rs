@@ -1,6 +1,6 @@
-//! Ends an order ahead of its payment: `POST /orders/{orderId}/cancel`, and expiry.
+//! Ends an order before its payment: `POST /orders/{orderId}/cancel`, and expiry.
 //!
-//! Cancelling is deciding the payment stage early: the row of the payment is inserted as a rejection,
+//! Cancelling decides the payment stage early: it inserts the row of the payment as a rejection,
 //! unless there is one. That one conditional write settles the race with the charge.
 
 use contracts::{Envelope, FailureCode, FailureReason, StageName};
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::{
     accept::STORE_TIMEOUT,
-    answer::Answer,
     caller::Caller,
     problem::{no_such_order, order_unavailable, problem},
     progress,
     request::order_path,
+    response::Response,
     routes::OrderApi,
     status::{FAILED, PENDING},
 };
@@ -25,7 +25,7 @@ pub(crate) enum EarlyEnd {
     Decided(Box<Row>),
     /// The order is paid.
     Paid,
-    /// The order has ended otherwise.
+    /// The order has ended for another reason.
     Over,
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn end_early(
     until: Instant,
 ) -> Result<EarlyEnd, Error> {
     let row = match progress::row_of(rows, StageName::Payment) {
-        // The order failed before its turn, or its event would have been published.
+        // The order failed at an earlier stage, so its rejection is never published.
         Some(row) if row.is_early() && progress::is_over(rows) && !progress::is_reserved(rows) => {
             return Ok(EarlyEnd::Over);
         }
@@ -60,8 +60,12 @@ pub(crate) async fn end_early(
 }
 
 impl OrderApi {
-    /// Answers `POST /orders/{orderId}/cancel`.
-    pub(crate) async fn cancel(&self, caller: Caller<'_>, address: &str) -> Result<Answer, Answer> {
+    /// Handles `POST /orders/{orderId}/cancel`.
+    pub(crate) async fn cancel(
+        &self,
+        caller: Caller<'_>,
+        address: &str,
+    ) -> Result<Response, Response> {
         let (order_id, rows) = self.find(caller, address).await?;
         let order_id = order_id.as_ref();
         let first = progress::published(&rows).next().ok_or_else(no_such_order)?;
@@ -73,7 +77,7 @@ impl OrderApi {
             EarlyEnd::Paid => Err(problem(409, "a paid order cannot be cancelled")),
             EarlyEnd::Over => Err(problem(409, "the order has ended: ask for its status")),
             EarlyEnd::Decided(row) => {
-                // Otherwise the payment publishes it when the reservation comes.
+                // Otherwise the payment stage publishes it after the reservation.
                 if progress::is_reserved(&rows) {
                     let published = self.engine.publish(&row).await.map_err(Error::from);
                     published.map_err(|error| unavailable(&error, order_id))?;
@@ -84,13 +88,13 @@ impl OrderApi {
                     "correlationId": correlation_id,
                     "status": if is_closed { FAILED } else { PENDING },
                 });
-                Ok(Answer::new(202, "application/json", &body)
+                Ok(Response::new(202, "application/json", &body)
                     .with("location", &order_path(order_id)))
             }
         }
     }
 }
 
-fn unavailable(error: &Error, order_id: &str) -> Answer {
+fn unavailable(error: &Error, order_id: &str) -> Response {
     order_unavailable(error, order_id, "it may be cancelled: send the same request again")
 }

@@ -7,7 +7,7 @@ use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
 
 use crate::status::FAILED;
 
-/// Keeps how an order ended.
+/// Stores the outcome of an order.
 #[derive(Debug)]
 pub struct Close;
 
@@ -28,12 +28,12 @@ impl Stage for Close {
         Ok(Decision::Accept { fields, effects: Vec::new() })
     }
 
-    /// Logs what the business counts, and nothing about the customer.
+    /// Logs the business metrics, and nothing about the customer.
     fn on_inserted(&self, event: &Envelope<'_>, row: &Row) {
         let RowBody::Data(json) = &row.body else { return };
         let Ok(closed) = Object::parse(json) else { return };
         let reason = closed.string("failureReason");
-        // Another producer's reason may begin with anything.
+        // The reason of another producer may begin with any text.
         let code = reason.as_deref().and_then(FailureCode::of_reason).map(FailureCode::name);
         let amount = event.payload.get("totalAmount").and_then(|it| it.parse::<f64>().ok());
         tracing::info!(
@@ -49,7 +49,7 @@ impl Stage for Close {
     }
 }
 
-/// The time from the order's first event to its last; `None` where its first row is missing.
+/// The time from the order's first event to its last; `None` if its first row is missing.
 fn took_ms(last: &Envelope<'_>, needed: &Needed) -> Option<i64> {
     match &needed.row(StageName::OrderApi)?.body {
         RowBody::Event(first) => milliseconds_between(&first.timestamp, &last.timestamp),

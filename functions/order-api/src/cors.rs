@@ -1,26 +1,26 @@
-//! Which pages of other origins may call this API from a browser?
+//! Cross-origin requests (CORS).
 //!
-//! Answered here and not by API Gateway, so that the local run answers as AWS does.
+//! Handled here and not by API Gateway, so that the local run behaves like AWS.
 
-use crate::{answer::Answer, request::Request};
+use crate::{request::Request, response::Response};
 
-/// What a page may send.
+/// The methods that a page may use, and the headers that it may send.
 const METHODS: &str = "GET, HEAD, POST";
 const HEADERS: &str = "authorization, content-type, idempotency-key, if-none-match, prefer, \
      traceparent, tracestate, x-amz-content-sha256, x-amz-date, x-amz-security-token, x-correlation-id";
-/// What a page may read of an answer, beside its body.
+/// The response headers that a page may read.
 const EXPOSED: &str = "allow, etag, location, preference-applied, retry-after, x-correlation-id";
-/// For how many seconds a browser may keep the answer to a preflight.
+/// The seconds for which a browser may cache the response to a preflight.
 const MAX_AGE: &str = "600";
 
-/// The origins whose pages may call.
+/// The allowed origins.
 #[derive(Debug, Default)]
 pub struct Cors {
     /// Origins such as `https://shop.example`, or `*` for all; without one there is no CORS.
     pub origins: Vec<String>,
 }
 
-/// Whether the text is an origin, as a browser spells it, or `*`.
+/// An origin, as a browser spells it, or `*`.
 pub(crate) fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_host = |host: &str| {
@@ -33,8 +33,8 @@ pub(crate) fn is_origin(text: &str) -> bool {
 }
 
 impl Cors {
-    /// The answer to the question that a browser asks ahead of a request; `None` for all else.
-    pub(crate) fn preflight(&self, request: &Request) -> Result<Option<Answer>, Answer> {
+    /// The response to a preflight request; `None` for any other request.
+    pub(crate) fn preflight(&self, request: &Request) -> Result<Option<Response>, Response> {
         if self.origins.is_empty() {
             return Ok(None);
         }
@@ -43,32 +43,32 @@ impl Cors {
         if request.method() != "OPTIONS" || origin.is_none() || asked_method.is_none() {
             return Ok(None);
         }
-        let answer = Answer::empty(204);
+        let response = Response::empty(204);
         Ok(Some(match self.allowed(request) {
-            Some(_) => answer
+            Some(_) => response
                 .with("access-control-allow-methods", METHODS)
                 .with("access-control-allow-headers", HEADERS)
                 .with("access-control-max-age", MAX_AGE),
-            None => answer,
+            None => response,
         }))
     }
 
-    /// The answer with what lets the page read it, where its origin may.
-    pub(crate) fn allow(&self, request: &Request, answer: Answer) -> Answer {
+    /// The response with the CORS headers, if the origin is allowed.
+    pub(crate) fn allow(&self, request: &Request, response: Response) -> Response {
         if self.origins.is_empty() {
-            return answer;
+            return response;
         }
-        // Told without an origin, too: a cache must not give one page's answer to another.
-        let answer = answer.with("vary", "origin");
+        // Also without an origin: a cache must not use the response for another origin.
+        let response = response.with("vary", "origin");
         match self.allowed(request) {
-            Some(origin) => answer
+            Some(origin) => response
                 .with("access-control-allow-origin", origin)
                 .with("access-control-expose-headers", EXPOSED),
-            None => answer,
+            None => response,
         }
     }
 
-    /// The origin to name in the answer.
+    /// The origin of the request, if it is allowed.
     fn allowed<'a>(&'a self, request: &'a Request) -> Option<&'a str> {
         let origin = request.headers.single("origin").ok()??;
         let is_allowed = |allowed: &&String| *allowed == "*" || *allowed == origin;
@@ -90,32 +90,33 @@ mod tests {
             "headers": { "origin": origin, "access-control-request-method": "POST" },
             "requestContext": { "http": { "method": "OPTIONS" } },
         }));
-        let written = |answer: Answer| serde_json::to_value(answer.into_response()).unwrap();
-        let answer = cors.allow(&request, Answer::empty(200));
-        (cors.preflight(&request).unwrap().map(written), written(answer))
+        let written =
+            |response: Response| serde_json::to_value(response.into_api_gateway()).unwrap();
+        let response = cors.allow(&request, Response::empty(200));
+        (cors.preflight(&request).unwrap().map(written), written(response))
     }
 
     #[test]
     fn a_page_of_an_allowed_origin_may_send_and_read() {
-        let (preflight, answer) =
+        let (preflight, response) =
             answered(&["https://a.example", "https://b.example"], "https://b.example");
         let preflight = preflight.unwrap();
         assert_eq!(preflight["statusCode"], 204);
         assert_eq!(preflight["headers"]["access-control-allow-methods"], "GET, HEAD, POST");
-        assert_eq!(answer["headers"]["access-control-allow-origin"], "https://b.example");
-        assert_eq!(answer["headers"]["vary"], "origin");
-        let (_, answer) = answered(&["*"], "https://c.example");
-        assert_eq!(answer["headers"]["access-control-allow-origin"], "*");
+        assert_eq!(response["headers"]["access-control-allow-origin"], "https://b.example");
+        assert_eq!(response["headers"]["vary"], "origin");
+        let (_, response) = answered(&["*"], "https://c.example");
+        assert_eq!(response["headers"]["access-control-allow-origin"], "*");
     }
 
     #[test]
     fn a_page_of_another_origin_may_not() {
-        let (preflight, answer) = answered(&["https://a.example"], "https://a.example.evil");
+        let (preflight, response) = answered(&["https://a.example"], "https://a.example.evil");
         assert_eq!(preflight.unwrap()["headers"].get("access-control-allow-methods"), None);
-        assert_eq!(answer["headers"].get("access-control-allow-origin"), None);
-        let (preflight, answer) = answered(&[], "https://a.example");
+        assert_eq!(response["headers"].get("access-control-allow-origin"), None);
+        let (preflight, response) = answered(&[], "https://a.example");
         assert_eq!(preflight, None);
-        assert_eq!(answer["headers"], json!({}));
+        assert_eq!(response["headers"], json!({}));
     }
 
     #[test]

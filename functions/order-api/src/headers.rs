@@ -1,7 +1,7 @@
 //! Request headers: names in any case, single values and lists (RFC 9110, 5.3).
 //!
-//! API Gateway joins the values of a header that was sent several times with commas, and so does the
-//! local run. A comma in a header of one value therefore separates values.
+//! API Gateway joins the values of a repeated header with commas, and so does the local run. So a
+//! comma in a single-value header separates values.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use contracts::JsonObject;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{answer::Answer, problem::problem};
+use crate::{problem::problem, response::Response};
 
 /// The headers by lower-case name.
 #[derive(Debug, Default, Deserialize)]
@@ -17,7 +17,7 @@ use crate::{answer::Answer, problem::problem};
 pub(crate) struct Headers(HashMap<String, String>);
 
 impl From<Option<JsonObject>> for Headers {
-    /// A value of another kind than text counts as missing.
+    /// A value that is not a string counts as missing.
     fn from(fields: Option<JsonObject>) -> Self {
         let mut headers: HashMap<String, String> = HashMap::new();
         for (name, value) in fields.into_iter().flatten() {
@@ -38,8 +38,8 @@ impl Headers {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A header of one value. Equal values are one, different ones are refused.
-    pub(crate) fn single(&self, name: &str) -> Result<Option<&str>, Answer> {
+    /// A single-value header. Equal values count as one, different values are rejected.
+    pub(crate) fn single(&self, name: &str) -> Result<Option<&str>, Response> {
         let Some(joined) = self.list(name) else { return Ok(None) };
         let mut values = joined.split(',').map(|value| value.trim_matches([' ', '\t']));
         let first = values.next().unwrap_or_default();
@@ -50,8 +50,12 @@ impl Headers {
         Err(problem(400, &detail))
     }
 
-    /// A header that names something: 1 to `max_length` printable ASCII characters without a comma.
-    pub(crate) fn printable(&self, name: &str, max_length: usize) -> Result<Option<&str>, Answer> {
+    /// A single value of 1 to `max_length` printable ASCII characters without a comma.
+    pub(crate) fn printable(
+        &self,
+        name: &str,
+        max_length: usize,
+    ) -> Result<Option<&str>, Response> {
         let Some(value) = self.single(name)? else { return Ok(None) };
         let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if is_printable && (1..=max_length).contains(&value.len()) {
@@ -98,18 +102,21 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_header_costs_no_other() {
-        for odd in [json!("Müller"), json!(null), json!(7), json!(["a"]), json!({})] {
-            let headers = headers(&json!({ "user-agent": odd, "prefer": "wait=1" }));
-            assert_eq!(headers.list("prefer"), Some("wait=1"), "{odd}");
+    fn a_malformed_header_affects_no_other() {
+        for malformed in [json!("Müller"), json!(null), json!(7), json!(["a"]), json!({})] {
+            let headers = headers(&json!({ "user-agent": malformed, "prefer": "wait=1" }));
+            assert_eq!(headers.list("prefer"), Some("wait=1"), "{malformed}");
         }
         assert_eq!(headers(&json!(null)).list("prefer"), None);
     }
 
     #[test]
     fn a_name_in_a_header_is_printable_and_bounded() {
-        for bad in ["", " ", ",", "tab\there", "ü", "four"] {
-            assert!(headers(&json!({ "x-name": bad })).printable("x-name", 3).is_err(), "{bad}");
+        for invalid in ["", " ", ",", "tab\there", "ü", "four"] {
+            assert!(
+                headers(&json!({ "x-name": invalid })).printable("x-name", 3).is_err(),
+                "{invalid}"
+            );
         }
         let headers = headers(&json!({ "x-name": "a b" }));
         assert_eq!(headers.printable("x-name", 3).unwrap(), Some("a b"));

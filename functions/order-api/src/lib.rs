@@ -1,7 +1,7 @@
 //! The order API: accepts orders over HTTP, responds with their status, and closes them.
 //!
-//! One function, three kinds of events: HTTP requests, batches of Kafka records, and a schedule, on
-//! which orders that have not ended are led on.
+//! One function, three kinds of events: HTTP requests, batches of Kafka records, and a schedule,
+//! which recovers the orders that have not ended.
 
 mod routes;
 
@@ -11,15 +11,15 @@ mod list;
 mod status;
 
 mod caller;
-mod conditional;
 mod cors;
+mod etag;
 mod page_token;
 mod wait;
 
-mod answer;
 mod headers;
 mod problem;
 mod request;
+mod response;
 
 mod close;
 mod orders;
@@ -45,7 +45,7 @@ pub use crate::{
     wait::{MAX_WAIT, MAX_WAITS, RESPONSE_TIMEOUT, Waits},
 };
 
-/// The function as a value.
+/// The stages, tables and settings that `template.yaml` must declare.
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "order-api",
     stages: &[StageName::OrderApi, StageName::Close],
@@ -71,7 +71,7 @@ pub struct ApiSettings {
     pub cors: Cors,
     /// The waits for an order's end.
     pub waits: Waits,
-    /// When orders that have not ended are looked at.
+    /// The recovery of orders that have not ended.
     pub recovery: RecoverySettings,
 }
 

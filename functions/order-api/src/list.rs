@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    answer::Answer,
     caller::Caller,
-    conditional::tagged,
-    orders::{OrderCursor, list_by_customer, retry_until},
+    etag::with_etag,
+    orders::{OrderCursor, OrdersPage, list_by_customer, retry_until},
     page_token,
     problem::{problem, unavailable},
     request::Request,
+    response::Response,
     routes::{OrderApi, READ_TIMEOUT},
     status::{PENDING, with_closing},
 };
@@ -42,7 +42,7 @@ impl OrderApi {
         &self,
         request: &Request,
         caller: Caller<'_>,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let ListQuery { customer_id, after, limit } = parse(request)?;
         if !caller.may_act_for(&customer_id) {
             return Err(problem(403, "customerId must be your own"));
@@ -51,10 +51,15 @@ impl OrderApi {
         // The index still holds the orders whose rows have expired.
         let since = (self.context.clock)().checked_sub(self.context.row_ttl);
         let since = since.unwrap_or(Timestamp::MIN);
-        let page = retry_until(until, || {
-            list_by_customer(table, &customer_id, since, after.as_ref(), limit)
-        });
-        let page = page.await.map_err(|error| unavailable(&error.into()))?;
+        let page = if after.as_ref().is_some_and(|it| it.is_before(since)) {
+            // Everything after the cursor has expired, and DynamoDB refuses a key outside the range.
+            OrdersPage { orders: Vec::new(), has_more: false }
+        } else {
+            let page = retry_until(until, || {
+                list_by_customer(table, &customer_id, since, after.as_ref(), limit)
+            });
+            page.await.map_err(|error| unavailable(&error.into()))?
+        };
         let key = |order_id: &str| RowKey { id: order_id.to_owned(), stage: StageName::Close };
         let keys: Vec<_> = page.orders.iter().map(|cursor| key(&cursor.order_id)).collect();
         let closed = if keys.is_empty() {
@@ -77,8 +82,8 @@ impl OrderApi {
             }
             None => json!({ "orders": orders }),
         };
-        let answer = Answer::new(200, "application/json", &body);
-        Ok(tagged(answer, request.headers.list("if-none-match")))
+        let answer = Response::new(200, "application/json", &body);
+        Ok(with_etag(answer, request.headers.list("if-none-match")))
     }
 }
 
@@ -96,7 +101,7 @@ fn first_page(entries: impl Iterator<Item = Value>) -> Vec<Value> {
     page
 }
 
-fn parse(request: &Request) -> Result<ListQuery, Answer> {
+fn parse(request: &Request) -> Result<ListQuery, Response> {
     let customer_id = request.parameter("customerId")?;
     let customer_id = customer_id.ok_or_else(|| {
         problem(400, "customerId is missing: say whose orders, as in /orders?customerId=cust-1")
@@ -174,8 +179,8 @@ mod tests {
         let entry = |bytes: usize| json!({ "failureReason": "\"".repeat(bytes) });
         let page = first_page((0..100).map(|_| entry(100_000)));
         assert!((10..100).contains(&page.len()), "{}", page.len());
-        let answer = Answer::new(200, "application/json", &json!({ "orders": page }));
-        let response = serde_json::to_string(&answer.into_response()).unwrap();
+        let answer = Response::new(200, "application/json", &json!({ "orders": page }));
+        let response = serde_json::to_string(&answer.into_api_gateway()).unwrap();
         assert!(response.len() < 6 * 1024 * 1024, "{}", response.len());
         assert_eq!(first_page([entry(2_000_000), entry(1)].into_iter()).len(), 1);
         assert_eq!(first_page((0..100).map(|_| entry(100))).len(), 100);

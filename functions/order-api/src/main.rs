@@ -30,7 +30,7 @@ async fn main() -> Result<(), Error> {
         recovery: api.recovery,
     };
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Box<RawValue>>| {
-        // First what is large and frequent: each reading goes through the whole event.
+        // Batches first: they are large and frequent, and each attempt parses the whole event.
         let json = event.payload.get();
         let not_kafka = match KafkaEvent::read(&mut serde_json::Deserializer::from_str(json)) {
             Ok(batch) => {

@@ -1,4 +1,4 @@
-//! Statements on the orders table that find the orders which have not ended.
+//! Queries for the orders that have not ended.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +20,7 @@ use crate::progress::WAY;
 /// The index of orders by time of intake; only the first row of an order is in it.
 const INTAKE_INDEX: &str = "OrdersByIntake";
 
-/// A part of the index: one of its partitions, from one time to another.
+/// A time range in one partition of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IntakeRange {
     partition: String,
@@ -28,7 +28,7 @@ pub(crate) struct IntakeRange {
     to: String,
 }
 
-/// Some of the orders of a range.
+/// A page of the orders of a range.
 #[derive(Debug)]
 pub(crate) struct IntakePage {
     pub(crate) ids: Vec<String>,
@@ -36,7 +36,7 @@ pub(crate) struct IntakePage {
     pub(crate) next: Option<Item>,
 }
 
-/// The parts of the index that hold the orders of a span of time.
+/// The ranges of the index that cover a span of time.
 pub(crate) fn intake_ranges(from: Timestamp, to: Timestamp) -> Vec<IntakeRange> {
     let text = |at: Timestamp| format!("{at:.3}");
     let day = |at: Timestamp| text(at).chars().take(10).collect::<String>();
@@ -51,7 +51,7 @@ pub(crate) fn intake_ranges(from: Timestamp, to: Timestamp) -> Vec<IntakeRange> 
     shards.map(|partition| IntakeRange { partition, from: text(from), to: text(to) }).collect()
 }
 
-/// A page of the orders of a range, after a key.
+/// Reads a page of the orders of a range, after a key.
 pub(crate) async fn list_by_intake(
     table: &OrdersTable,
     range: &IntakeRange,
@@ -78,8 +78,8 @@ pub(crate) async fn list_by_intake(
     Ok(IntakePage { ids, next: response.last_evaluated_key })
 }
 
-/// The orders that may not have ended: an order that has just ended may be among them, because this
-/// read, at half the price, may lag behind.
+/// Filters out the orders that have ended. The read is eventually consistent, at half the price, so
+/// an order that has just ended may remain.
 pub(crate) async fn without_close(
     table: &OrdersTable,
     ids: &[String],
@@ -98,7 +98,7 @@ pub(crate) async fn without_close(
     Ok(ids.iter().filter(|id| !closed.contains(*id)).cloned().collect())
 }
 
-/// The rows of each of these orders that has not ended, read consistently.
+/// The rows of the orders that have not ended, read consistently.
 pub(crate) async fn rows_of_open(
     table: &OrdersTable,
     ids: &[String],
@@ -117,8 +117,8 @@ pub(crate) async fn rows_of_open(
                     open.push(rows);
                 }
                 Ok(_) => {}
-                // Nobody but a person can lead it on.
-                Err(error) => tracing::warn!(orderId = id, %error, "an order cannot be led on"),
+                // A person must correct it.
+                Err(error) => tracing::warn!(orderId = id, %error, "cannot recover the order"),
             }
         }
     }

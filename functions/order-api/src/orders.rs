@@ -29,6 +29,18 @@ pub(crate) struct OrderCursor {
     pub(crate) accepted_at: String,
 }
 
+impl OrderCursor {
+    /// Whether the order was accepted before a time, which queries with that bound leave out.
+    pub(crate) fn is_before(&self, since: Timestamp) -> bool {
+        self.accepted_at <= bound(since)
+    }
+}
+
+/// The form in which `acceptedAt` is compared, as text.
+fn bound(since: Timestamp) -> String {
+    format!("{since:.3}")
+}
+
 /// Some of a customer's orders, newest first.
 #[derive(Debug)]
 pub(crate) struct OrdersPage {
@@ -76,7 +88,7 @@ pub(crate) async fn list_by_customer(
         .index_name(CUSTOMER_INDEX)
         .key_condition_expression("customerId = :customerId AND acceptedAt > :since")
         .expression_attribute_values(":customerId", AttributeValue::S(customer_id.to_owned()))
-        .expression_attribute_values(":since", AttributeValue::S(format!("{since:.3}")))
+        .expression_attribute_values(":since", AttributeValue::S(bound(since)))
         .scan_index_forward(false)
         .set_exclusive_start_key(after.map(|cursor| index_key(customer_id, cursor)))
         // One more than is asked for tells whether the list goes on.

@@ -1,17 +1,16 @@
-//! What goes wrong is told as a problem document (RFC 9457) that says what to do.
+//! Error responses: problem documents (RFC 9457) with the correction.
 
 use engine::error::Error;
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
-/// After how many seconds a request that could not be served may be sent again.
+/// The time after which a client may retry.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 const PROBLEM: &str = "application/problem+json";
 
-/// A problem document that says what to do.
-pub(crate) fn problem(status: u16, detail: &str) -> Answer {
+pub(crate) fn problem(status: u16, detail: &str) -> Response {
     let title = match status {
         400 => "Bad Request",
         403 => "Forbidden",
@@ -25,29 +24,28 @@ pub(crate) fn problem(status: u16, detail: &str) -> Answer {
         _ => "Internal Server Error",
     };
     let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });
-    Answer::new(status, PROBLEM, &body)
+    Response::new(status, PROBLEM, &body)
 }
 
-/// There is no such order, or none that the caller may know of: both sound the same.
-pub(crate) fn no_such_order() -> Answer {
+/// The same response for an order that does not exist and for one that the caller may not see.
+pub(crate) fn no_such_order() -> Response {
     problem(404, "no order has this id: it is the one that POST /orders gave")
 }
 
-/// The path takes other methods only.
-pub(crate) fn method_not_allowed(allowed: &str) -> Answer {
-    let detail = format!("this path takes {allowed} only");
+pub(crate) fn method_not_allowed(allowed: &str) -> Response {
+    let detail = format!("this path allows {allowed} only");
     problem(405, &detail).with("allow", allowed)
 }
 
-/// The request may be sent again: with its `Idempotency-Key`, it is the same order.
-pub(crate) fn unavailable(error: &Error) -> Answer {
+/// Retryable: with its `Idempotency-Key`, a request is the same order.
+pub(crate) fn unavailable(error: &Error) -> Response {
     tracing::warn!(error = error.chain(), "a request could not be served");
     problem(503, "the order workflow cannot be reached just now: send the same request again later")
         .with("retry-after", RETRY_AFTER_SECONDS)
 }
 
-/// Something was done for an order, or may have been; the request may be sent again.
-pub(crate) fn order_unavailable(error: &Error, order_id: &str, detail: &str) -> Answer {
+/// Retryable, although the order may be stored.
+pub(crate) fn order_unavailable(error: &Error, order_id: &str, detail: &str) -> Response {
     tracing::warn!(orderId = order_id, error = error.chain(), "a request could not be served");
     let body = json!({
         "type": "about:blank",
@@ -56,7 +54,7 @@ pub(crate) fn order_unavailable(error: &Error, order_id: &str, detail: &str) -> 
         "detail": detail,
         "orderId": order_id,
     });
-    Answer::new(503, PROBLEM, &body).with("retry-after", RETRY_AFTER_SECONDS)
+    Response::new(503, PROBLEM, &body).with("retry-after", RETRY_AFTER_SECONDS)
 }
 
 #[cfg(test)]
@@ -68,12 +66,12 @@ mod tests {
     #[test]
     fn a_problem_says_what_to_do_and_how_it_is_written() {
         let response =
-            serde_json::to_value(method_not_allowed("GET, POST").into_response()).unwrap();
+            serde_json::to_value(method_not_allowed("GET, POST").into_api_gateway()).unwrap();
         assert_eq!(response["statusCode"], 405);
         assert_eq!(response["headers"]["allow"], "GET, POST");
         assert_eq!(response["headers"]["content-type"], "application/problem+json");
         let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["title"], "Method Not Allowed");
-        assert_eq!(body["detail"], "this path takes GET, POST only");
+        assert_eq!(body["detail"], "this path allows GET, POST only");
     }
 }

@@ -1,13 +1,13 @@
 //! The progress of an order, derived from its rows.
 //!
-//! A cancelled or expired order has the row of the payment ahead of its turn. Its event is published
-//! once the reservation is there, so that its release finds what to give back; until then the
-//! order goes on, and may still end at an earlier stage.
+//! A cancelled or expired order has its payment row early. The event of that row is published after
+//! the reservation, so that the release finds it; until then the order continues, and may still
+//! fail at an earlier stage.
 
 use contracts::{EventType, StageName, StoredEvent};
 use engine::Row;
 
-/// The stages on an order's way to its end, in their order.
+/// The stages of an order from its intake to its completion, in order.
 pub(crate) const WAY: [StageName; 5] = [
     StageName::OrderApi,
     StageName::Validator,
@@ -16,12 +16,11 @@ pub(crate) const WAY: [StageName; 5] = [
     StageName::Notification,
 ];
 
-/// The row of a stage.
 pub(crate) fn row_of(rows: &[Row], stage: StageName) -> Option<&Row> {
     rows.iter().find(|row| row.key.stage == stage)
 }
 
-/// The event of a stage. The report of a malformed record is in the same table, but is about no
+/// The event of a stage. The report of a malformed record is in the same table, but belongs to no
 /// order.
 fn event_of(rows: &[Row], stage: StageName) -> Option<&StoredEvent> {
     row_of(rows, stage)?.event().filter(|event| !event.is_malformed_report)
@@ -32,13 +31,13 @@ pub(crate) fn early(rows: &[Row]) -> Option<&StoredEvent> {
     row_of(rows, StageName::Payment).filter(|row| row.is_early())?.event()
 }
 
-/// Whether the stock of the order is reserved.
 pub(crate) fn is_reserved(rows: &[Row]) -> bool {
     event_of(rows, StageName::Inventory)
         .is_some_and(|event| event.event_type == EventType::InventoryReserved)
 }
 
-/// The events that have their turn, each with its stage, in the order of the workflow.
+/// The published events, each with its stage, in the order of the workflow. An early rejection is
+/// not published before the reservation.
 pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &StoredEvent)> {
     let has_turn = |stage: &StageName| {
         *stage != StageName::Payment || early(rows).is_none() || is_reserved(rows)
@@ -47,12 +46,12 @@ pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &Store
     stages.filter_map(|stage| Some((stage, event_of(rows, stage)?)))
 }
 
-/// The row whose event leads the order on.
+/// The row of the last published event.
 pub(crate) fn furthest(rows: &[Row]) -> Option<&Row> {
     row_of(rows, published(rows).last()?.0)
 }
 
-/// Whether the order has ended, or ends with the next event.
+/// The order is closed, or its last event is terminal.
 pub(crate) fn is_over(rows: &[Row]) -> bool {
     let last = published(rows).last();
     row_of(rows, StageName::Close).is_some()

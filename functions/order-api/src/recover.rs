@@ -1,8 +1,8 @@
-//! Recovery: leads on the orders that have not ended, on a schedule.
+//! Recovery: publishes, on a schedule, the last event of the orders that have not ended.
 //!
-//! An order that has no `close` row at one of the ages of the settings has the event of its furthest
-//! row published again, byte for byte: its process stopped before it was published, or a dead
-//! letter or a lost topic holds it. What its event did already, it does not do again.
+//! An order without a `close` row at one of the configured ages has its last event published again,
+//! byte for byte: its process stopped before publishing, or the event is a dead letter, or its
+//! topic was lost. A repeated event has no second effect.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
     routes::OrderApi,
 };
 
-/// The parts of the index that are read at a time.
+/// The ranges of the index that are read concurrently.
 const MAX_PARTS: usize = 8;
 
 /// The time reserved for publishing and responding.
@@ -35,17 +35,17 @@ pub struct Recovered {
     age_seconds: i64,
     /// The orders that have not ended.
     open: usize,
-    /// Those of them that were led on.
+    /// The orders whose last event was published again.
     published: usize,
-    /// Those of them that have expired.
+    /// The orders that have expired.
     expired: usize,
 }
 
-/// The recovery did not look at every order; the next age of an order is its next chance.
+/// The recovery did not check every order; the next check of an order is at its next age.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     /// The invocation ends.
-    #[error("recovery: out of time: orders may be too many for one run (shorten the schedule)")]
+    #[error("recovery: deadline exceeded: too many orders for one run (shorten the schedule)")]
     OutOfTime,
     /// Reading, storing or publishing failed.
     #[error("recovery: {0}")]
@@ -53,33 +53,33 @@ pub enum RecoveryError {
 }
 
 impl OrderApi {
-    /// Leads on the orders that have not ended at the ages of the settings.
+    /// Recovers the orders that have not ended at the configured ages.
     ///
     /// # Errors
-    /// Where not every order was looked at; the others were.
+    /// If not every order was checked; the others were.
     pub async fn recover(
         &self,
         at: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<Recovered>, RecoveryError> {
         let until = ahead_of(deadline, Instant::now(), PUBLISH_MARGIN);
-        let looks = self.recovery.looks();
-        let parts = looks.iter().enumerate().flat_map(|(look, age)| {
+        let ages = self.recovery.all_ages();
+        let parts = ages.iter().enumerate().flat_map(|(index, age)| {
             intake_ranges(at - *age - self.recovery.window, at - *age)
                 .into_iter()
-                .map(move |range| (look, *age, range))
+                .map(move |range| (index, *age, range))
         });
         let done = stream::iter(parts)
-            .map(|(look, age, range)| async move {
-                (look, self.recover_range(&range, age, until).await)
+            .map(|(index, age, range)| async move {
+                (index, self.recover_range(&range, age, until).await)
             })
             .buffer_unordered(MAX_PARTS);
         let done: Vec<_> = done.collect().await;
         let of_age =
             |age: &SignedDuration| Recovered { age_seconds: age.as_secs(), ..Recovered::default() };
-        let (mut sums, mut failed): (Vec<_>, _) = (looks.iter().map(of_age).collect(), Ok(()));
-        for (look, (recovered, result)) in done {
-            if let Some(sum) = sums.get_mut(look) {
+        let (mut sums, mut failed): (Vec<_>, _) = (ages.iter().map(of_age).collect(), Ok(()));
+        for (index, (recovered, result)) in done {
+            if let Some(sum) = sums.get_mut(index) {
                 sum.open += recovered.open;
                 sum.published += recovered.published;
                 sum.expired += recovered.expired;
@@ -92,7 +92,7 @@ impl OrderApi {
         failed.map(|()| sums)
     }
 
-    /// Leads on the orders of one part of the index, page by page.
+    /// Recovers the orders of one range of the index, page by page.
     async fn recover_range(
         &self,
         range: &IntakeRange,
@@ -145,7 +145,7 @@ impl OrderApi {
         failed
     }
 
-    /// Leads on one order; whether it has expired.
+    /// Recovers one order; returns `true` if it has expired.
     async fn recover_order(
         &self,
         rows: &[Row],

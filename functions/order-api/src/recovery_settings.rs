@@ -3,14 +3,14 @@
 use jiff::SignedDuration;
 use runtime::Environment;
 
-/// When orders that have not ended are looked at.
+/// The recovery of orders that have not ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoverySettings {
-    /// The ages at which an order is looked at.
+    /// The ages at which an order is checked.
     pub ages: Vec<SignedDuration>,
-    /// The span of ages of one look: longer than the schedule's period, so that looks overlap.
+    /// The range of ages of one run: longer than the schedule's period, so that runs overlap.
     pub window: SignedDuration,
-    /// The age from which an order that is not paid expires; `None` for never.
+    /// The age from which an unpaid order expires; `None` for never.
     pub expires_after: Option<SignedDuration>,
 }
 
@@ -23,7 +23,7 @@ impl RecoverySettings {
         let ages = seconds.unwrap_or_default();
         if ages.is_empty() && !text.is_empty() {
             environment.reject(format!(
-                "{AGES} is {text:?}, but must be whole numbers with commas between; \
+                "{AGES} is {text:?}, but must be whole numbers separated by commas; \
                  for example {AGES}=300,1800,7200"
             ));
         }
@@ -37,16 +37,15 @@ impl RecoverySettings {
         }
     }
 
-    /// The ages at which an order is looked at, that of its expiry included.
-    pub(crate) fn looks(&self) -> Vec<SignedDuration> {
-        let mut looks = self.ages.clone();
-        looks.extend(self.expires_after);
-        looks.sort_unstable();
-        looks.dedup();
-        looks
+    /// The ages at which an order is checked, including that of its expiry.
+    pub(crate) fn all_ages(&self) -> Vec<SignedDuration> {
+        let mut ages = self.ages.clone();
+        ages.extend(self.expires_after);
+        ages.sort_unstable();
+        ages.dedup();
+        ages
     }
 
-    /// Whether an order of this age expires.
     pub(crate) fn expires(&self, age: SignedDuration) -> bool {
         self.expires_after.is_some_and(|after| age >= after)
     }
@@ -69,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_also_looked_at_when_it_expires() {
+    fn an_order_is_also_checked_when_it_expires() {
         let seconds = SignedDuration::from_secs;
         let settings = read("300, 1800", "600").unwrap();
-        assert_eq!(settings.looks(), [300, 600, 1800].map(seconds));
+        assert_eq!(settings.all_ages(), [300, 600, 1800].map(seconds));
         assert_eq!([300, 600].map(|age| settings.expires(seconds(age))), [false, true]);
         let settings = read("300,1800", "0").unwrap();
-        assert_eq!(settings.looks(), [300, 1800].map(seconds));
+        assert_eq!(settings.all_ages(), [300, 1800].map(seconds));
         assert!(!settings.expires(seconds(1800)));
     }
 

@@ -1,7 +1,7 @@
-//! The fields of an HTTP request that matter here, in API Gateway's payload format 2.0.
+//! The used fields of an HTTP request, in API Gateway's payload format 2.0.
 //!
-//! Read leniently: one odd header must not cost the whole request, as it would with types that
-//! take a header's value for ASCII.
+//! Read leniently: a malformed header must not fail the request, as it would with types that
+//! require ASCII.
 
 use contracts::JsonObject;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{answer::Answer, headers::Headers, problem::problem};
+use crate::{headers::Headers, problem::problem, response::Response};
 
 /// The path of the orders; an order's own begins with it.
 const ORDERS_PATH: &str = "/orders";
@@ -18,7 +18,7 @@ const ORDERS_PATH: &str = "/orders";
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The path. API Gateway's HTTP APIs have decoded it.
+    /// Decoded by API Gateway.
     raw_path: String,
     #[serde(default)]
     raw_query_string: String,
@@ -55,7 +55,7 @@ struct Jwt {
 }
 
 impl Request {
-    /// The request, where the function was called by API Gateway; `None` for a batch of records.
+    /// `None` unless the event is an HTTP request of API Gateway.
     pub fn read(event: &RawValue) -> Option<serde_json::Result<Self>> {
         #[derive(Deserialize)]
         struct Probe {
@@ -66,8 +66,8 @@ impl Request {
         Some(serde_json::from_str(event.get()))
     }
 
-    /// The method; `GET` for a `HEAD`. The HTTP server in front leaves the body out of its response,
-    /// and knows the length that `Content-Length` must have.
+    /// `GET` for a `HEAD`: the HTTP server in front omits the body of the response, and knows the
+    /// length for `Content-Length`.
     pub(crate) fn method(&self) -> &str {
         match self.request_context.http.method.as_str() {
             "HEAD" => "GET",
@@ -75,8 +75,7 @@ impl Request {
         }
     }
 
-    /// The parts of the path: `orders`, the order's id, which may have slashes in it, and what is to
-    /// be done with the order.
+    /// The parts of the path: `orders`, the order id, which may contain slashes, and the action.
     pub(crate) fn path(&self) -> Vec<&str> {
         let order = match self.raw_path.strip_prefix(ORDERS_PATH) {
             Some("") => return vec!["orders"],
@@ -90,8 +89,8 @@ impl Request {
         }
     }
 
-    /// A parameter of the query, decoded.
-    pub(crate) fn parameter(&self, name: &str) -> Result<Option<String>, Answer> {
+    /// A decoded parameter of the query.
+    pub(crate) fn parameter(&self, name: &str) -> Result<Option<String>, Response> {
         let pairs = form_urlencoded::parse(self.raw_query_string.as_bytes());
         let mut values = pairs.filter(|(other, _)| other == name).map(|(_, value)| value);
         let value = values.next();
@@ -101,24 +100,24 @@ impl Request {
         Ok(value.map(std::borrow::Cow::into_owned))
     }
 
-    /// A claim of the token that API Gateway has checked.
+    /// A claim of the token that API Gateway has verified.
     pub(crate) fn claim(&self, name: &str) -> Option<&str> {
         let jwt = self.request_context.authorizer.as_ref()?.jwt.as_ref()?;
         jwt.claims.as_ref()?.get(name)?.as_str()
     }
 
-    /// Whether the caller was let in by anything but an IAM signature.
+    /// The caller is authorized by anything but an IAM signature.
     pub(crate) fn has_token(&self) -> bool {
         self.request_context.authorizer.as_ref().is_some_and(|it| it.iam.is_none())
     }
 
-    /// When API Gateway received the request.
+    /// The time at which API Gateway received the request.
     pub(crate) fn received_at(&self) -> Option<Timestamp> {
         Timestamp::from_millisecond(self.request_context.time_epoch?).ok()
     }
 
-    /// Refuses a body in a content coding.
-    pub(crate) fn check_content_encoding(&self) -> Result<(), Answer> {
+    /// Rejects a body in a content coding.
+    pub(crate) fn check_content_encoding(&self) -> Result<(), Response> {
         let codings = self.headers.list("content-encoding").unwrap_or_default().split(',');
         let mut codings = codings.map(str::trim).filter(|coding| !coding.is_empty());
         if codings.all(|coding| coding.eq_ignore_ascii_case("identity")) {
@@ -152,7 +151,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_batch_of_records_is_no_http_request() {
+    fn a_batch_of_records_is_not_an_http_request() {
         let batch = r#"{"eventSource":"aws:kafka","records":{}}"#;
         assert!(Request::read(&RawValue::from_string(batch.to_owned()).unwrap()).is_none());
     }
@@ -188,7 +187,7 @@ pub(crate) mod tests {
         for coding in ["gzip", "GZIP", "br", "identity, gzip", "gzip,gzip"] {
             let request = with("/orders", &json!({ "content-encoding": coding }));
             let refused = request.check_content_encoding().unwrap_err();
-            let response = serde_json::to_value(refused.into_response()).unwrap();
+            let response = serde_json::to_value(refused.into_api_gateway()).unwrap();
             assert_eq!(response["statusCode"], 415, "{coding}");
             assert_eq!(response["headers"]["accept-encoding"], "identity");
         }

@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routes HTTP requests to their handlers.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use engine::{Context, Engine};
 use uuid::Uuid;
 
 use crate::{
-    answer::Answer,
     caller::{Caller, CustomerClaim},
     cors::Cors,
     problem::{method_not_allowed, problem},
     recovery_settings::RecoverySettings,
     request::Request,
+    response::Response,
     wait::Waits,
 };
 
-/// The limit for reading.
+/// The timeout for reading.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
-const NOTHING_HERE: &str =
-    "there is nothing here: /orders and /orders/{orderId} and /orders/{orderId}/cancel are";
+const NO_SUCH_PATH: &str =
+    "no such path: use /orders, /orders/{orderId} or /orders/{orderId}/cancel";
 
 /// The HTTP side of the function.
 pub struct OrderApi {
-    /// Stores and publishes what is accepted.
+    /// Stores and publishes accepted orders.
     pub engine: Engine,
     /// The clients for reading.
     pub context: Context,
@@ -36,31 +36,31 @@ pub struct OrderApi {
     pub cors: Cors,
     /// The waits for an order's end.
     pub waits: Waits,
-    /// When orders that have not ended are looked at.
+    /// The recovery of orders that have not ended.
     pub recovery: RecoverySettings,
 }
 
 impl OrderApi {
-    /// Answers a request.
+    /// Handles a request; every error is a response.
     pub async fn answer(&self, request: &Request) -> ApiGatewayV2httpResponse {
-        let answer = match self.cors.preflight(request) {
-            Ok(Some(answer)) | Err(answer) => answer,
-            Ok(None) => self.route(request).await.unwrap_or_else(|refusal| refusal),
+        let response = match self.cors.preflight(request) {
+            Ok(Some(response)) | Err(response) => response,
+            Ok(None) => self.route(request).await.unwrap_or_else(|error| error),
         };
-        self.cors.allow(request, answer).into_response()
+        self.cors.allow(request, response).into_api_gateway()
     }
 
-    async fn route(&self, request: &Request) -> Result<Answer, Answer> {
+    async fn route(&self, request: &Request) -> Result<Response, Response> {
         let path = request.path();
         let allowed = match path.as_slice() {
             ["orders"] => "GET, HEAD, OPTIONS, POST",
             ["orders", _] => "GET, HEAD, OPTIONS",
             ["orders", _, "cancel"] => "OPTIONS, POST",
-            _ => return Err(problem(404, NOTHING_HERE)),
+            _ => return Err(problem(404, NO_SUCH_PATH)),
         };
-        // Says nothing of orders, and so asks nobody for a token.
+        // Reveals nothing about orders, so it needs no token.
         if request.method() == "OPTIONS" {
-            return Ok(Answer::empty(204).with("allow", allowed));
+            return Ok(Response::empty(204).with("allow", allowed));
         }
         let caller = Caller::of(request, &self.customer_claim)?;
         match (request.method(), path.as_slice()) {

@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    answer::Answer,
     caller::Caller,
-    conditional::tagged,
+    etag::with_etag,
     orders::{retry_until, rows},
     problem::{no_such_order, unavailable},
     progress,
     request::Request,
+    response::Response,
     routes::{OrderApi, READ_TIMEOUT},
 };
 
 impl OrderApi {
-    /// Answers `GET /orders/{orderId}`.
+    /// Handles `GET /orders/{orderId}`.
     pub(crate) async fn status(
         &self,
         request: &Request,
         caller: Caller<'_>,
         address: &str,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let mut wait = self.waits.preferred(request.headers.list("prefer"));
         let (order_id, rows) = self.find(caller, address).await?;
         let mut status = status_of(&order_id, &rows).ok_or_else(no_such_order)?;
@@ -38,24 +38,24 @@ impl OrderApi {
             }
         }
         let applied = wait.map(|seconds| format!("wait={seconds}"));
-        let answer = Answer::new(200, "application/json", &status);
-        Ok(tagged(answer, request.headers.list("if-none-match"))
+        let response = Response::new(200, "application/json", &status);
+        Ok(with_etag(response, request.headers.list("if-none-match"))
             .with_some("preference-applied", applied.as_deref()))
     }
 
-    async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Answer> {
+    async fn status_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Value, Response> {
         status_of(order_id, &self.rows_for(caller, order_id).await?).ok_or_else(no_such_order)
     }
 
-    /// The order at an address, with its rows. API Gateway decodes a path once and cuts it at a
-    /// question mark, so that an id with one is encoded twice.
+    /// The order of a path segment, with its rows. API Gateway decodes a path once and cuts it at a
+    /// question mark, so an id with a question mark is encoded twice.
     pub(crate) async fn find<'a>(
         &self,
         caller: Caller<'_>,
         address: &'a str,
-    ) -> Result<(Cow<'a, str>, Vec<Row>), Answer> {
+    ) -> Result<(Cow<'a, str>, Vec<Row>), Response> {
         match self.rows_for(caller, address).await {
-            Err(answer) if answer.status == 404 && address.contains('%') => {
+            Err(response) if response.status == 404 && address.contains('%') => {
                 let decoded = percent_decode_str(address).decode_utf8();
                 let order_id = decoded.map_err(|_| no_such_order())?;
                 let rows = self.rows_for(caller, &order_id).await?;
@@ -65,8 +65,8 @@ impl OrderApi {
         }
     }
 
-    /// The rows of an order that the caller may see; one of them has an event at least.
-    async fn rows_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Vec<Row>, Answer> {
+    /// The rows of an order that the caller may see; at least one of them has an event.
+    async fn rows_for(&self, caller: Caller<'_>, order_id: &str) -> Result<Vec<Row>, Response> {
         // Text that is not an id cannot be a key of the database.
         OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let until = Instant::now() + READ_TIMEOUT;
@@ -82,17 +82,17 @@ impl OrderApi {
     }
 }
 
-/// What is said of an order until it has ended.
+/// The status of an order that has not ended.
 pub(crate) const PENDING: &str = "PENDING";
 
-/// What is said of an order that has ended otherwise than as it should.
+/// The status of an order that was rejected.
 pub(crate) const FAILED: &str = "FAILED";
 
 fn is_pending(status: &Value) -> bool {
     status.get("status").is_some_and(|status| status == PENDING)
 }
 
-/// The status of an order, from its rows; `None` where no row is about an order.
+/// The status of an order, from its rows; `None` if no row is about an order.
 fn status_of(order_id: &str, rows: &[Row]) -> Option<Value> {
     let events: Vec<(StageName, &StoredEvent)> = progress::published(rows).collect();
     let (_, first) = events.first()?;

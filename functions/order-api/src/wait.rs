@@ -1,4 +1,4 @@
-//! Waits for an order's end, where the client prefers that (`Prefer: wait=N`, RFC 7240).
+//! Waits for the end of an order, if the client prefers that (`Prefer: wait=N`, RFC 7240).
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::{
     routes::{OrderApi, READ_TIMEOUT},
 };
 
-/// The longest wait that a deployment can allow.
+/// The longest wait that can be configured.
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// The most waits of one process at a time. In Lambda a process has one request at a time, unless
-/// its runtime is given several.
+/// The most concurrent waits of one process. A process in Lambda has one request at a time, unless
+/// its runtime allows several.
 pub const MAX_WAITS: usize = 8;
 
-/// The limit for a whole response, below the 30 seconds of API Gateway.
+/// The timeout for a whole response, below the 30 seconds of API Gateway.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// The pauses between two looks grow from the first to the longest: an order takes well below a
-/// second, and one that does not is not hurried by being looked at.
+/// The pause between two polls grows from the first to the longest: most orders take well below a
+/// second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The waits of a process, and how long one may be.
+/// Limits the number and the length of the waits of a process.
 #[derive(Debug)]
 pub struct Waits {
     max_seconds: u64,
@@ -49,36 +49,36 @@ impl Waits {
         Self::new(environment.whole_number("MAX_WAIT_SECONDS", "5", 0..=max))
     }
 
-    /// For how many seconds the client wants to wait, capped; `None` where its preference is
-    /// missing or malformed.
+    /// The seconds that the client prefers to wait, capped; `None` if its preference is missing or
+    /// malformed.
     pub(crate) fn preferred(&self, prefer: Option<&str>) -> Option<u64> {
         let preferences = prefer?.split(',').map(|preference| {
-            // What stands behind a semicolon are parameters, of which this preference has none.
+            // Parameters follow a semicolon; this preference has none.
             let preference = preference.split(';').next().unwrap_or_default();
             let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
             (name.trim(), value.trim())
         });
-        // Of several, the first one counts.
+        // The first of several counts.
         let mut preferences = preferences.into_iter();
         let (_, value) = preferences.find(|(name, _)| name.eq_ignore_ascii_case("wait"))?;
         let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         let digits = quoted.unwrap_or(value);
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // A number that is too large to read is larger than the longest wait.
+        // A number that is too large to parse is above the maximum.
         is_number.then(|| digits.parse().unwrap_or(u64::MAX).min(self.max_seconds))
     }
 }
 
 impl OrderApi {
     /// Waits until the order has ended, or for as many of these seconds as can be granted; returns
-    /// how many that were.
+    /// the granted seconds.
     pub(crate) async fn wait_for_end(
         &self,
         request: &Request,
         order_id: &str,
         seconds: u64,
     ) -> u64 {
-        // Beyond the bound a client asks again, and holds up nobody.
+        // Without a permit the response is immediate, and the client polls.
         let Ok(_permit) = self.waits.permits.try_acquire() else { return 0 };
         let seconds = seconds.min(self.time_for_waiting(request).as_secs());
         let until = Instant::now() + Duration::from_secs(seconds);
@@ -89,19 +89,19 @@ impl OrderApi {
                 return seconds;
             }
             sleep(pause.min(left)).await;
-            // An error of one look is left to the next, and at last to reading the status.
+            // An error is left to the next poll, and at last to reading the status.
             let key = RowKey { id: order_id.to_owned(), stage: StageName::Close };
             if self.context.orders.get_all(&[key]).await.is_ok_and(|found| !found.is_empty()) {
                 return seconds;
             }
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            pause = (pause * 3 / 2).min(MAX_PAUSE);
         }
     }
 
-    /// The time until API Gateway gives up, less that for reading the status once more.
+    /// The time until the response timeout, less that for reading the status once more.
     fn time_for_waiting(&self, request: &Request) -> Duration {
         let elapsed = request.received_at().map(|at| (self.context.clock)().duration_since(at));
-        // A request from the future, or one that was given up long ago, means that clocks differ.
+        // A request from the future, or older than the timeout, means that clocks differ.
         let elapsed = elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok());
         let elapsed = elapsed.filter(|elapsed| *elapsed <= RESPONSE_TIMEOUT).unwrap_or_default();
         RESPONSE_TIMEOUT.saturating_sub(READ_TIMEOUT + elapsed)

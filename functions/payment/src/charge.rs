@@ -54,7 +54,7 @@ impl Stage for Charge {
         };
         match &self.provider {
             Provider::Wallet(wallet) => {
-                // Derived from the order, so that it is the same whenever it is made.
+                // Derived from the order, so that it is the same on every delivery.
                 let payment_id = format!("pay-{}", event.order_id);
                 Ok(paid(&payment_id, vec![wallet.charge(&customer_id, amount)]))
             }

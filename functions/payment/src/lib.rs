@@ -15,7 +15,7 @@ pub use crate::{
     wallet::Wallet,
 };
 
-/// The function as a value.
+/// The stages, tables and settings that `template.yaml` must declare.
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "payment",
     stages: &[StageName::Payment],

@@ -6,7 +6,7 @@ use runtime::Environment;
 
 use crate::{charge::Provider, stripe::StripeSettings, wallet::Wallet};
 
-/// Settings of the provider; `None` where one is missing, which the environment reports.
+/// Settings of the provider; `None` if one is missing, which the environment reports.
 pub enum ProviderSettings {
     /// Our own table.
     Wallet(Wallet),
@@ -36,7 +36,7 @@ impl ProviderSettings {
     /// Creates the provider.
     ///
     /// # Errors
-    /// Where its key cannot be read.
+    /// If its key cannot be read.
     pub async fn connect(self, clock: Clock) -> Result<Provider, Error> {
         match self {
             Self::Wallet(wallet) => Ok(Provider::Wallet(wallet)),

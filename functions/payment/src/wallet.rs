@@ -1,4 +1,4 @@
-//! Pays from the balance that a customer has with us; needs no outside service.
+//! Pays from the balance that the customer has with us; needs no external service.
 //!
 //! The balance falls in the transaction that inserts the stage's row, and never below zero.
 
@@ -15,7 +15,7 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// Takes the amount off the customer's balance, if that covers it.
+    /// Subtracts the amount from the customer's balance, if that covers it.
     pub(crate) fn charge(&self, customer_id: &str, amount: Money) -> Effect {
         Effect {
             table: self.accounts_table.clone(),

@@ -7,7 +7,7 @@ use runtime::{Environment, FunctionSpec, Settings, spec::ORDERS};
 
 pub use crate::validate::Validate;
 
-/// The function as a value.
+/// The stages, tables and settings that `template.yaml` must declare.
 pub const SPEC: FunctionSpec = FunctionSpec {
     name: "validator",
     stages: &[StageName::Validator],

@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    /// The reason of the rejection; empty where the order is accepted.
+    /// The reason of the rejection; empty if the order is accepted.
     async fn verdict(payload: &Value) -> String {
         let body = json!({
             "eventType": "OrderCreated", "orderId": "ord-1", "correlationId": "corr-1",

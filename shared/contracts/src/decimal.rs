@@ -1,11 +1,11 @@
-//! Exact decimals from the digits that were sent: one rule for amounts and quantities.
+//! Exact decimals: parses amounts and quantities without rounding.
 
 use rust_decimal::Decimal;
 
 /// The most significant digits that are kept exactly.
 const MAX_DIGITS: usize = 28;
 
-/// Reads `99.98` or `1e3`; `None` where the value would be rounded or is not a number.
+/// Reads `99.98` or `1e3`; `None` if the value would be rounded or is not a number.
 pub(crate) fn exact(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),

@@ -17,30 +17,24 @@ const MAX_TIMESTAMP_BYTES: usize = 64;
 /// An event: the five fields of the contract, and every other field as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// What happened.
     pub event_type: EventType,
-    /// To which order.
     pub order_id: OrderId,
-    /// The id that all events of one request share.
+    /// Shared by all events of one request.
     pub correlation_id: Cow<'a, str>,
-    /// When, in RFC 3339.
+    /// RFC 3339.
     pub timestamp: Cow<'a, str>,
-    /// The content.
     pub payload: Object<'a>,
     fields: Object<'a>,
 }
 
-/// A malformed record: why, and what could be read of it.
+/// A malformed record: the reason, and the fields that could be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct MalformedEvent<'a> {
-    /// What a person can act on.
     pub reason: FailureReason,
-    /// The order that the record names.
     pub order_id: Option<OrderId>,
-    /// The correlation id that the record names.
     pub correlation_id: Option<String>,
-    /// The payload as JSON text, where a report can wrap it.
+    /// The payload as JSON text; `None` if it is missing or nested too deeply for a report to wrap.
     pub payload: Option<&'a str>,
 }
 
@@ -48,7 +42,7 @@ impl<'a> Envelope<'a> {
     /// Reads an event from the value of a record.
     ///
     /// # Errors
-    /// Where the bytes are not a JSON object, or one of the five fields is missing or malformed.
+    /// If the bytes are not a JSON object, or one of the five fields is missing or malformed.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Box<MalformedEvent<'a>>> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| unreadable(&format!("the record is not UTF-8: {error}")))?;
@@ -68,7 +62,7 @@ impl<'a> Envelope<'a> {
         Ok(Self { event_type, order_id, correlation_id, timestamp, payload, fields })
     }
 
-    /// Whether the event reports a malformed record, so that it is about no order.
+    /// The report of a malformed record belongs to no order.
     #[must_use]
     pub fn is_malformed_report(&self) -> bool {
         self.event_type.is_failure() && is_marked_malformed(&self.payload)
@@ -80,13 +74,13 @@ impl<'a> Envelope<'a> {
         self.fields.text()
     }
 
-    /// The size of the whole event as it was sent, in bytes.
     #[must_use]
     pub const fn size_bytes(&self) -> usize {
         self.fields.text().len()
     }
 
-    /// The body of the next event of the same order: all fields stay but type, time and payload.
+    /// The body of the order's next event: replaces type, time and payload, keeps every other
+    /// field.
     pub(crate) fn next_body(
         &self,
         event_type: EventType,
@@ -109,7 +103,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// The five fields of the contract, once all are known to be good.
+/// The five fields of the contract, validated.
 struct Known<'a> {
     event_type: EventType,
     order_id: OrderId,
@@ -190,14 +184,13 @@ mod tests {
 
     const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn good() -> Value {
+    fn valid_event() -> Value {
         json!({
             "eventType": "OrderCreated", "orderId": "ord-1", "correlationId": "corr-1",
             "timestamp": "2026-02-06T12:00:00Z", "payload": { "customerId": "cust-1" },
         })
     }
 
-    /// The reason why an event is malformed.
     fn reason(event: &str) -> String {
         Envelope::decode(event.as_bytes()).unwrap_err().reason.to_string()
     }
@@ -219,7 +212,7 @@ mod tests {
     fn a_missing_or_mistyped_field_is_named() {
         for field in ["eventType", "orderId", "correlationId", "timestamp", "payload"] {
             for wrong in [None, Some(json!(7)), Some(json!("")), Some(json!("a\u{1}"))] {
-                let mut event = good();
+                let mut event = valid_event();
                 let object = event.as_object_mut().unwrap();
                 object.remove(field);
                 if let Some(wrong) = wrong {
@@ -240,7 +233,7 @@ mod tests {
     fn an_id_with_a_control_character_is_malformed() {
         for field in ["orderId", "correlationId"] {
             for control in ["\u{0}", "\n", "\u{1b}[2J", "\u{7f}", "\u{85}", "\u{9b}2J"] {
-                let mut event = good();
+                let mut event = valid_event();
                 event[field] = format!("id{control}").into();
                 let reason = reason(&event.to_string());
                 let expected = format!("MALFORMED_EVENT: {field} must be a string");
@@ -259,18 +252,18 @@ mod tests {
             "2026-W06-5T12:00:00Z",
             &format!("2026-02-06T12:00:00.{}Z", "0".repeat(64)),
         ] {
-            let mut event = good();
+            let mut event = valid_event();
             event["timestamp"] = text.into();
             let reason = reason(&event.to_string());
             assert_eq!(reason, "MALFORMED_EVENT: timestamp must be an RFC 3339 time", "{text}");
         }
-        let leap = good().to_string().replace("12:00:00Z", "23:59:60.25z");
+        let leap = valid_event().to_string().replace("12:00:00Z", "23:59:60.25z");
         assert!(Envelope::decode(leap.as_bytes()).is_ok());
     }
 
     #[test]
     fn a_field_that_occurs_twice_is_malformed() {
-        let body = good().to_string();
+        let body = valid_event().to_string();
         let twice = body.replacen('{', r#"{"payload":{},"#, 1);
         assert_eq!(reason(&twice), r#"MALFORMED_EVENT: the record: field "payload" occurs twice"#);
         let twice = body.replacen(r#""payload":{"#, r#""payload":{"customerId":"x","#, 1);
@@ -279,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_event_of_another_system_is_unexpected_and_its_name_is_cut() {
-        let mut event = good();
+        let mut event = valid_event();
         event["eventType"] = "OrderShipped".into();
         let shipped = reason(&event.to_string());
         assert_eq!(shipped, r#"UNEXPECTED_EVENT: "OrderShipped" is not an event of this workflow"#);
@@ -291,7 +284,7 @@ mod tests {
     fn an_event_nested_too_deeply_is_malformed() {
         let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let with = |field: &str, levels| {
-            let mut event = good();
+            let mut event = valid_event();
             event[field] = json!({ "deep": "DEEP" });
             event.to_string().replace("\"DEEP\"", &nested(levels))
         };
@@ -332,7 +325,7 @@ mod tests {
             unknown in any_json(),
             value in any_json(),
         ) {
-            let body = good().to_string().replacen('{', &format!(r#"{{"unknown": {unknown},"#), 1);
+            let body = valid_event().to_string().replacen('{', &format!(r#"{{"unknown": {unknown},"#), 1);
             let body = body.replace(r#""cust-1""#, &format!(r#""cust-1","x": {value}"#));
             let envelope = Envelope::decode(body.as_bytes()).unwrap();
             let payload = envelope.payload.text();

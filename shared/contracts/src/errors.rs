@@ -1,11 +1,11 @@
-//! A list of errors that names the first ones and counts the others, so that it stays bounded.
+//! A bounded list of errors: the first ones as text, the others as a count.
 
 use std::fmt;
 
 /// The most errors that a list names.
 const MAX_LISTED: usize = 20;
 
-/// The errors of a list, of which the first ones are kept and the others counted.
+/// A bounded list of errors.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Errors {
     first: Vec<String>,
@@ -17,13 +17,11 @@ impl Errors {
         Self { first: vec![text.to_owned()], more: 0 }
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.first.is_empty()
     }
 
-    /// Adds an error.
     pub fn push(&mut self, error: String) {
         if self.first.len() < MAX_LISTED {
             self.first.push(error);
@@ -32,7 +30,6 @@ impl Errors {
         }
     }
 
-    /// Adds the errors of another list.
     pub fn extend(&mut self, other: Self) {
         other.first.into_iter().for_each(|error| self.push(error));
         self.more += other.more;

@@ -1,4 +1,4 @@
-//! The events of the workflow, and what follows from the workflow table for each.
+//! The events of the workflow, with their topics, publishers and schemas.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -45,19 +45,17 @@ impl EventType {
     /// Every event, in the order of the workflow, failures last.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
-    /// The text of `eventType`.
+    /// The value of `eventType`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.into_str()
     }
 
-    /// The event of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 
-    /// The topic that carries the event.
     #[must_use]
     pub const fn topic(self) -> Topic {
         match self {
@@ -73,20 +71,18 @@ impl EventType {
         }
     }
 
-    /// The stage that publishes the event.
     #[must_use]
     pub fn published_by(self) -> StageName {
         let publisher = STAGES.iter().find(|spec| spec.published_events().any(|it| it == self));
         publisher.map_or(StageName::OrderApi, |spec| spec.name)
     }
 
-    /// Whether the event reports a rejection.
     #[must_use]
     pub fn is_failure(self) -> bool {
         STAGES.iter().filter_map(|spec| spec.publishes?.rejected).any(|rejected| rejected == self)
     }
 
-    /// Whether the event ends its order: no stage decides about it and publishes.
+    /// Terminal: no stage that publishes consumes the event.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         !STAGES.iter().filter(|spec| spec.publishes.is_some()).any(

@@ -1,4 +1,4 @@
-//! Reasons why an order, or a record, went no further.
+//! Failure codes, failure reasons, and the payload of a failure event.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::{
     object::{push_field, quoted},
 };
 
-/// The longest text of a reason in bytes; a longer one is cut.
+/// The longest text of a reason in bytes; a longer one is truncated.
 const MAX_REASON_BYTES: usize = 8 * 1024;
 
-/// The kinds of failure: the word before the colon of a `failureReason`.
+/// The failure codes: the word before the colon of a `failureReason`.
 #[derive(
     Debug,
     Clone,
@@ -52,39 +52,36 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
-    /// Every code.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
-    /// The word in events.
+    /// The code as events spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.into_str()
     }
 
-    /// The code that a `failureReason` begins with.
+    /// Reads the code at the start of a `failureReason`.
     #[must_use]
     pub fn of_reason(failure_reason: &str) -> Option<Self> {
         failure_reason.split(':').next()?.parse().ok()
     }
 }
 
-/// A failure and what a person can do about it; reads `CODE: text`.
+/// A failure code and a text for people; displays as `CODE: text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureReason {
-    /// The kind of failure.
     pub code: FailureCode,
-    /// What a person can act on.
     text: String,
 }
 
 impl FailureReason {
-    /// A reason of that kind; a text above 8 KB is cut.
+    /// Truncates a text above 8 KB.
     #[must_use]
     pub fn new(code: FailureCode, text: impl Into<String>) -> Self {
         Self { code, text: bounded(text.into()) }
     }
 
-    /// One reason for several: the code of the first, and every text. `None` for none.
+    /// Merges reasons: the code of the first, and every text. `None` if there are none.
     #[must_use]
     pub fn merge(reasons: Vec<Self>) -> Option<Self> {
         let code = reasons.first()?.code;
@@ -93,7 +90,6 @@ impl FailureReason {
         Some(Self::new(code, texts.to_string()))
     }
 
-    /// What a person can act on.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -106,7 +102,7 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// Cuts a text to [`MAX_REASON_BYTES`].
+/// Truncates a text to [`MAX_REASON_BYTES`].
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_REASON_BYTES {
         text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
@@ -115,14 +111,11 @@ fn bounded(mut text: String) -> String {
     text
 }
 
-/// The position of a record on the broker; reads `topic-partition-offset`.
+/// The position of a record on the broker; displays as `topic-partition-offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordPosition {
-    /// The topic.
     pub topic: Topic,
-    /// The partition's number.
     pub partition: i32,
-    /// The record's offset in its partition.
     pub offset: i64,
 }
 
@@ -136,20 +129,18 @@ impl fmt::Display for RecordPosition {
 /// The payload of a failure event.
 #[derive(Debug)]
 pub struct Failure<'a> {
-    /// Why.
     pub reason: &'a FailureReason,
-    /// The stage that says so.
+    /// The stage that reports the failure.
     pub stage: StageName,
-    /// The record that it is about; `None` where the stage was decided without one.
+    /// The rejected record; `None` if the stage was decided without one.
     pub source: Option<RecordPosition>,
-    /// The payload of that record as JSON text; left out where there is none or it is too large.
+    /// The payload of that record as JSON text; `None` if it is missing or too large.
     pub original_payload: Option<&'a str>,
-    /// Whether the record was malformed, so that the failure is about no order.
+    /// Set for the report of a malformed record, which belongs to no order.
     pub is_malformed_report: bool,
 }
 
 impl Failure<'_> {
-    /// The payload as JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = "{".to_owned();
@@ -177,18 +168,17 @@ impl Failure<'_> {
 /// `originalPayload`.
 const MALFORMED: &str = "malformed";
 
-/// Whether the payload of a failure event marks the report of a malformed record.
 pub(crate) fn is_marked_malformed(failure_payload: &Object<'_>) -> bool {
     failure_payload.get(MALFORMED) == Some("true")
 }
 
-/// The reason of a failure event, read from its payload and cut like every reason.
+/// Reads the reason of a failure event from its payload, truncated like every reason.
 #[must_use]
 pub fn failure_reason(failure_payload: &Object<'_>) -> Option<String> {
     failure_payload.string("failureReason").map(|reason| bounded(reason.into_owned()))
 }
 
-/// The code of a failure event, read from its payload.
+/// Reads the code of a failure event from its payload.
 #[must_use]
 pub fn failure_code(failure_payload: &Object<'_>) -> Option<FailureCode> {
     FailureCode::of_reason(&failure_payload.string("failureReason")?)

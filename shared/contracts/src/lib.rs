@@ -1,13 +1,13 @@
 //! The contract of the order workflow: topics, events, the workflow table, money, failures.
 //!
-//! Every event has the same envelope of five fields ([`Envelope`]). [`STAGES`] says which stage
-//! consumes and publishes which; topics, stages and events are spelled in these three enums and
-//! nowhere else in the tree.
+//! Every event has the same envelope of five fields ([`Envelope`]). [`STAGES`] is the workflow
+//! table: the events that each stage consumes and publishes. The names of topics, stages and events
+//! are written in these three enums and nowhere else in the tree.
 //!
-//! Envelope and payload are read one level deep ([`Object`]): a value stays the text that it was,
-//! typed views ([`order`]) parse the few that a rule needs, and a stage adds fields beside them. So
-//! an unknown field, and a number of any precision, reaches `OrderCompleted` as it was sent. Proved
-//! by `unknown_fields_reach_the_next_event_as_the_text_they_were`.
+//! Envelope and payload are read one level deep ([`Object`]): values stay JSON text, typed views
+//! ([`order`]) parse only the fields that a rule needs, and a stage appends its own fields. So an
+//! unknown field, and a number of any precision, reaches `OrderCompleted` unchanged. Proved by
+//! `unknown_fields_reach_the_next_event_as_the_text_they_were`.
 //!
 //! Nothing here reads a clock, talks to AWS or Kafka, or awaits.
 
@@ -45,5 +45,5 @@ pub use time::parse_rfc3339;
 pub use topic::Topic;
 pub use trace::TraceContext;
 
-/// A payload as a tree, for readers that are not on the path of an order.
+/// A fully parsed payload, for code outside the pipeline.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;

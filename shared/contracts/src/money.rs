@@ -1,4 +1,4 @@
-//! Exact amounts of money, read from the digits that were sent.
+//! Exact amounts of money.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::decimal::exact;
 
-/// The most digits before the point of an order's amount.
+/// The most digits before the decimal point of an order's amount.
 pub(crate) const MAX_WHOLE_DIGITS: u32 = 15;
 
-/// The most digits after the point of an order's amount. With [`MAX_WHOLE_DIGITS`] the sum of a
-/// group of 100 orders is exact.
+/// The most digits after the decimal point of an order's amount. With [`MAX_WHOLE_DIGITS`] the sum
+/// of a group of 100 orders is exact.
 pub(crate) const MAX_DECIMALS: u32 = 9;
 
 /// An exact decimal amount; never a float.
@@ -18,24 +18,22 @@ pub(crate) const MAX_DECIMALS: u32 = 9;
 pub struct Money(Decimal);
 
 impl Money {
-    /// Reads an amount such as `99.98` or `1e3`; `None` where it is not exact within 28 digits.
+    /// Reads an amount such as `99.98` or `1e3`; `None` if it is not exact within 28 digits.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         exact(text).map(|amount| Self(amount.normalize()))
     }
 
-    /// The amount as a decimal.
     #[must_use]
     pub const fn decimal(self) -> Decimal {
         self.0
     }
 
-    /// Whether sums of such amounts are exact.
+    /// The sum of a group of 100 such amounts is exact.
     pub(crate) fn is_bounded(self) -> bool {
         self.0.scale() <= MAX_DECIMALS && self.0.abs() < Decimal::from(10_u64.pow(MAX_WHOLE_DIGITS))
     }
 
-    /// Whether the amount is above zero.
     #[must_use]
     pub fn is_above_zero(self) -> bool {
         self.0 > Decimal::ZERO
@@ -49,20 +47,20 @@ impl Money {
 
     /// The amount in units of its last digit: 9998 for 99.98 at 2 decimals.
     ///
-    /// `None` where the amount has more decimals than that, is below zero, or no longer fits.
+    /// `None` if the amount has more decimals than that, is below zero, or overflows.
     #[must_use]
     pub fn in_units(self, decimals: u32) -> Option<u64> {
         let units = self.0.checked_mul(Decimal::from(10_u64.checked_pow(decimals)?))?;
         units.is_integer().then(|| units.to_u64()).flatten()
     }
 
-    /// The sum, or `None` where it no longer fits.
+    /// `None` on overflow.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(|sum| Self(sum.normalize()))
     }
 
-    /// The difference, or `None` where it no longer fits.
+    /// `None` on overflow.
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(|difference| Self(difference.normalize()))

@@ -1,24 +1,22 @@
-//! A limit on nesting, so that every reader with the usual limit of 128 levels can read every event.
+//! A nesting limit below the 128 levels at which many JSON parsers stop.
 
 /// The deepest nesting of an order's payload.
 ///
-/// Many JSON readers stop at 128 levels, and a failure event wraps the payload twice.
+/// Many JSON parsers stop at 128 levels, and a failure event wraps the payload twice.
 pub const MAX_NESTING: usize = 100;
 
 /// The deepest nesting of a whole event: the envelope, a failure's payload, the original payload.
 pub(crate) const MAX_EVENT_NESTING: usize = MAX_NESTING + 2;
 
-/// Whether lists and objects in this JSON text are nested deeper than `limit`.
-///
-/// Counted over the bytes: a reader that keeps values as text does not look into them.
+/// Counts over the bytes, because [`crate::Object`] does not parse nested values.
 #[must_use]
 pub fn is_nested_deeper(json: &str, limit: usize) -> bool {
-    // Few texts have that many brackets at all, and those are counted 16 bytes at a time.
+    // Few texts have that many brackets; this count runs 16 bytes at a time.
     let brackets = json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     brackets > limit && nesting(json) > limit
 }
 
-/// The number of lists and objects inside each other.
+/// The maximum depth of lists and objects.
 fn nesting(json: &str) -> usize {
     let (mut depth, mut deepest, mut bytes) = (0_usize, 0, json.bytes());
     while let Some(byte) = bytes.next() {
@@ -48,7 +46,7 @@ fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
     }
 }
 
-/// The JSON text without white space between its tokens.
+/// Removes the white space between tokens.
 #[must_use]
 pub fn compact(json: &str) -> String {
     let mut compact = String::with_capacity(json.len());

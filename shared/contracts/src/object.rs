@@ -1,7 +1,7 @@
-//! A JSON object read one level deep: its fields in order, each value as the text it had.
+//! A JSON object read one level deep: its fields in order, each value as JSON text.
 //!
-//! No value is parsed before a rule needs it, so every digit and every spelling is passed on
-//! unchanged, and no key inside a value can mean anything to the reader.
+//! Values are parsed only when a rule needs them, so numbers and escapes pass unchanged, and no key
+//! inside a value has an effect.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 /// The most fields of one object. An object that fits a row of 400 KB has fewer.
 const MAX_FIELDS: usize = 65_536;
 
-/// The most characters of a field name that an error text repeats.
+/// The most characters of a field name in an error text.
 const MAX_NAME_IN_ERROR: usize = 64;
 
 /// A JSON object whose values are text.
@@ -29,13 +29,13 @@ pub struct Object<'a> {
 pub struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
-    /// With one more field that is a string.
+    /// Adds a string field.
     #[must_use]
     pub fn with_string(self, name: &'static str, value: &str) -> Self {
         self.with_json(name, quoted(value))
     }
 
-    /// With one more field, given as JSON text.
+    /// Adds a field given as JSON text.
     #[must_use]
     pub fn with_json(mut self, name: &'static str, value: String) -> Self {
         self.0.push((name, value));
@@ -48,13 +48,12 @@ impl Fields {
         self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The fields as a JSON object of their own.
+    /// The fields as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut json = "{".to_owned();
@@ -72,7 +71,7 @@ impl Fields {
 
 /// The text is not a JSON object, or a field occurs twice.
 ///
-/// Two readers could take different ones of a repeated field.
+/// A repeated field is malformed: two parsers may use different occurrences.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotAnObject(String);
@@ -81,7 +80,7 @@ impl<'a> Object<'a> {
     /// Reads an object one level deep.
     ///
     /// # Errors
-    /// Where the text is not JSON, not an object, or has a repeated field.
+    /// If the text is not JSON, not an object, or has a repeated field.
     pub fn parse(text: &'a str) -> Result<Self, NotAnObject> {
         let FieldTexts(fields) =
             serde_json::from_str(text).map_err(|error| describe(text, &error))?;
@@ -91,7 +90,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The whole object as it was read.
+    /// The JSON text of the whole object, unchanged.
     #[must_use]
     pub const fn text(&self) -> &'a str {
         self.text
@@ -103,13 +102,13 @@ impl<'a> Object<'a> {
         self.fields().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// A field that is a string, decoded.
+    /// Decodes a string field.
     #[must_use]
     pub fn string(&self, name: &str) -> Option<Cow<'a, str>> {
         string(self.get(name)?)
     }
 
-    /// The object with these fields, at the end; one of the same name gives way.
+    /// Appends fields; an existing field of the same name is removed.
     #[must_use]
     pub fn with(&self, fields: &Fields) -> String {
         let added: usize = fields.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -137,7 +136,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Decodes a JSON string; `None` where the text is another value.
+/// Decodes a JSON string; `None` if the text is another value.
 #[must_use]
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
@@ -189,7 +188,7 @@ fn repeated<'f>(fields: &'f [(Cow<'_, str>, &str)]) -> Option<&'f str> {
     })
 }
 
-/// The beginning of a text from outside, for an error text.
+/// Truncates a text from outside for an error text.
 pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_NAME_IN_ERROR) {
         Some((end, _)) => Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default())),

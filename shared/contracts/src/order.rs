@@ -1,7 +1,6 @@
 //! Typed views of an order's payload: customer, items, total.
 //!
-//! A view reads and never changes the payload. Errors are sentences that tell the sender what to
-//! correct.
+//! A view never changes the payload. Its errors name the field and the correction.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -19,29 +18,28 @@ use crate::{
     object::string,
 };
 
-/// The longest customer id or SKU in bytes; both are keys of tables (at most 2,048 bytes there).
+/// The longest customer id or SKU in bytes; both are partition keys (at most 2,048 bytes).
 pub const MAX_KEY_BYTES: usize = 256;
 
 /// The largest quantity of one line.
 pub const MAX_QUANTITY: u64 = 1_000_000_000;
 
-/// The most different SKUs of one order: a DynamoDB transaction takes 100 actions, and a stage's row
-/// is one of them.
+/// The most different SKUs of one order: a DynamoDB transaction takes 100 actions, and a stage's
+/// row is one of them.
 pub const MAX_SKUS: usize = 98;
 
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What is ordered.
     pub sku: String,
-    /// How many, at least 1.
+    /// At least 1.
     pub quantity: u64,
 }
 
 /// Reads `customerId`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The correction, if it is missing or malformed.
 pub fn customer_id<'a>(payload: &Object<'a>) -> Result<Cow<'a, str>, String> {
     key_text(payload.get("customerId"), "customerId")
 }
@@ -49,7 +47,7 @@ pub fn customer_id<'a>(payload: &Object<'a>) -> Result<Cow<'a, str>, String> {
 /// Reads `items`.
 ///
 /// # Errors
-/// Everything that is wrong with any line.
+/// Every error of every line.
 pub fn items(payload: &Object<'_>) -> Result<Vec<Item>, Errors> {
     let Some(lines) = payload.get("items") else {
         return Err(Errors::one("missing items"));
@@ -61,7 +59,7 @@ pub fn items(payload: &Object<'_>) -> Result<Vec<Item>, Errors> {
     }
 }
 
-/// The lines of an order, read one by one, so that memory follows what is kept.
+/// The lines of an order, parsed one at a time to bound memory.
 #[derive(Default)]
 struct Lines {
     items: Vec<Item>,
@@ -114,7 +112,7 @@ fn item(line: &str, index: usize) -> Result<Item, Vec<String>> {
 /// Reads `totalAmount`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The correction, if it is missing or malformed.
 pub fn total_amount(payload: &Object<'_>) -> Result<Money, String> {
     let Some(json) = payload.get("totalAmount") else {
         return Err("missing totalAmount".to_owned());
@@ -129,7 +127,7 @@ pub fn total_amount(payload: &Object<'_>) -> Result<Money, String> {
     })
 }
 
-/// The quantity of each SKU: lines of one SKU are added up, in the order of the SKUs.
+/// Sums the quantities of the lines by SKU.
 #[must_use]
 pub fn quantity_by_sku(items: &[Item]) -> BTreeMap<&str, u64> {
     let mut quantities = BTreeMap::new();
@@ -216,7 +214,7 @@ mod tests {
         }
     }
 
-    /// A number of these digits, with its point moved and an exponent that moves it back.
+    /// A number with these digits, its decimal point moved, and an exponent that reverts the move.
     fn spelled(digits: &str, shift: i32, zeros: usize, upper: bool) -> String {
         let letter = if upper { 'E' } else { 'e' };
         let digits = digits.to_owned() + &"0".repeat(zeros);
@@ -241,7 +239,7 @@ mod tests {
         ) {
             let text = spelled(&quantity.to_string(), shift, zeros, upper);
             prop_assert_eq!(whole_number(&text), Some(quantity), "{}", text);
-            // One digit more behind the point, wherever that is, is not a whole number.
+            // With one more digit after the decimal point it is not a whole number.
             let text = spelled(&format!("{quantity}1"), shift, zeros, upper);
             let (digits, exponent) = text.split_once(['e', 'E']).unwrap();
             let text = format!("{digits}e{}", exponent.parse::<i32>().unwrap() - 1);
@@ -256,7 +254,7 @@ mod tests {
             let above = format!("{}.{}1", quantity + 1, "0".repeat(nines));
             for text in [whole, above] {
                 prop_assert_eq!(whole_number(&text), None, "{}", text);
-                // Moved to the left by as many digits as the exponent says.
+                // The same value, its decimal point moved left by the exponent.
                 let digits = text.replace('.', "");
                 let point = text.find('.').unwrap();
                 let moved = format!("0.{}{digits}e{}", "0".repeat(exponent), exponent + point);

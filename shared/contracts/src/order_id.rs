@@ -1,8 +1,8 @@
-//! Identifiers of orders and requests, bounded so that every one of them can be stored.
+//! Order ids and correlation ids, bounded so that every one of them can be stored.
 
 use std::fmt;
 
-use crate::RecordPosition;
+use crate::{RecordPosition, Topic};
 
 /// The longest order id in bytes: half of what a DynamoDB partition key holds (2,048 bytes).
 pub const MAX_ORDER_ID_BYTES: usize = 1_024;
@@ -18,15 +18,14 @@ pub const ORDER_ID_PREFIX: &str = "ord-";
 pub struct OrderId(String);
 
 impl OrderId {
-    /// Reads an order id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        is_id(text, MAX_ORDER_ID_BYTES).then(|| Self(text.to_owned()))
+        (is_id(text, MAX_ORDER_ID_BYTES) && !is_report_id(text)).then(|| Self(text.to_owned()))
     }
 
     /// Reads a record key that has the form of a generated order id.
     ///
-    /// A key in another form may be anything, a customer's name included, and would reach the logs.
+    /// A key in another form may be any text, such as a name, and would reach the logs.
     #[must_use]
     pub fn from_record_key(key: &[u8]) -> Option<Self> {
         let key = std::str::from_utf8(key).ok()?;
@@ -36,13 +35,12 @@ impl OrderId {
         has_form.then(|| Self(key.to_owned()))
     }
 
-    /// The id of a record that names no order, made from its position.
+    /// The id for a record without an order id, made from its position.
     #[must_use]
     pub fn from_position(position: &RecordPosition) -> Self {
         Self(position.to_string())
     }
 
-    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,9 +53,18 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Whether a text can identify something: not blank, no control characters, bounded.
+/// Not blank, no control characters, bounded.
 pub(crate) fn is_id(text: &str, max_bytes: usize) -> bool {
     text.len() <= max_bytes && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+/// Whether an id has the form under which the report of a malformed record is stored:
+/// `TOPIC-PARTITION-OFFSET#DIGEST`. An order with such an id would take the place of a report.
+fn is_report_id(text: &str) -> bool {
+    let is_digest = |it: &str| it.len() == 32 && it.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_position = |it: &str| Topic::ALL.iter().any(|topic| it.starts_with(topic.name()));
+    text.rsplit_once('#')
+        .is_some_and(|(position, digest)| is_position(position) && is_digest(digest))
 }
 
 #[cfg(test)]
@@ -70,6 +77,15 @@ mod tests {
             assert_eq!(OrderId::parse(text), None, "{text:?}");
         }
         assert!(OrderId::parse(&"x".repeat(MAX_ORDER_ID_BYTES)).is_some());
+    }
+
+    #[test]
+    fn an_order_cannot_take_the_place_of_a_malformed_report() {
+        let digest = "0123456789abcdef".repeat(2);
+        assert_eq!(OrderId::parse(&format!("order.created-5-632#{digest}")), None);
+        for id in [format!("ord-1#{digest}"), "order.created-5-632#1".to_owned()] {
+            assert!(OrderId::parse(&id).is_some(), "{id}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The workflow as one table: what each stage consumes, publishes and adds.
+//! The workflow table: the events that a stage consumes and publishes, the fields that it adds.
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -40,11 +40,9 @@ pub enum StageName {
 /// One row of the workflow table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageSpec {
-    /// The stage.
     pub name: StageName,
-    /// The events that it decides about.
     pub consumes: Consumes,
-    /// The events that it publishes; `None` for a stage that only keeps a row.
+    /// `None` for a stage that only stores a row.
     pub publishes: Option<Publishes>,
     /// The payload fields that it adds to the event of an accepted order.
     pub adds: &'static [&'static str],
@@ -66,7 +64,7 @@ pub enum Consumes {
 pub struct Publishes {
     /// The event of an accepted order.
     pub accepted: EventType,
-    /// The event of a rejected order; `None` where the stage rejects nothing.
+    /// The event of a rejected order; `None` if the stage rejects nothing.
     pub rejected: Option<EventType>,
 }
 
@@ -137,7 +135,6 @@ impl StageName {
         self.into_str()
     }
 
-    /// The stage of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         name.parse().ok()
@@ -152,7 +149,6 @@ impl StageName {
 }
 
 impl StageSpec {
-    /// Whether the stage decides about this event.
     #[must_use]
     pub fn is_for(&self, event_type: EventType) -> bool {
         match self.consumes {
@@ -162,13 +158,20 @@ impl StageSpec {
         }
     }
 
-    /// The events that the stage decides about.
+    /// The publisher of the consumed event; `None` unless the stage consumes exactly one.
+    #[must_use]
+    pub fn upstream(&self) -> Option<StageName> {
+        match self.consumes {
+            Consumes::Event(consumed) => Some(consumed.published_by()),
+            Consumes::Requests | Consumes::EveryEnd => None,
+        }
+    }
+
     pub fn consumed_events(&self) -> impl Iterator<Item = EventType> + use<> {
         let spec = *self;
         EventType::ALL.iter().copied().filter(move |event_type| spec.is_for(*event_type))
     }
 
-    /// The events that the stage publishes.
     pub fn published_events(&self) -> impl Iterator<Item = EventType> + use<> {
         self.publishes
             .into_iter()
@@ -176,7 +179,6 @@ impl StageSpec {
             .flatten()
     }
 
-    /// Whether the stage is triggered by this topic.
     #[must_use]
     pub fn consumes_from(&self, topic: Topic) -> bool {
         self.consumed_events().any(|event_type| event_type.topic() == topic)

@@ -10,25 +10,25 @@ use crate::{
 /// The JSON Schema (draft 2020-12) of a record's headers, read as text, as published.
 pub const HEADERS_SCHEMA: &str = include_str!("../schemas/headers.json");
 
-/// An event that is made once, stored, and published unchanged as often as it is delivered.
+/// An event that is created once, stored, and published unchanged on every delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// What happened; names the topic.
+    /// Determines the topic.
     pub event_type: EventType,
-    /// The record's key, so that the events of one order stay in order on one partition.
+    /// The record's key: the events of one order stay in order on one partition.
     pub order_id: OrderId,
     /// The record's value.
     pub body: String,
-    /// The id that all events of one request share.
+    /// Shared by all events of one request.
     pub correlation_id: String,
-    /// When it happened, in RFC 3339.
+    /// RFC 3339.
     pub timestamp: String,
-    /// Whether it reports a malformed record, and so is about no order.
+    /// Set for the report of a malformed record, which belongs to no order.
     pub is_malformed_report: bool,
 }
 
 impl StoredEvent {
-    /// A new event with nothing but the five fields; `payload` is the JSON text of an object.
+    /// An event with only the five fields; `payload` is the JSON text of an object.
     #[must_use]
     pub fn new(
         event_type: EventType,
@@ -56,13 +56,13 @@ impl StoredEvent {
         }
     }
 
-    /// The same event, as the report of a malformed record.
+    /// Marks the event as the report of a malformed record.
     #[must_use]
     pub fn as_malformed_report(self) -> Self {
         Self { is_malformed_report: true, ..self }
     }
 
-    /// The next event of an order: all that was sent stays but type, time and payload.
+    /// The order's next event: replaces type, time and payload, keeps every other field.
     #[must_use]
     pub fn next(
         event: &Envelope<'_>,
@@ -84,7 +84,7 @@ impl StoredEvent {
     /// Reads a stored event back.
     ///
     /// # Errors
-    /// Where the stored text is not an event.
+    /// If the stored text is malformed.
     pub fn read(body: String) -> Result<Self, Box<MalformedEvent<'static>>> {
         let (event_type, order_id, correlation_id, timestamp, is_malformed_report) =
             match Envelope::decode(body.as_bytes()) {
@@ -101,7 +101,6 @@ impl StoredEvent {
         Ok(Self { event_type, order_id, body, correlation_id, timestamp, is_malformed_report })
     }
 
-    /// The stage that publishes the event.
     #[must_use]
     pub fn stage(&self) -> StageName {
         self.event_type.published_by()
@@ -109,9 +108,9 @@ impl StoredEvent {
 
     /// The record's headers: CloudEvents 1.0 in binary mode for Kafka.
     ///
-    /// `row_key` is the key of the row that holds the event: the order's id, or for the report of a
-    /// malformed record what identifies that record. With the event's type it makes `ce_id`, so
-    /// that no text of a client does.
+    /// `row_key` is the id of the row that holds the event: the order's id, or the position and
+    /// digest of a malformed record. `ce_id` is made of it and the event's type, never of a
+    /// client's text.
     #[must_use]
     pub fn headers(&self, row_key: &str) -> [(&'static str, String); 7] {
         [
@@ -126,7 +125,7 @@ impl StoredEvent {
     }
 }
 
-/// The time as events carry it: UTC, in milliseconds.
+/// UTC, in milliseconds.
 fn rfc3339(timestamp: Timestamp) -> String {
     format!("{timestamp:.3}")
 }

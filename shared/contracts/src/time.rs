@@ -1,7 +1,7 @@
-//! Times in RFC 3339, no more and no less.
+//! A strict parser of RFC 3339 times.
 //!
-//! Libraries read more than that (a zone in brackets, a comma, an hour as the whole offset) and less
-//! (leap seconds, long fractions), and a consumer's library may differ from ours.
+//! Libraries accept more (a zone in brackets, a comma, an offset of hours only) and less (leap
+//! seconds, long fractions), and a consumer's library may differ from ours.
 
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
@@ -33,7 +33,7 @@ pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     Some(offset.to_timestamp(local).unwrap_or(Timestamp::MAX))
 }
 
-/// Nanoseconds, and what follows the fraction.
+/// Nanoseconds, and the text after the fraction.
 fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, text)) };
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -51,7 +51,6 @@ impl Topic {
         self.into_str()
     }
 
-    /// The topic of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         name.parse().ok()

@@ -19,10 +19,9 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// Reads a `traceparent` of version 00 (`00-<32 hex>-<16 hex>-<2 hex>`, lower case, neither id
-    /// zero), and the `tracestate` beside it, where several headers are joined by commas.
+    /// zero), and the `tracestate` beside it; several headers are joined by commas.
     ///
-    /// A malformed `tracestate` is dropped and costs no trace; without a valid `traceparent` there
-    /// is none.
+    /// A malformed `tracestate` is dropped alone; a malformed `traceparent` drops both.
     #[must_use]
     pub fn parse(parent: &str, state: Option<&str>) -> Option<Self> {
         let mut parts = parent.split('-');
@@ -35,14 +34,14 @@ impl TraceContext {
         is_valid.then(|| Self { parent: parent.to_owned(), state: state.and_then(parse_state) })
     }
 
-    /// The record headers that carry it.
+    /// The context as record headers.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let state = self.state.as_deref().map(|state| ("tracestate", state));
         [("traceparent", self.parent.as_str())].into_iter().chain(state)
     }
 }
 
-/// A list of members, without white space and empty members; `None` where it is malformed or empty.
+/// A list of members, without white space and empty members; `None` if it is malformed or empty.
 fn parse_state(text: &str) -> Option<String> {
     if text.len() > MAX_STATE_LENGTH {
         return None;

@@ -1,4 +1,4 @@
-//! What the reasons of a cancelled transaction mean for each row of its group.
+//! Maps the reasons of a cancelled transaction to an outcome for each row of its group.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,6 @@ use crate::{
 /// The operation in error texts.
 pub(crate) const OPERATION: &str = "commit rows with their effects";
 
-/// What a cancelled transaction means for each row of the group.
 pub(crate) fn interpret<'g>(
     group: &[&'g NewRow],
     sums: &BTreeMap<ItemKey<'g>, Effect>,
@@ -42,13 +41,13 @@ pub(crate) fn interpret<'g>(
         .collect()
 }
 
-/// What a cancelled transaction says of an item.
+/// The state of an item, from its cancellation reason.
 enum ItemState {
-    /// Nothing stands against its update.
+    /// The update was possible.
     Fine,
-    /// It has less than the group needs: this much at first, and what earlier rows leave of it.
+    /// Less than the group needs: `had` at first, `left` after the earlier rows of the group.
     Short { had: Option<Decimal>, left: Decimal },
-    /// Its update fails for another reason: a conflict, or an item that a person must correct.
+    /// The update failed otherwise: a conflict, or a malformed item that a person must correct.
     Faulty(String),
 }
 
@@ -73,7 +72,7 @@ impl ItemState {
     }
 }
 
-/// The floor attribute of an item; `None` where there is no item.
+/// The floor attribute of an item; `None` if there is no item.
 fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
     let Some(item) = item.filter(|item| !item.is_empty()) else { return Ok(None) };
     let value = item.get(sum.floor);
@@ -90,7 +89,7 @@ fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
     )
 }
 
-/// What an attribute holds, by its type: its content may be anybody's.
+/// Names the type of an attribute, not its value, which may be confidential.
 const fn holds(value: &AttributeValue) -> &'static str {
     match value {
         AttributeValue::S(_) => "holds a string",
@@ -126,7 +125,7 @@ fn of_effects<'g>(
             Some(ItemState::Fine) | None => {}
         }
     }
-    // Beside a conflict the list of what is short is not complete.
+    // With a conflict, the list of shortages is incomplete.
     if let Some(reason) = FailureReason::merge(refusals).filter(|_| !is_conflict) {
         return Inserted::Refused(reason);
     }

@@ -14,22 +14,19 @@ pub const WARM_UP_TIMEOUT: Duration = Duration::from_secs(4);
 /// The clients and settings that the stages of one process share.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The orders table.
     pub orders: OrdersTable,
-    /// The brokers.
     pub publisher: Publisher,
-    /// The clock.
     pub clock: Clock,
-    /// How long a row is kept.
+    /// The lifetime of a row.
     pub row_ttl: SignedDuration,
-    /// Whether the event-source mapping reads partial responses.
+    /// Set if the event-source mapping reads partial responses.
     pub reports_batch_item_failures: bool,
 }
 
 impl Context {
     /// Connects to the database and to the brokers of these topics.
     ///
-    /// An error is logged and left to the first batch.
+    /// Errors are logged; the first batch connects again.
     pub async fn warm_up(&self, topics: &[Topic]) {
         let (database, brokers) = tokio::join!(
             timeout(WARM_UP_TIMEOUT, self.orders.connect()),
@@ -43,11 +40,11 @@ impl Context {
         }
     }
 
-    /// When the row of an order expires that is decided about now: with its first row, as far as the
-    /// event's time tells when that was stored, so that the rows of an order expire together.
+    /// The expiry of a row that is decided now. It is counted from the event's time, so that the
+    /// rows of an order expire together.
     ///
-    /// A time that may be anything, such as that of an old archive, is not taken: the row must
-    /// outlive every redelivery of its record.
+    /// A time in the future, or more than half a lifetime ago, is ignored: the row must outlive
+    /// every redelivery of its record.
     pub(crate) fn expires_with(&self, event: &Envelope<'_>, now: Timestamp) -> i64 {
         let is_recent =
             |time: &Timestamp| *time <= now && now.duration_since(*time) < self.row_ttl / 2;
@@ -55,7 +52,7 @@ impl Context {
         self.expires_at(time.unwrap_or(now))
     }
 
-    /// When a row that is inserted now expires, in seconds since 1970.
+    /// The expiry of a row that is inserted now, in seconds since 1970.
     #[must_use]
     pub fn expires_at(&self, now: Timestamp) -> i64 {
         now.as_second().saturating_add(self.row_ttl.as_secs())

@@ -9,10 +9,9 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest([u8; 16]);
 
 impl Digest {
-    /// The digest of a row that was decided early, without the event of its stage.
+    /// Marks a row that was decided early, without the event of its stage.
     pub const NONE: Self = Self([0; 16]);
 
-    /// Hashes bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut half = [0; 16];

@@ -1,7 +1,7 @@
 //! The pipeline of a batch: read, settle (look up, decide, insert, publish), respond.
 //!
-//! Records of one row share its decision; different rows hold up nobody. Whatever was stored is
-//! published, and only what is published counts as done.
+//! Records with one row key share its decision; rows do not block each other. Every stored event is
+//! published, and a record is done only after that.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use crate::{
     steps::{Done, Request},
 };
 
-/// The longest that the Kafka client tries to deliver an event: longer than a broker's failover
-/// takes, and with room beside it in a function's 60 seconds.
+/// The Kafka client's delivery timeout: longer than a broker's failover, and well below a
+/// function's timeout of 60 seconds.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The time reserved for the response after the last delivery; the Kafka client looks for timeouts
+/// The time reserved for the response after the last delivery; the Kafka client checks timeouts
 /// once a second.
 pub const RESPONSE_MARGIN: Duration = Duration::from_secs(3);
 
@@ -58,7 +58,7 @@ impl Engine {
         Self { stages: Vec::new(), context }
     }
 
-    /// The engine with one more stage.
+    /// Adds a stage.
     #[must_use]
     pub fn with(mut self, stage: impl Stage) -> Self {
         self.stages.push(Box::new(stage));
@@ -76,7 +76,7 @@ impl Engine {
     /// `deadline`.
     ///
     /// # Errors
-    /// Where the whole batch must be redelivered.
+    /// If the whole batch must be redelivered.
     pub async fn handle(
         &self,
         event: &KafkaEvent,
@@ -102,7 +102,7 @@ impl Engine {
         Ok(response)
     }
 
-    /// Brings every key to its row, or to the deadline.
+    /// Runs until every key has its row, or until the deadline.
     pub(crate) async fn settle(&self, rows: &mut Rows<'_>, until: Instant) {
         let mut requests = FuturesUnordered::new();
         loop {
@@ -115,7 +115,7 @@ impl Engine {
                 biased;
                 Some(done) = requests.next(), if !requests.is_empty() => {
                     rows.apply(done);
-                    // All that is done by now, so that it goes on together.
+                    // Apply all finished requests first, so that the next ones form larger groups.
                     while let Some(Some(done)) = requests.next().now_or_never() {
                         rows.apply(done);
                     }

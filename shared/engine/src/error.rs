@@ -1,4 +1,4 @@
-//! Errors by what the caller does: retry a transient one, report a broken invariant.
+//! Errors by their handling: retry a transient error, report a broken invariant.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -23,24 +23,23 @@ pub struct TransientError {
 #[error("invariant broken: {0}")]
 pub struct BrokenInvariant(pub(crate) String);
 
-/// Why a record is not done.
+/// The error of a record that is not done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// It may succeed later.
     #[error(transparent)]
     Transient(#[from] TransientError),
-    /// It needs a person.
+    /// A person must act.
     #[error(transparent)]
     Broken(#[from] BrokenInvariant),
 }
 
 impl TransientError {
-    /// An operation that failed, and its cause.
     pub fn new(operation: impl Into<Cow<'static, str>>, cause: impl Into<Cause>) -> Self {
         Self { operation: operation.into(), code: None, cause: Some(Arc::from(cause.into())) }
     }
 
-    /// An operation that ran out of time, and the last error it met.
+    /// A deadline that passed, and the last error before it.
     #[must_use]
     pub fn timed_out(operation: &str, last: Option<Self>) -> Self {
         let operation = format!("deadline exceeded while {operation}").into();
@@ -51,10 +50,10 @@ impl TransientError {
         Self { operation, code: None, cause }
     }
 
-    /// A request that DynamoDB or another service of AWS failed.
+    /// A request that failed at DynamoDB or another service of AWS.
     ///
-    /// Only the code of a service's error is kept, and nothing of a response that cannot be read:
-    /// both may quote a whole item.
+    /// Keeps only the code of a service's error, and nothing of an unreadable response: both may
+    /// quote a whole item.
     pub fn aws<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -104,7 +103,7 @@ fn chain(error: &dyn StdError) -> String {
 /// The jittered pause before the given retry, counted from 0.
 pub(crate) fn backoff(attempt: usize) -> Duration {
     const MAX: Duration = Duration::from_millis(300);
-    // Short at first: most transient errors are two orders updating one item at the same time.
+    // Short at first: most transient errors are conflicts between two orders on one item.
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(10))
         .with_max_delay(MAX)

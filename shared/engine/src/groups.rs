@@ -60,7 +60,7 @@ fn set_in_flight(slots: &mut [Slot<'_>], indices: &[usize]) {
 
 /// The most rows that a slot looks up beside its own.
 fn max_needed(stage: &dyn AnyStage) -> usize {
-    stage.needs().len() + usize::from(stage.acts_on_stored_event())
+    stage.needs().len() + 2 * usize::from(stage.acts_on_stored_event())
 }
 
 /// Own and needed rows, 100 keys a request.
@@ -75,9 +75,9 @@ fn look_ups<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
             let slots = chunk.iter().filter_map(|index| rows.slots.get(*index));
             let keys = slots.flat_map(|slot| {
                 let stage = stage.filter(|_| slot.decided.is_none());
-                let needs = stage.map_or(&[][..], AnyStage::needs).iter().copied();
-                let needed = needs.chain(stage.and_then(|stage| slot.publisher(stage)));
-                std::iter::once(slot.key.clone()).chain(needed.map(move |stage| slot.key_of(stage)))
+                let needed = stage.map_or_else(Vec::new, |stage| slot.needed_stages(stage));
+                let needed = needed.into_iter().map(|stage| slot.key_of(stage));
+                std::iter::once(slot.key.clone()).chain(needed)
             });
             Request::LookUp(chunk.to_vec(), keys.collect())
         })

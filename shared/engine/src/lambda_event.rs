@@ -1,9 +1,9 @@
 //! The event that a Kafka event-source mapping sends, and the response it reads.
 //!
-//! A record never makes its neighbours unreadable: only its position (partition and offset) is
-//! required, everything else may be missing or odd. In the response a partition is reported from its
-//! first failure on, which is right whether the mapping takes the list as records to redeliver or as
-//! the offset to resume from.
+//! A malformed record does not affect its neighbours: only its position (partition and offset) is
+//! required, every other attribute may be missing or malformed. The response reports a partition
+//! from its first failure on, which is correct whether the mapping takes the list as records to
+//! redeliver or as the offset to resume from.
 
 use std::{
     borrow::Cow,
@@ -15,14 +15,14 @@ use contracts::{TraceContext, object};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// The event sources that send batches of records: MSK, and a cluster that AWS does not manage.
+/// The event sources of Kafka: MSK, and self-managed clusters.
 const EVENT_SOURCES: [&str; 2] = ["aws:kafka", "SelfManagedKafka"];
 
 /// An event that is not a batch of Kafka records.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot read the event as a batch of Kafka records: {0} (invoke the function through an event \
-     source mapping of a topic, as template.yaml has it, or with a file of events/)"
+    "cannot read the event as a batch of Kafka records: {0} (invoke the function through an \
+     event-source mapping of template.yaml, or with a file of events/)"
 )]
 pub struct NotKafka(&'static str);
 
@@ -39,7 +39,8 @@ pub struct KafkaEvent {
     records: Option<BTreeMap<String, Vec<KafkaRecord>>>,
 }
 
-/// One record of a batch. Attributes are kept as text, so that an odd one spoils nothing.
+/// One record of a batch. Attributes stay JSON text, so that a malformed one does not fail the
+/// batch.
 #[derive(Debug, Deserialize)]
 pub struct KafkaRecord {
     pub(crate) partition: i32,
@@ -58,13 +59,13 @@ impl KafkaEvent {
     /// Reads the event of an invocation.
     ///
     /// # Errors
-    /// Where another service sent it, or nobody did: success would lose its records.
+    /// If it is not from Kafka: success would lose its records.
     pub fn read<'de>(payload: impl Deserializer<'de>) -> Result<Self, NotKafka> {
-        // The text of the error may quote the event.
+        // The error text may quote the event.
         let event = Self::deserialize(payload).map_err(|_| NotKafka(NO_RECORDS))?;
         match string(event.event_source.as_deref()) {
             Some(source) if !EVENT_SOURCES.contains(&source.as_ref()) => {
-                Err(NotKafka("its eventSource is another"))
+                Err(NotKafka("its eventSource is not Kafka"))
             }
             Some(_) if event.records.is_none() => Err(NotKafka(NO_RECORDS)),
             Some(_) => Ok(event),
@@ -85,17 +86,16 @@ impl KafkaEvent {
 }
 
 impl KafkaRecord {
-    /// When the record was written, in milliseconds since 1970; `None` where it carries no time.
+    /// The record's timestamp in milliseconds since 1970; `None` if it has none.
     pub(crate) fn timestamp_ms(&self) -> Option<i64> {
         serde_json::from_str(self.timestamp.as_deref()?.get()).ok().filter(|ms| *ms >= 0)
     }
 
-    /// The key's bytes.
     pub(crate) fn key(&self) -> Option<Vec<u8>> {
         BASE64_STANDARD.decode(string(self.key.as_deref())?.as_bytes()).ok()
     }
 
-    /// The value's bytes, or why there are none.
+    /// The value's bytes, or the reason why they cannot be read.
     pub(crate) fn value(&self) -> Result<Vec<u8>, String> {
         let encoded = string(self.value.as_deref()).ok_or("the record has no value")?;
         BASE64_STANDARD
@@ -103,7 +103,7 @@ impl KafkaRecord {
             .map_err(|error| format!("the record's value is not base64: {error}"))
     }
 
-    /// The trace context in the headers; `None` also where it has two different `traceparent`s.
+    /// The trace context in the headers; `None` also for two different `traceparent`s.
     pub(crate) fn trace(&self) -> Option<TraceContext> {
         let headers = self.headers.as_deref()?.get();
         let parents = header_texts(headers, "traceparent")?;
@@ -113,10 +113,10 @@ impl KafkaRecord {
     }
 }
 
-/// The values of the headers of that name; `None` where one of them is not text.
+/// The values of the headers of that name; `None` if one of them is not text.
 fn header_texts(headers: &str, name: &str) -> Option<Vec<String>> {
-    // Each byte is a number of its own, so only the headers that are asked for are read: a quote
-    // inside a name is escaped, so that a quoted name is one.
+    // Only the wanted headers are parsed, because each byte is a JSON number. A quote inside a name
+    // is escaped, so a quoted match is a whole name.
     let quoted = format!("\"{name}\"");
     let values = headers.split(&quoted).skip(1);
     values.map(|rest| header_text(rest.trim_ascii_start().strip_prefix(':')?)).collect()
@@ -130,7 +130,7 @@ fn header_text(json: &str) -> Option<String> {
     String::from_utf8(bytes.collect::<Option<_>>()?).ok()
 }
 
-/// A string; `None` where the attribute is missing or of another type.
+/// A string; `None` if the attribute is missing or of another type.
 fn string(attribute: Option<&RawValue>) -> Option<Cow<'_, str>> {
     object::string(attribute?.get())
 }
@@ -138,13 +138,12 @@ fn string(attribute: Option<&RawValue>) -> Option<Cow<'_, str>> {
 /// Identifies a record in the response: `topic-partition` and offset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ItemIdentifier {
-    /// The key under which the record was listed.
+    /// `topic-partition`, as in the event.
     pub partition: String,
-    /// The record's offset.
     pub offset: i64,
 }
 
-/// The partial batch response: empty where everything succeeded.
+/// The partial batch response: empty if every record succeeded.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
@@ -156,14 +155,13 @@ pub struct BatchResponse {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {
-    /// Its identifier.
     pub item_identifier: ItemIdentifier,
 }
 
 impl BatchResponse {
     /// Reports every partition from its first failure on.
     ///
-    /// `records` are all records of the batch, each with whether it has failed.
+    /// `records` has every record of the batch, with `true` if it failed.
     #[must_use]
     pub fn from_results(records: Vec<(ItemIdentifier, bool)>) -> Self {
         let mut first_failure: HashMap<String, i64> = HashMap::new();
@@ -182,7 +180,6 @@ impl BatchResponse {
         Self { batch_item_failures }
     }
 
-    /// Whether nothing is to be redelivered.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.batch_item_failures.is_empty()
@@ -237,10 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_attribute_counts_as_missing() {
-        for odd in [json!(null), json!({}), json!([[7]]), json!("\u{1}"), json!(true)] {
+    fn a_malformed_attribute_counts_as_missing() {
+        for malformed in [json!(null), json!({}), json!([[7]]), json!("\u{1}"), json!(true)] {
             let record = record(&json!({
-                "topic": null, "timestamp": odd, "key": odd, "value": odd, "headers": odd,
+                "topic": null, "timestamp": malformed, "key": malformed,
+                "value": malformed, "headers": malformed,
             }));
             let record = read(&record);
             assert_eq!(record.timestamp_ms(), None);
@@ -256,8 +254,8 @@ mod tests {
         for bytes in ["[-61, -87]", "[195, 169]"] {
             assert_eq!(header_text(bytes).as_deref(), Some("é"));
         }
-        for odd in ["null", "[-61]", "[1e3]", "\"é\""] {
-            assert_eq!(header_text(odd), None, "{odd}");
+        for malformed in ["null", "[-61]", "[1e3]", "\"é\""] {
+            assert_eq!(header_text(malformed), None, "{malformed}");
         }
     }
 
@@ -275,9 +273,9 @@ mod tests {
         assert_eq!(trace(&with(&[PARENT, &other])), []);
         assert_eq!(trace(&with(&["00"])), []);
         assert_eq!(trace(&headers(&states)), []);
-        let mut odd = with(&[PARENT]);
-        odd[1] = json!({ "tracestate": null });
-        assert_eq!(trace(&odd), expected[..1]);
+        let mut malformed = with(&[PARENT]);
+        malformed[1] = json!({ "tracestate": null });
+        assert_eq!(trace(&malformed), expected[..1]);
     }
 
     fn result(partition: &str, offset: i64, failed: bool) -> (ItemIdentifier, bool) {

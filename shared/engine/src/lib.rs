@@ -1,9 +1,9 @@
 //! The engine of every Kafka-triggered stage of the order workflow.
 //!
 //! The guarantee: the effect of a stage on an order happens once, however often its event is
-//! delivered and wherever the process stops. It rests on one row for each order and stage, inserted
-//! only where there is none, together with everything the decision changes in DynamoDB, and holding
-//! the exact bytes of the event to publish:
+//! delivered and wherever the process stops. The engine inserts one row for each order and stage,
+//! only if there is none, and atomically with everything that the decision changes in DynamoDB. The
+//! row holds the exact bytes of the event to publish:
 //!
 //! ```text
 //! record ──► decode ──► decide ──► insert row IF none for (orderId, stage) ──► publish its event ──► done
@@ -14,18 +14,18 @@
 //! crash after the publish:    the redelivery publishes the same bytes again
 //! ```
 //!
-//! A stage that moves money or stock, or ends an order, acts on the event in its publisher's row and
-//! not on the record ([`Stage::ACTS_ON_STORED_EVENT`]), so that no forged, late or replayed record
-//! does. Proved by `no_event_in_any_state_moves_stock_money_or_status_of_an_order`.
+//! A stage that moves money or stock, or ends an order, acts on the event in its publisher's row
+//! and not on the record ([`Stage::ACTS_ON_STORED_EVENT`]), so that a forged, late or replayed
+//! record has no effect. Proved by `no_event_in_any_state_moves_stock_money_or_status_of_an_order`.
 //!
-//! It does not hold for effects outside DynamoDB: those need the order id as an idempotency key, and
-//! such a stage decides only after a look-up has found no row. Proved by
+//! Effects outside DynamoDB are not covered: they need the order id as an idempotency key, and such
+//! a stage decides only after a look-up has found no row. Proved by
 //! `a_kill_between_write_and_publish_loses_and_doubles_nothing` and by the conformance suite.
 //!
-//! Reading order: [`stage`] (what a stage decides), [`engine`] (the pipeline of a batch), `steps`
-//! (where a row key goes from each result), `single` (rows outside of a batch: intake, cancellation,
-//! recovery), [`row`], [`orders_table`], `transaction`, [`lambda_event`] (the event in, the response
-//! out), `publisher`.
+//! Reading order: [`stage`] (the trait of a stage), [`engine`] (the pipeline of a batch), `steps`
+//! (the next step after each result), `single` (rows outside of a batch: intake, cancellation,
+//! recovery), [`row`], [`orders_table`], `transaction`, [`lambda_event`] (the event in, the
+//! response out), `publisher`.
 
 pub mod stage;
 
@@ -43,6 +43,7 @@ mod cancellation;
 mod new_row;
 pub mod orders_table;
 mod transaction;
+mod verify;
 
 pub mod lambda_event;
 mod publisher;

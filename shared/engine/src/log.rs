@@ -1,17 +1,17 @@
-//! One log line for each record. Neither payload nor customer is ever logged.
+//! One log line for each record, without payload and customer.
 
 use contracts::{FailureCode, StageName};
 use jiff::Timestamp;
 
 use crate::{error::Error, record::Record};
 
-/// What a record came to.
+/// The outcome of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
     Rejected(FailureCode),
     Redelivered,
-    /// The order was cancelled or expired before the record came.
+    /// The order was cancelled or expired before the record arrived.
     EndedEarly(Option<FailureCode>),
     Conflicting,
     Malformed(FailureCode),
@@ -42,7 +42,6 @@ impl Outcome {
     }
 }
 
-/// Logs a record's result.
 pub(crate) fn result(
     stage: StageName,
     record: &Record<'_>,
@@ -50,7 +49,7 @@ pub(crate) fn result(
     now: Timestamp,
 ) {
     let position = record.position;
-    // `None` where the record carries no time.
+    // `None` if the record has no timestamp.
     let age_ms = record.timestamp_ms.map(|it| now.as_millisecond().saturating_sub(it));
     match result {
         Ok(outcome) => tracing::info!(

@@ -1,4 +1,4 @@
-//! New rows: of an accepted order, of a rejected one, of a malformed record.
+//! New rows: accepted orders, rejected orders, reports of malformed records.
 
 use contracts::{
     Envelope, Failure, FailureCode, FailureReason, Fields, OrderId, Publishes, RecordPosition,
@@ -22,7 +22,7 @@ pub(crate) struct NewRow {
     pub(crate) outcome: Outcome,
 }
 
-/// What every row of a batch has in common.
+/// The fields that the rows of a batch share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp {
     pub(crate) stage: StageName,
@@ -37,13 +37,12 @@ impl Stamp {
     }
 }
 
-/// Whether the event of an order, with what a stage adds, fits a row.
+/// Leaves room in the row for the fields that a stage adds.
 pub(crate) fn fits(event: &Envelope<'_>) -> bool {
     event.size_bytes() <= MAX_EVENT_BYTES
 }
 
 impl NewRow {
-    /// The row of an order that goes on.
     pub(crate) fn accepted(
         event: &Envelope<'_>,
         fields: &Fields,
@@ -67,7 +66,6 @@ impl NewRow {
         }
     }
 
-    /// The row of an order that ends here.
     pub(crate) fn rejected(
         event: &Envelope<'_>,
         source: Option<RecordPosition>,
@@ -98,13 +96,13 @@ impl NewRow {
         let id = event.order_id.to_string();
         let mut row = stamp.row(id, digest_of(event), RowBody::Event(event_body));
         if row.size_bytes() > MAX_ROW_BYTES {
-            // Escaped, a reason may be several times as long.
+            // Escaping can make a reason several times as long.
             row = stamp.row(row.key.id, row.digest, RowBody::Event(without_payload()));
         }
         Ok(Self { row, effects: Vec::new(), outcome: Outcome::Rejected(reason.code) })
     }
 
-    /// The rejection of an order ahead of the event that its stage waits for.
+    /// A rejection before the event of the stage: the order was cancelled or expired.
     pub(crate) fn rejected_early(
         event: &Envelope<'_>,
         reason: &FailureReason,
@@ -126,9 +124,9 @@ impl NewRow {
         Self::rejected(event, Some(source), &reason, stamp)
     }
 
-    /// The row that reports a malformed record. It is keyed by the record's position and digest, so
-    /// that it takes no order's decision and none of a topic that was created anew. `None` where
-    /// the record is among the failures already.
+    /// The row that reports a malformed record. Its key is the record's position and digest, so
+    /// that it takes neither an order's row nor that of a record of a recreated topic. `None` for a
+    /// record of `order.failed`.
     pub(crate) fn malformed_report(
         record: &Record<'_>,
         malformed: &Malformed<'_>,
@@ -149,7 +147,7 @@ impl NewRow {
         let event = StoredEvent::new(
             event_type,
             order_id,
-            // An event has a correlation id; a record without one is its own request.
+            // Every event has a correlation id; without one in the record, its position is used.
             if correlation_id.is_empty() { &position } else { correlation_id },
             stamp.now,
             &failure.to_json(),
@@ -161,7 +159,7 @@ impl NewRow {
     }
 }
 
-/// The digest that tells another content for the same order apart.
+/// Detects other content for the same order.
 pub(crate) fn digest_of(event: &Envelope<'_>) -> Digest {
     Digest::of(event.payload.text().as_bytes())
 }

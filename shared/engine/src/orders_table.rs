@@ -1,4 +1,4 @@
-//! Statements on the orders table. A row is inserted only where there is none, and never changed.
+//! Statements on the orders table. A row is inserted only if there is none, and never changed.
 
 use std::collections::HashMap;
 
@@ -18,30 +18,29 @@ use crate::{
     row::{Item, UnreadableRow},
 };
 
-/// The most keys of one look-up: what `BatchGetItem` takes.
+/// The most keys of one look-up: the limit of `BatchGetItem`.
 pub const MAX_KEYS: usize = 100;
 
-/// The most rows of one insert: what `BatchExecuteStatement` takes.
+/// The most rows of one insert: the limit of `BatchExecuteStatement`.
 pub(crate) const MAX_ROWS: usize = 25;
 
-/// The most bytes of one insert. No limit is documented; `TransactWriteItems` has this one.
+/// The most bytes of one insert. No limit is documented; this is that of `TransactWriteItems`.
 pub(crate) const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 const LOOK_UP: &str = "look up rows";
 const OPERATION: &str = "insert rows";
 
-/// Reads the clock; `main` provides it, so that nothing else does.
+/// Provided by `main`; nothing else reads the system clock.
 pub type Clock = fn() -> Timestamp;
 
 /// The orders table.
 #[derive(Debug, Clone)]
 pub struct OrdersTable {
-    /// The client, for statements of a function's own.
+    /// Also for a function's own statements.
     pub client: Client,
     /// The table's name.
     pub name: String,
-    /// Tells the rows that have expired: DynamoDB removes them days later, and until then nobody
-    /// reads them.
+    /// Detects expired rows: DynamoDB removes them only days later.
     pub clock: Clock,
 }
 
@@ -50,17 +49,17 @@ pub struct OrdersTable {
 pub(crate) enum Inserted {
     /// The row is new, and its effects have happened.
     New,
-    /// There was a row already; nothing has changed.
+    /// A row exists; nothing has changed.
     Existing,
-    /// Its effects are refused; nothing has changed.
+    /// The condition of an effect failed; nothing has changed.
     Refused(FailureReason),
-    /// Others of its group were in the way: insert it in another group.
+    /// Blocked by others of its group: insert it in another group.
     Regroup,
-    /// Others of its group come first, and what they leave is not certain: insert it alone.
+    /// Uncertain, because earlier rows of its group come first: insert it alone.
     Alone,
-    /// It failed by itself; the insert can be repeated.
+    /// Only this row failed; retryable.
     Failed(TransientError),
-    /// Its request failed as a whole; the insert can be repeated.
+    /// The whole request failed; retryable.
     RequestFailed(TransientError),
 }
 
@@ -78,11 +77,11 @@ impl OrdersTable {
         self.get_all(&[RowKey { id: "warm-up".to_owned(), stage }]).await.map(drop)
     }
 
-    /// The rows with these keys that have not expired, at most [`MAX_KEYS`], read consistently. A row
-    /// that cannot be read is an error of its own.
+    /// Reads the rows with these keys that have not expired, at most [`MAX_KEYS`], consistently. An
+    /// unreadable row is an error for its key only.
     ///
     /// # Errors
-    /// Where the request fails, or DynamoDB processes none of the keys.
+    /// If a request fails, or DynamoDB processes none of the keys.
     pub async fn get_all(
         &self,
         keys: &[RowKey],
@@ -99,11 +98,11 @@ impl OrdersTable {
         Ok(found)
     }
 
-    /// Reads the items with these keys, at most [`MAX_KEYS`], as `read` says: consistently or not,
-    /// whole or in part.
+    /// Reads the items with these keys, at most [`MAX_KEYS`], with the consistency and the
+    /// projection of `read`.
     ///
     /// # Errors
-    /// Where a request fails, or DynamoDB processes none of the keys.
+    /// If a request fails, or DynamoDB processes none of the keys.
     pub async fn get_items(
         &self,
         operation: &'static str,
@@ -112,7 +111,7 @@ impl OrdersTable {
         mut each: impl FnMut(Item),
     ) -> Result<(), TransientError> {
         let mut left: Vec<Item> = keys.iter().map(RowKey::to_item).collect();
-        // A response ends at 16 MB and names the keys that are left.
+        // A response ends at 16 MB and lists the unprocessed keys.
         while !left.is_empty() {
             let asked = left.len();
             let request = read.clone().set_keys(Some(left)).build();
@@ -131,7 +130,7 @@ impl OrdersTable {
         Ok(())
     }
 
-    /// The time by which rows expire, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
         (self.clock)().as_second()
@@ -157,7 +156,7 @@ impl OrdersTable {
         }
     }
 
-    /// A conditional insert: PartiQL refuses it where an item of that key exists.
+    /// A conditional insert: PartiQL's `INSERT` fails if an item of that key exists.
     fn insert(
         &self,
         row: &Row,

@@ -5,12 +5,11 @@ use kafka::{Delivery, OutgoingRecord, ProduceError, Producer};
 
 use crate::TransientError;
 
-/// Publishes stored events; one for a process.
+/// Publishes stored events; one per process.
 #[derive(Debug, Clone)]
 pub struct Publisher(Producer);
 
 impl Publisher {
-    /// Publishes through this producer.
     #[must_use]
     pub const fn new(producer: Producer) -> Self {
         Self(producer)

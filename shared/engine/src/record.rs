@@ -42,7 +42,7 @@ pub(crate) struct Malformed<'a> {
 }
 
 impl Malformed<'_> {
-    /// The id of the row that reports the record.
+    /// The id of the row that reports the record; [`OrderId::parse`] refuses ids of this form.
     pub(crate) fn row_id(&self, record: &Record<'_>) -> String {
         format!("{}#{}", record.position, self.digest)
     }

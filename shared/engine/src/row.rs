@@ -17,7 +17,7 @@ pub const MAX_EVENT_BYTES: usize = MAX_ROW_BYTES - 16 * 1024;
 /// An item of a table.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The names of the orders table's attributes; they count into every write.
+/// The names of the orders table's attributes; their bytes count in every write.
 pub mod attribute {
     /// The order, or the position of a malformed record: partition key.
     pub const ORDER_ID: &str = "orderId";
@@ -25,15 +25,15 @@ pub mod attribute {
     pub const STAGE: &str = "stage";
     /// The exact bytes of the event that the stage publishes.
     pub const EVENT: &str = "event";
-    /// The JSON object that a stage keeps which publishes nothing.
+    /// The JSON object of a stage that publishes nothing.
     pub const RESULT: &str = "result";
-    /// The digest of the payload that was decided about.
+    /// The digest of the payload that the stage decided about.
     pub const DIGEST: &str = "digest";
-    /// When DynamoDB may remove the row, in seconds since 1970.
+    /// The expiry in seconds since 1970: the TTL attribute.
     pub const EXPIRES_AT: &str = "expiresAt";
     /// The order's customer: partition key of the index of orders by customer.
     pub const CUSTOMER_ID: &str = "customerId";
-    /// When the order was accepted: sort key of both indexes.
+    /// The time of intake: sort key of both indexes.
     pub const ACCEPTED_AT: &str = "acceptedAt";
     /// The day of intake and a shard of it: partition key of the index of orders by time.
     pub const INTAKE: &str = "intake";
@@ -61,25 +61,22 @@ pub struct RowKey {
 /// One decision: of one stage, about one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Order and stage.
     pub key: RowKey,
-    /// The decision.
     pub body: RowBody,
-    /// Of the payload that was decided about.
+    /// The digest of the payload that the stage decided about.
     pub digest: Digest,
-    /// When the row may be removed, in seconds since 1970.
+    /// The expiry in seconds since 1970.
     pub expires_at: i64,
-    /// The order's key in the index by customer; only its first row has one, which keeps the index
-    /// as small as the number of orders.
+    /// The order's key in the index by customer. Only an order's first row has one, so that the
+    /// index has one entry for each order.
     pub customer_index: Option<CustomerIndexKey>,
 }
 
 /// The key of an order in the index by customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerIndexKey {
-    /// The order's customer.
     pub customer_id: String,
-    /// When the order was accepted, in RFC 3339 with milliseconds, so that texts sort as times do.
+    /// The time of intake in RFC 3339 with milliseconds, so that texts sort like times.
     pub accepted_at: String,
 }
 
@@ -88,7 +85,7 @@ pub struct CustomerIndexKey {
 pub enum RowBody {
     /// The event to publish.
     Event(StoredEvent),
-    /// The JSON object that a stage keeps which publishes nothing.
+    /// The JSON object of a stage that publishes nothing.
     Data(String),
 }
 
@@ -140,20 +137,20 @@ impl Row {
         .chain(index.into_iter().flatten())
     }
 
-    /// The row's key in the index of orders by time, in which only the first row of an order is.
+    /// The row's key in the index of orders by time; only an order's first row has one.
     fn intake(&self) -> Option<(String, &str)> {
         let event = self.event().filter(|_| self.key.stage == StageName::OrderApi)?;
         let shard = Digest::of(self.key.id.as_bytes()).bytes().first()? % INTAKE_SHARDS;
         Some((intake_partition(event.timestamp.get(..10)?, shard), &event.timestamp))
     }
 
-    /// Whether the stage was decided early, without its event: the order was cancelled or expired.
+    /// Decided without the event of the stage: the order was cancelled or expired.
     #[must_use]
     pub fn is_early(&self) -> bool {
         self.digest == Digest::NONE
     }
 
-    /// The event of the row; `None` where the stage publishes nothing.
+    /// The event of the row; `None` if the stage publishes nothing.
     #[must_use]
     pub const fn event(&self) -> Option<&StoredEvent> {
         match &self.body {
@@ -175,7 +172,7 @@ impl Row {
         self.attributes().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Reads an item of the orders table: its key where it has one of this workflow's, and the row.
+    /// Reads an item of the orders table: its key, if that is valid, and the row.
     pub fn from_item(item: &Item) -> (Option<RowKey>, Result<Self, UnreadableRow>) {
         let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
         let stage = text(attribute::STAGE).and_then(|name| StageName::from_name(&name));
@@ -208,7 +205,7 @@ impl Row {
         })
     }
 
-    /// Whether the row counts as removed, at this time in seconds since 1970.
+    /// `now` is in seconds since 1970.
     #[must_use]
     pub const fn is_expired(&self, now: i64) -> bool {
         self.expires_at <= now

@@ -16,19 +16,18 @@ use crate::{
     stage::AnyStage,
 };
 
-/// The rows of a batch.
 pub(crate) struct Rows<'a> {
     pub(crate) context: &'a Context,
     pub(crate) stage: Option<&'a dyn AnyStage>,
     pub(crate) stamp: Option<Stamp>,
     pub(crate) records: &'a [Record<'a>],
     pub(crate) slots: Vec<Slot<'a>>,
-    /// The slot of each record; `None` where it has no row.
+    /// The slot of each record; `None` if it has no row.
     pub(crate) slot_of: Vec<Option<usize>>,
-    /// Whether the event of a row is published once the row is stored.
+    /// Set if the event of a row is published after storing it.
     pub(crate) publishes: bool,
-    /// The most rows of one insert: halved where a request fails as a whole, so that nobody shares
-    /// the fate of a neighbour for long.
+    /// The most rows of one insert. Halved if a request fails as a whole, so that one row does not
+    /// fail its neighbours for long.
     pub(crate) max_group: usize,
 }
 
@@ -60,7 +59,7 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    /// One slot for a row that is decided already.
+    /// One slot for a row that is already decided.
     pub(crate) fn of_row(context: &'a Context, row: Row, trace: Option<&'a TraceContext>) -> Self {
         let mut slot = Slot::new(row.key.clone(), None, Step::Insert);
         slot.trace = trace;
@@ -107,8 +106,7 @@ impl<'a> Rows<'a> {
         Some(self.slots.len() - 1)
     }
 
-    /// When to look again: at the end of a pause or at the deadline. `None` once every key has its
-    /// row.
+    /// The next wake-up: the end of a backoff, or the deadline. `None` once every key has its row.
     pub(crate) fn next_wake(&self, now: Instant, until: Instant) -> Option<Instant> {
         let mut open = self.slots.iter().filter(|slot| slot.is_open()).peekable();
         open.peek()?;
@@ -116,7 +114,7 @@ impl<'a> Rows<'a> {
         Some(pauses.min().unwrap_or(until).min(until))
     }
 
-    /// Awaits every delivery; the result of each record, in the order of the batch.
+    /// Awaits every delivery; returns the result of each record, in the order of the batch.
     pub(crate) async fn delivered(self) -> Vec<Result<Outcome, Error>> {
         let Self { slots, slot_of, records, .. } = self;
         let results = join_all(slots.into_iter().map(async |mut slot| {
@@ -155,14 +153,14 @@ impl<'a> Rows<'a> {
     /// The one row of an intake.
     pub(crate) async fn accepted(self) -> Result<Accepted, Error> {
         let Some(mut slot) = self.slots.into_iter().next() else {
-            return Err(BrokenInvariant("an intake without its row".to_owned()).into());
+            return Err(BrokenInvariant("intake: no slot".to_owned()).into());
         };
         let delivery = match &mut slot.step {
             Step::Settled(settled) => settled.delivery.take(),
             _ => None,
         };
         let Some((new, is_new)) = slot.delivered().await? else {
-            return Err(BrokenInvariant("an intake that stored nothing".to_owned()).into());
+            return Err(BrokenInvariant("intake: no row was stored".to_owned()).into());
         };
         let published = published(delivery).await;
         Ok(Accepted { row: new.row.clone(), is_new, published })

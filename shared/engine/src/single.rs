@@ -7,22 +7,21 @@ use crate::{
     Engine, Row, TransientError, error::Error, new_row::NewRow, rows::Rows, slot::published,
 };
 
-/// An order that was taken in.
+/// An accepted order.
 #[derive(Debug)]
 pub struct Accepted {
     /// The stored row, which may be an earlier one with the same key.
     pub row: Row,
-    /// Whether the row is new.
     pub is_new: bool,
-    /// Whether its event was published.
+    /// The result of publishing its event.
     pub published: Result<(), TransientError>,
 }
 
 impl Engine {
-    /// Takes an order in: stores its first row unless there is one, and publishes the stored event.
+    /// Accepts an order: stores its first row unless there is one, and publishes the stored event.
     ///
     /// # Errors
-    /// Where the row could not be stored by `until`.
+    /// If the row cannot be stored by `until`.
     pub async fn accept(
         &self,
         row: Row,
@@ -34,12 +33,12 @@ impl Engine {
         rows.accepted().await
     }
 
-    /// Rejects an order at a stage that has not decided yet, ahead of the event that the stage waits
-    /// for. `event` is an earlier one of the order. Returns the stored row, which may be the
-    /// stage's own; its event is not published.
+    /// Rejects an order at a stage before the event of that stage. `event` is an earlier event of
+    /// the order. Returns the stored row, which may be the decision of the stage; its event is not
+    /// published.
     ///
     /// # Errors
-    /// Where the row could not be stored by `until`.
+    /// If the row cannot be stored by `until`.
     pub async fn reject_early(
         &self,
         stage: StageName,
@@ -57,7 +56,7 @@ impl Engine {
     /// Publishes the event of a stored row again.
     ///
     /// # Errors
-    /// Where it is not known to be delivered.
+    /// If the delivery is not confirmed.
     pub async fn publish(&self, row: &Row) -> Result<(), TransientError> {
         let Some(event) = row.event() else { return Ok(()) };
         published(Some(self.context.publisher.publish(&row.key.id, event, None))).await

@@ -105,6 +105,20 @@ impl<'a> Slot<'a> {
         stage.acts_on_stored_event().then(|| event.event_type.published_by())
     }
 
+    /// The stages whose rows `stage` looks up beside its own: those that it needs, and those that
+    /// bear its event out.
+    pub(crate) fn needed_stages(&self, stage: &dyn AnyStage) -> Vec<StageName> {
+        let mut stages = stage.needs().to_vec();
+        let publisher = self.publisher(stage);
+        // A rejection may have been decided early, and then has its turn after this stage's event.
+        let is_rejection = |event: &Envelope<'_>| event.event_type.is_failure();
+        let is_rejection = self.record.and_then(Record::event).is_some_and(is_rejection);
+        let upstream = publisher.filter(|_| is_rejection).and_then(|it| it.spec().upstream());
+        stages
+            .extend(publisher.into_iter().chain(upstream).filter(|it| !stage.needs().contains(it)));
+        stages
+    }
+
     /// Calls `act` with the event to act on: the stored one, or else the record's.
     pub(crate) fn with_event<T>(&self, act: impl FnOnce(&Envelope<'_>) -> T) -> Option<T> {
         match &self.stored {

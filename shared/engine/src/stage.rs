@@ -1,4 +1,4 @@
-//! A stage: its name, what it needs, and one decision about an order.
+//! The trait of a stage, its decisions, and their effects.
 
 use std::future::Future;
 
@@ -8,20 +8,20 @@ use rust_decimal::Decimal;
 
 use crate::{Row, TransientError};
 
-/// One stage of the workflow; what it consumes and publishes is in [`contracts::STAGES`].
+/// One stage of the workflow; [`contracts::STAGES`] has the events that it consumes and publishes.
 pub trait Stage: Send + Sync + 'static {
     /// The name under which the stage's decision is stored.
     const NAME: StageName;
 
-    /// Stages whose rows about the order the decision needs.
+    /// Stages whose rows the decision needs.
     const NEEDS: &'static [StageName] = &[];
 
-    /// Whether the stage acts on the event that its publisher has stored, and not on the record: no
-    /// forged, late or replayed record then moves money or stock, or ends an order. The row is always
-    /// there before its event is published; without it nothing is decided.
+    /// If set, the stage decides on the event in its publisher's row and not on the record, so that
+    /// a forged, late or replayed record cannot move money or stock, or end an order. The row
+    /// always exists before its event is published; without it nothing is decided.
     const ACTS_ON_STORED_EVENT: bool = false;
 
-    /// Whether deciding acts outside DynamoDB, so that a look-up must come first.
+    /// `true` if deciding acts outside DynamoDB, so that a look-up must come first.
     fn acts_outside(&self) -> bool {
         false
     }
@@ -29,19 +29,19 @@ pub trait Stage: Send + Sync + 'static {
     /// Decides about an order that has no row of this stage.
     ///
     /// # Errors
-    /// A failure that may pass. A business "no" is a [`Decision`].
+    /// A transient error. A business "no" is a [`Decision`].
     fn decide(
         &self,
         event: &Envelope<'_>,
         needed: &Needed,
     ) -> impl Future<Output = Result<Decision, TransientError>> + Send;
 
-    /// Undoes what deciding did outside DynamoDB for an order that the stored row rejects, such as a
-    /// cancelled one. Called before that row's event is published, on every delivery: must be
-    /// idempotent. Only for stages that [act outside](Self::acts_outside).
+    /// Undoes what deciding did outside DynamoDB, for an order that the stored row rejects, such as
+    /// a cancelled one. Called on every delivery before that row's event is published, so it must
+    /// be idempotent. Only for stages that [act outside](Self::acts_outside).
     ///
     /// # Errors
-    /// A failure that may pass.
+    /// A transient error.
     fn undo(
         &self,
         _event: &Envelope<'_>,
@@ -58,9 +58,9 @@ pub trait Stage: Send + Sync + 'static {
 /// A stage's decision about an order.
 #[derive(Debug)]
 pub enum Decision {
-    /// The order goes on.
+    /// The order continues.
     Accept {
-        /// Added to the payload; for a stage that publishes nothing, kept in the row.
+        /// Added to the payload; stored in the row by a stage that publishes nothing.
         fields: Fields,
         /// Committed together with the row, or not at all.
         effects: Vec<Effect>,
@@ -72,7 +72,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The order goes on as it is.
+    /// Accepts without fields and effects.
     #[must_use]
     pub fn accept() -> Self {
         Self::Accept { fields: Fields::default(), effects: Vec::new() }
@@ -82,17 +82,17 @@ impl Decision {
 /// Numbers to add to one item, while one of its attributes must not fall below zero.
 #[derive(Debug, Clone)]
 pub struct Effect {
-    /// The table.
     pub table: String,
     /// The item's key: the name and value of its partition key.
     pub key: (&'static str, String),
-    /// Whether the key may be logged; a customer's may not.
+    /// `false` for a customer's key, which must not be logged.
     pub is_key_loggable: bool,
     /// The numbers to add, by attribute.
     pub adds: Vec<(&'static str, Decimal)>,
     /// The attribute that must not fall below zero.
     pub floor: &'static str,
-    /// The rejection reason, given what the floor attribute holds. `None`: the item does not exist.
+    /// The rejection reason, given the value of the floor attribute. `None`: the item does not
+    /// exist.
     pub refused: fn(&Self, Option<Decimal>) -> FailureReason,
 }
 
@@ -115,7 +115,7 @@ impl Effect {
         }
     }
 
-    /// How much of the floor attribute the effect takes; zero where it takes none.
+    /// The amount that the effect takes from the floor attribute; at least zero.
     #[must_use]
     pub fn needs(&self) -> Decimal {
         let added = self.adds.iter().filter(|(name, _)| *name == self.floor).map(|(_, it)| *it);
@@ -135,7 +135,7 @@ impl Needed {
     }
 }
 
-/// A stage without its type, so that a function can hold several.
+/// The object-safe form of [`Stage`], so that a function can have several stages.
 pub(crate) trait AnyStage: Send + Sync {
     fn name(&self) -> StageName;
     fn needs(&self) -> &'static [StageName];

@@ -22,9 +22,8 @@ use crate::{
     Decision, Needed, Row, RowBody, RowKey, TransientError,
     error::{BrokenInvariant, backoff},
     log::Outcome,
-    new_row::{NewRow, fits},
+    new_row::NewRow,
     orders_table::Inserted,
-    record::Record,
     row::UnreadableRow,
     rows::Rows,
     slot::{Settled, Step},
@@ -84,21 +83,21 @@ impl Rows<'_> {
     }
 
     fn looked_up(&mut self, index: usize, found: &mut Found) {
-        let needs = self.stage.map_or(&[][..], AnyStage::needs);
+        let Some(slot) = self.slots.get(index) else { return };
+        let own = found.remove(&slot.key).transpose();
+        let needed = self.stage.map_or_else(Vec::new, |stage| slot.needed_stages(stage));
+        let needed = needed.into_iter().filter_map(|stage| found.remove(&slot.key_of(stage)));
+        let needed: Result<Vec<Row>, _> = needed.collect();
+        let is_decided = slot.decided.is_some();
+        let has_turn = is_decided || self.has_turn(index, needed.as_deref());
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
-        let own = found.remove(&slot.key).transpose();
-        let publisher = self.stage.and_then(|stage| slot.publisher(stage));
-        let needed: Result<Vec<Row>, _> = needs
-            .iter()
-            .copied()
-            .chain(publisher)
-            .filter_map(|stage| found.remove(&slot.key_of(stage)))
-            .collect();
         match (own, needed) {
             (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
                 slot.step = Step::Broken(BrokenInvariant(unreadable.to_string()));
             }
+            // It waits for its turn, and the record may be forged.
+            (Ok(Some(row)), _) if row.is_early() && !has_turn => self.pass_by(index),
             (Ok(Some(row)), _) => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
                 let decided = slot.decided.take();
@@ -110,72 +109,15 @@ impl Rows<'_> {
                     None => self.found(index, row, may_have_acted),
                 }
             }
-            (Ok(None), Ok(_)) if slot.decided.is_some() => {
+            (Ok(None), Ok(_)) if is_decided => {
                 // What is in the way of the insert and is not read has expired.
                 slot.replaces_expired = true;
                 slot.step = Step::Insert;
             }
-            (Ok(None), Ok(mut rows)) => {
+            (Ok(None), Ok(rows)) => {
                 slot.step = Step::Decide;
-                let stored = rows.pop_if(|row| Some(row.key.stage) == publisher);
-                slot.needed = Arc::new(Needed(rows));
-                if publisher.is_some() {
-                    self.verify(index, stored);
-                }
+                self.verify(index, rows);
             }
-        }
-    }
-
-    /// Takes the row that must hold the event, and acts on the event in it.
-    fn verify(&mut self, index: usize, publisher: Option<Row>) {
-        let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
-        let Some((record, event)) = slot.record.and_then(|it| Some((it, it.event()?))) else {
-            return;
-        };
-        let stored = match publisher {
-            Some(Row { body: RowBody::Event(stored), expires_at, .. })
-                if stored.event_type == event.event_type && !stored.is_malformed_report =>
-            {
-                slot.expires_at = Some(expires_at);
-                stored
-            }
-            _ => return self.pass_by(index),
-        };
-        if stored.body != event.text() {
-            tracing::warn!(
-                orderId = event.order_id.as_str(),
-                stage = stamp.stage.name(),
-                topic = record.position.topic.name(),
-                partition = record.position.partition,
-                offset = record.position.offset,
-                "the record is not the stored event: acting on the stored event"
-            );
-            slot.stored = Some(Arc::new(stored));
-        }
-        let too_large = slot.with_event(|event| {
-            (stamp.stage.spec().publishes.is_some() && !fits(event))
-                .then(|| NewRow::too_large(event, record.position, slot.stamp(stamp)))
-        });
-        if let Some(too_large) = too_large.flatten() {
-            slot.decide(too_large);
-        }
-    }
-
-    /// Leaves out an event that the order's rows contradict. An event of another type under the same
-    /// key may be the one that they bear out.
-    fn pass_by(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.stored = None;
-        slot.unverified.extend(slot.record.and_then(Record::event).map(|it| it.event_type));
-        let of_key = self.records.iter().zip(&self.slot_of).filter(|(_, of)| **of == Some(index));
-        let is_open = |record: &&Record<'_>| {
-            record.event().is_some_and(|it| !slot.unverified.contains(&it.event_type))
-        };
-        let next = of_key.map(|(record, _)| record).find(is_open);
-        slot.step = if next.is_some() { Step::LookUp } else { Step::Unverified };
-        if let Some(record) = next {
-            slot.record = Some(record);
-            slot.trace = record.trace.as_ref();
         }
     }
 

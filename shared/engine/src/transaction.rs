@@ -1,8 +1,8 @@
-//! Rows that commit together with their effects, as one group in one transaction.
+//! Commits a group of rows with their effects in one transaction.
 //!
-//! The effects of a group are summed: one update for each item. Where the group is refused, the
-//! reasons name the rows that exist and how much each item still has, so that the caller can form a
-//! smaller group of the orders that fit, and try alone only those for whom it is not certain.
+//! The effects of a group are summed: one update for each item. If the transaction is cancelled,
+//! its reasons name the rows that exist and the amount that each item still has. The caller then
+//! regroups the orders that fit, and inserts the uncertain ones alone.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,7 @@ use crate::{
 /// The most actions of one transaction.
 pub(crate) const MAX_ACTIONS: usize = 100;
 
-/// The condition of every insert: there is no row yet for this order and stage, or one that has
-/// expired.
+/// The condition of every insert: there is no row for this order and stage, or it has expired.
 const NO_ROW_YET: &str = "attribute_not_exists(orderId) OR expiresAt <= :now";
 
 impl OrdersTable {
@@ -69,7 +68,7 @@ impl OrdersTable {
     }
 }
 
-/// One effect for each item: the sum of what the group adds. `None` where it overflows.
+/// One effect for each item: the sum of what the group adds. `None` if it overflows.
 fn sums<'g>(group: &[&'g NewRow]) -> Option<BTreeMap<ItemKey<'g>, Effect>> {
     let mut sums: BTreeMap<ItemKey<'g>, Effect> = BTreeMap::new();
     for effect in group.iter().flat_map(|new| &new.effects) {
@@ -98,7 +97,7 @@ fn update(sum: &Effect) -> Result<TransactWriteItem, BuildError> {
     let mut update = Update::builder()
         .table_name(&sum.table)
         .key(sum.key.0, AttributeValue::S(sum.key.1.clone()))
-        // ADD takes a missing attribute for zero.
+        // ADD treats a missing attribute as zero.
         .update_expression(format!("ADD {}", adds.join(", ")))
         .condition_expression(format!("{} >= :needs", sum.floor))
         .expression_attribute_values(":needs", AttributeValue::N(sum.needs().to_string()))

@@ -1,4 +1,4 @@
-//! IAM authentication at MSK: a token whenever the Kafka client asks for one.
+//! IAM authentication at MSK: signs a token whenever the Kafka client requests one.
 
 use std::{
     error::Error,
@@ -21,11 +21,11 @@ use tokio::{runtime::Handle, time::timeout};
 
 use crate::Auth;
 
-/// How long a token is said to live. A signature is good for 15 minutes; the client asks for a new
-/// one after four fifths of what it is told, so a clock that is some minutes off does no harm.
+/// The lifetime that the client is given for a token; it requests a new one after four fifths of
+/// it. A signature is valid for 15 minutes, so a clock may be off by some minutes.
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(10);
 
-/// The limit for signing a token, which may have to fetch credentials first.
+/// The timeout for signing a token, which may fetch credentials first.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Authentication with IAM credentials.
@@ -40,19 +40,19 @@ pub struct MskIam {
 
 /// Authentication that cannot work with this environment.
 ///
-/// Reads the same in `Debug`, because that is what a failing `main` prints.
+/// `Debug` has the same text, because a failing `main` prints that.
 #[derive(thiserror::Error)]
 pub enum AuthError {
     /// No region is known.
     #[error(
-        "signing in at MSK needs the cluster's region: set AWS_REGION, \
+        "MSK authentication: the region is unknown: set AWS_REGION, \
          for example AWS_REGION=eu-west-1"
     )]
     NoRegion,
     /// No credentials were found.
     #[error(
-        "signing in at MSK needs AWS credentials, and there are none ({0}): in Lambda give the \
-         function a role; elsewhere set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        "MSK authentication: no AWS credentials ({0}): in Lambda give the function a role; \
+         elsewhere set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )]
     NoCredentials(Box<dyn Error + Send + Sync>),
 }
@@ -70,7 +70,7 @@ impl MskIam {
     /// of the caller drives the requests that a new token may need.
     ///
     /// # Errors
-    /// [`AuthError`] where region or credentials are missing.
+    /// [`AuthError`] if region or credentials are missing.
     pub async fn new(
         aws: &SdkConfig,
         certificates: Option<String>,
@@ -96,9 +96,9 @@ impl MskIam {
             self.credentials.clone(),
         );
         let (token, expires_ms) = timeout(TOKEN_TIMEOUT, made).await??;
-        let said_ms = ((self.clock)() + TOKEN_LIFE).as_millisecond();
+        let reported_ms = ((self.clock)() + TOKEN_LIFE).as_millisecond();
         let principal_name = String::new();
-        Ok(OAuthToken { token, principal_name, lifetime_ms: expires_ms.min(said_ms) })
+        Ok(OAuthToken { token, principal_name, lifetime_ms: expires_ms.min(reported_ms) })
     }
 }
 
@@ -122,7 +122,7 @@ impl Context {
 
     /// Takes the last connection or authentication error, if any since the previous call.
     ///
-    /// It shows nowhere else: the client retries until a record times out, and reports only that.
+    /// Not reported elsewhere: the client retries until a record times out, and reports only that.
     #[must_use]
     pub fn take_last_error(&self) -> Option<String> {
         self.last_error.lock().ok()?.take()
@@ -144,7 +144,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "Kafka client error");
-        // That all brokers are down follows from an earlier error, which is the one to keep.
+        // `AllBrokersDown` follows from an earlier error; that one is kept.
         if error != KafkaError::Global(RDKafkaErrorCode::AllBrokersDown) {
             self.set_last_error(reason);
         }

@@ -6,22 +6,30 @@ use rdkafka::ClientConfig;
 
 use crate::{Context, MskIam};
 
-/// Brokers, and how to authenticate to them.
+/// Brokers, and the authentication to them.
 #[derive(Debug, Clone)]
 pub struct Brokers {
     /// `host:port`, several separated by commas.
     pub bootstrap_servers: String,
-    /// How to authenticate.
     pub auth: Auth,
 }
 
-/// How to authenticate to the brokers.
+/// Authentication to the brokers.
 #[derive(Debug, Clone)]
 pub enum Auth {
-    /// Not at all, over plaintext: brokers on this machine.
+    /// None, over plaintext: brokers on this machine.
     None,
     /// With IAM over TLS: Amazon MSK.
     MskIam(MskIam),
+}
+
+/// Checks a list of brokers from a command line.
+///
+/// # Errors
+/// The correction, if it is blank.
+pub fn bootstrap_servers(text: &str) -> Result<String, &'static str> {
+    let is_blank = text.trim().is_empty();
+    if is_blank { Err("give host:port, such as localhost:9092") } else { Ok(text.to_owned()) }
 }
 
 impl Brokers {

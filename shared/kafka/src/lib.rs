@@ -2,12 +2,12 @@
 //!
 //! Against Amazon MSK a client authenticates with IAM: over TLS it sends a token, a URL signed with
 //! the credentials of the process and valid for 15 minutes. Against brokers on one machine it does
-//! not authenticate, and its configuration says so: nothing falls back to plaintext by itself.
+//! not authenticate, which must be configured: nothing falls back to plaintext.
 
 mod auth;
 mod config;
 mod producer;
 
 pub use auth::{AuthError, Context, MskIam, TOKEN_LIFE};
-pub use config::{Auth, Brokers};
+pub use config::{Auth, Brokers, bootstrap_servers};
 pub use producer::{Delivery, OutgoingRecord, ProduceError, Producer};

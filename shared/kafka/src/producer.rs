@@ -1,7 +1,7 @@
 //! The producer: enqueue at once, await the delivery later.
 //!
-//! A client that failed to deliver is replaced: after an outage one may keep failing with brokers
-//! that others reach, and publishing the same bytes through a new one ends that.
+//! A client that failed to deliver is replaced: after an outage, a client may keep failing although
+//! a new one can publish the same bytes.
 
 use std::{
     collections::BTreeMap,
@@ -26,15 +26,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A record to publish.
 #[derive(Debug, Clone, Copy)]
 pub struct OutgoingRecord<'a> {
-    /// The topic's name.
     pub topic: &'a str,
-    /// The partition; without one, the key chooses it.
+    /// `None`: the key chooses the partition.
     pub partition: Option<i32>,
-    /// The key.
     pub key: Option<&'a [u8]>,
-    /// The value.
     pub value: Option<&'a [u8]>,
-    /// The headers, in their order.
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
@@ -56,7 +52,7 @@ impl ProduceError {
     }
 }
 
-/// Publishes to the brokers; one for a process.
+/// Publishes to the brokers; one per process.
 #[derive(Clone)]
 pub struct Producer {
     brokers: Brokers,
@@ -69,7 +65,7 @@ struct Client {
     context: Context,
 }
 
-/// A record on its way.
+/// A record in flight.
 #[must_use = "a record counts as published once its delivery has been awaited"]
 pub struct Delivery {
     producer: Producer,
@@ -93,7 +89,7 @@ impl Producer {
     /// Creates a client, which connects in the background.
     ///
     /// # Errors
-    /// Where the configuration is refused.
+    /// If the configuration is invalid.
     pub fn new(brokers: &Brokers, delivery_timeout: Duration) -> Result<Self, KafkaError> {
         let client = Arc::new(Mutex::new(Arc::new(Client::new(brokers, delivery_timeout)?)));
         Ok(Self { brokers: brokers.clone(), delivery_timeout, client })
@@ -102,7 +98,7 @@ impl Producer {
     /// Connects to every broker that leads a partition of these topics.
     ///
     /// # Errors
-    /// Where one of them does not respond.
+    /// If one of them does not respond.
     pub async fn connect(&self, topics: &[&'static str]) -> Result<(), KafkaError> {
         let client = self.client();
         let (leaders, topics) = (Arc::clone(&client), topics.to_vec());
@@ -122,7 +118,7 @@ impl Producer {
     /// Enqueues a record.
     ///
     /// # Errors
-    /// Where the client's queue is full or the record is larger than a topic takes.
+    /// If the client's queue is full, or the record is too large for the topic.
     pub fn send(&self, record: OutgoingRecord<'_>) -> Result<Delivery, ProduceError> {
         let client = self.client();
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
@@ -146,7 +142,7 @@ impl Producer {
         Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces a client that failed to deliver, unless that has happened already.
+    /// Replaces a client that failed to deliver, unless it is already replaced.
     fn replace(&self, failed: Arc<Client>) {
         let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, &failed) {
@@ -156,7 +152,7 @@ impl Producer {
             }
         }
         drop(current);
-        // Closing a client takes a moment, which no caller waits for.
+        // Closing a client takes a moment; no caller waits for it.
         drop(tokio::task::spawn_blocking(move || drop(failed)));
     }
 }
@@ -165,7 +161,7 @@ impl Delivery {
     /// Waits until the record is delivered.
     ///
     /// # Errors
-    /// Where it is not within the producer's delivery timeout.
+    /// If it is not delivered within the delivery timeout.
     pub async fn delivered(self) -> Result<(), ProduceError> {
         self.position().await.map(drop)
     }
@@ -173,7 +169,7 @@ impl Delivery {
     /// Waits until the record is delivered; returns its partition and offset.
     ///
     /// # Errors
-    /// Where it is not within the producer's delivery timeout.
+    /// If it is not delivered within the delivery timeout.
     pub async fn position(self) -> Result<(i32, i64), ProduceError> {
         let error = match self.future.await {
             Ok(Ok(delivery)) => return Ok((delivery.partition, delivery.offset)),
@@ -204,7 +200,7 @@ impl Client {
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             leaders.extend(partitions.map(|it| (it.leader(), (*topic, it.id()))));
         }
-        // A partition without a leader has -1 in its place.
+        // -1: the partition has no leader.
         leaders.retain(|leader, _| *leader >= 0);
         Ok(leaders)
     }
@@ -236,7 +232,7 @@ mod tests {
         for broker in 1..=3 {
             cluster.broker_down(broker).unwrap();
             let missed = producer().connect(&["orders"]).await;
-            assert!(missed.is_err(), "broker {broker} was not missed");
+            assert!(missed.is_err(), "broker {broker} is down, but connecting succeeded");
             cluster.broker_up(broker).unwrap();
         }
     }

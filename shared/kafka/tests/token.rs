@@ -1,8 +1,8 @@
-//! Tokens to sign in at MSK, as a Kafka client asks for them.
+//! MSK authentication tokens, as a Kafka client requests them.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
-    reason = "a test stops at the first thing that is not as it should be, and tells the time"
+    reason = "a test stops at the first failure, and provides the clock"
 )]
 
 use std::{
@@ -24,7 +24,7 @@ use kafka::{Auth, Brokers, MskIam, TOKEN_LIFE};
 use rdkafka::{ClientContext, producer::FutureProducer};
 use tokio::time::{sleep, timeout};
 
-/// Credentials that count how often they are asked for.
+/// Credentials that count the requests for them.
 #[derive(Debug, Default, Clone)]
 struct Counted(Arc<AtomicUsize>);
 
@@ -80,13 +80,13 @@ async fn a_token_is_a_url_signed_for_connecting_in_the_clusters_region() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_asks_for_a_new_token_before_the_old_one_expires() {
-    // With a clock so slow, a token has 3 seconds left when it is made.
+    // With this slow clock, a new token has 3 seconds left.
     let slow = || Timestamp::now() - TOKEN_LIFE + SignedDuration::from_secs(3);
     let asked = Counted::default();
     let brokers = brokers(asked.clone(), slow).await;
     let _client: FutureProducer<_> =
         brokers.client_config().create_with_context(brokers.context()).expect("a client");
-    // Once to see that there are any, once for the first token, once for the second.
+    // One request for the check at the start, one for each token.
     let renewed = async {
         while asked.0.load(Ordering::Relaxed) < 3 {
             sleep(Duration::from_millis(50)).await;
@@ -96,7 +96,7 @@ async fn a_client_asks_for_a_new_token_before_the_old_one_expires() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_credentials_or_region_it_is_said_what_to_set() {
+async fn without_credentials_or_region_the_error_names_the_setting() {
     let region = || Some(Region::new("eu-west-1"));
     let nobody = || Some(SharedCredentialsProvider::new(Nobody));
     for (region, credentials, hint) in [

@@ -10,18 +10,18 @@ use lambda_runtime::Error;
 
 use crate::{KafkaAuth, Settings};
 
-/// Creates the clients of a function; they connect when they are first used.
+/// Creates the clients of a function, which connect on first use.
 ///
 /// # Errors
-/// Where authentication is not possible, or the Kafka client's configuration is refused.
+/// If authentication is not possible, or the configuration of the Kafka client is invalid.
 pub async fn connect(settings: &Settings, clock: Clock) -> Result<Context, Error> {
     connect_with(settings, clock, DELIVERY_TIMEOUT).await
 }
 
-/// The same with another time limit for publishing.
+/// [`connect`] with another delivery timeout.
 ///
 /// # Errors
-/// Where authentication is not possible, or the Kafka client's configuration is refused.
+/// If authentication is not possible, or the configuration of the Kafka client is invalid.
 pub async fn connect_with(
     settings: &Settings,
     clock: Clock,

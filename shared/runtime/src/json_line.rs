@@ -1,8 +1,8 @@
-//! A log event as one JSON line: its fields beside `timestamp`, `level` and `target`, and the fields
-//! of its span (Lambda's request id) under `span`.
+//! A log event as one JSON line: its fields beside `timestamp`, `level` and `target`, and the
+//! fields of its span (Lambda's request id) under `span`.
 //!
 //! `tracing-subscriber` has the same format, but parses the span's fields for each event and writes
-//! through a formatter that checks every piece: a seventh of the processor time of a batch.
+//! through a formatter that checks every piece, which took a seventh of a batch's CPU time.
 
 use std::fmt;
 

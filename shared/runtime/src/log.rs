@@ -1,7 +1,8 @@
-//! Logs: JSON lines on standard output, written once for an invocation.
+//! Logs: JSON lines on standard output, written once per invocation.
 //!
-//! A line for each record would cost a system call each, a tenth of what a batch takes. A warning is
-//! written at once, with all lines before it, since the process may be stopped before the end.
+//! Writing each record's line at once would take a system call each, a tenth of a batch's time. A
+//! warning is written at once, with all lines before it, because the process may be stopped before
+//! the end.
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
@@ -23,10 +24,9 @@ use crate::json_line::JsonLine;
 static OUTPUT: LazyLock<Mutex<BufWriter<Stdout>>> =
     LazyLock::new(|| Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())));
 
-/// The targets that write more than warnings and messages of level `info`: our own crates, and the
-/// Kafka client.
+/// The targets that may log below level `info`: our own crates, and the Kafka client.
 ///
-/// Below `info` the others write what they send and receive: payloads, keys of providers and tokens.
+/// Below `info` the others log their traffic: payloads, API keys and tokens.
 const OPEN_TARGETS: [&str; 11] = [
     "contracts",
     "engine",
@@ -41,15 +41,14 @@ const OPEN_TARGETS: [&str; 11] = [
     "rdkafka",
 ];
 
-/// Writes logs as JSON lines, from `RUST_LOG` or else from level `info` on.
+/// Writes logs as JSON lines, at the levels of `RUST_LOG` or from `info` on.
 pub fn log_as_json() {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     json_lines(wanted, Output).init();
     report_panics();
 }
 
-/// JSON lines as the functions write them: those that are wanted, and of foreign crates none below
-/// level `info`.
+/// JSON lines at the levels of `wanted`, but never below `info` for foreign crates.
 pub fn json_lines<W>(wanted: EnvFilter, writer: W) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -68,7 +67,7 @@ fn is_open(target: &str) -> bool {
     OPEN_TARGETS.contains(&name)
 }
 
-/// Writes the lines before a panic first, which ends the process.
+/// Writes the buffered lines before the report of a panic, which ends the process.
 fn report_panics() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -81,7 +80,7 @@ fn report_panics() {
 
 /// Writes the lines that are still buffered, at the end of an invocation.
 pub fn flush_logs() {
-    // Nobody is left to be told that the log cannot be written.
+    // An error of the log itself cannot be reported anywhere.
     output().flush().ok();
 }
 

@@ -15,13 +15,13 @@ use crate::flush_logs;
 /// The longest timeout of a Lambda function.
 const MAX_INVOCATION: Duration = Duration::from_mins(15);
 
-/// Enough for a batch, and short enough for somebody who waits at a terminal.
+/// Enough for a batch, and short enough for a person at a terminal.
 const ASSUMED_TIME_LEFT: Duration = Duration::from_secs(30);
 
 /// Runs the engine's stages on Lambda's events until the process is stopped.
 ///
 /// # Errors
-/// Where the Lambda runtime cannot be reached.
+/// If the Lambda runtime cannot be reached.
 pub async fn run(engine: Engine) -> Result<(), Error> {
     engine.warm_up().await;
     flush_logs();
@@ -32,8 +32,8 @@ pub async fn run(engine: Engine) -> Result<(), Error> {
     .await
 }
 
-/// The payload of an invocation. What is not a batch is an error of the handler, whose text says what
-/// to do.
+/// The payload of an invocation. Any other event than a batch is an error of the handler, whose
+/// text has the correction.
 struct Payload(Result<KafkaEvent, NotKafka>);
 
 impl<'de> Deserialize<'de> for Payload {
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Payload {
 /// Handles one invocation of a Kafka event-source mapping.
 ///
 /// # Errors
-/// Where the event is not a Kafka mapping's, or the whole batch must be redelivered.
+/// If the event is not from a Kafka mapping, or the whole batch must be redelivered.
 pub async fn handle_batch(
     engine: &Engine,
     batch: Result<KafkaEvent, NotKafka>,
@@ -56,16 +56,15 @@ pub async fn handle_batch(
     Ok(handled?)
 }
 
-/// When an invocation ends.
 pub fn deadline(invocation: &Context) -> Instant {
     Instant::now() + time_left(invocation.deadline(), now())
 }
 
-/// How long an invocation may still take.
+/// The time left for an invocation.
 ///
-/// Lambda states its deadline as a time. `cargo lambda watch` states a number of milliseconds, which
-/// reads as a time in 1970: a deadline further back than any invocation can last says nothing, so
-/// a time is assumed for it.
+/// Lambda's deadline is a point in time. `cargo lambda watch` sends a number of milliseconds, which
+/// is a time in 1970: a deadline further back than any invocation can last is replaced by an
+/// assumed one.
 fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
     match now.duration_since(deadline) {
         Ok(past) if past > MAX_INVOCATION => ASSUMED_TIME_LEFT,
@@ -74,10 +73,7 @@ fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "Lambda states its deadline as a time of the system's clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a time of the system's clock")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -91,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_is_no_time_of_ours_leaves_time_to_work() {
+    fn the_deadline_of_cargo_lambda_leaves_time_to_work() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let of_cargo_lambda = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
         assert_eq!(time_left(of_cargo_lambda, now), ASSUMED_TIME_LEFT);
@@ -106,7 +102,7 @@ mod tests {
             let error = handle(text).await.unwrap_err().to_string();
             assert!(error.contains("cannot read the event as a batch of Kafka records"), "{error}");
             assert!(
-                error.contains("as template.yaml has it, or with a file of events/"),
+                error.contains("mapping of template.yaml, or with a file of events/"),
                 "{error}"
             );
             assert!(!error.contains("value1"), "{error}");

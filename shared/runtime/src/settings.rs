@@ -1,4 +1,4 @@
-//! Settings from environment variables, read once, with every error named at once.
+//! Settings from environment variables, read once, with all errors reported together.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,25 +12,24 @@ use jiff::SignedDuration;
 pub struct Settings {
     /// `host:port`, several separated by commas.
     pub kafka_bootstrap_servers: String,
-    /// How to authenticate there.
     pub kafka_auth: KafkaAuth,
     /// A file of certificates to trust instead of the system's.
     pub kafka_ca_file: Option<String>,
     /// The table of the stages' rows.
     pub orders_table: String,
-    /// How long a row is kept; longer than the topics keep their records.
+    /// The lifetime of a row; longer than the retention of the topics.
     pub row_ttl: SignedDuration,
-    /// Whether the mapping reads partial responses; if not, a failed record fails the whole batch.
+    /// Set if the mapping reads partial responses; otherwise a failed record fails the whole batch.
     pub reports_batch_item_failures: bool,
 }
 
-/// How to authenticate to the brokers.
+/// Authentication to the brokers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KafkaAuth {
     /// With the function's role, over TLS: Amazon MSK.
     #[default]
     MskIam,
-    /// Not at all, and in plaintext: brokers on this machine.
+    /// None, in plaintext: brokers on this machine.
     None,
 }
 
@@ -54,7 +53,7 @@ impl Settings {
     }
 }
 
-/// The variables of the process, the names that were read, and the errors among them.
+/// The variables of the process, the names that were read, and the errors.
 pub struct Environment {
     variables: HashMap<String, String>,
     read: BTreeSet<String>,
@@ -62,7 +61,7 @@ pub struct Environment {
 }
 
 impl fmt::Debug for Environment {
-    /// Without the variables, because keys are among them.
+    /// Omits the variables, which include keys.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Environment").field("errors", &self.errors).finish_non_exhaustive()
     }
@@ -70,7 +69,7 @@ impl fmt::Debug for Environment {
 
 /// Every missing or malformed setting.
 ///
-/// Reads the same in `Debug`, because that is what a failing `main` prints.
+/// `Debug` has the same text, because a failing `main` prints that.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("configuration errors:\n  {}", errors.join("\n  "))]
 pub struct SettingsError {
@@ -104,7 +103,7 @@ impl Environment {
         self.variables.get(name).map(|value| value.trim().to_owned())
     }
 
-    /// A required text; empty where it is missing, which [`Self::finish`] reports.
+    /// A required text; empty if it is missing, which [`Self::finish`] reports.
     pub fn required(&mut self, name: &str, example: &str) -> String {
         match self.value(name) {
             Some(value) if !value.is_empty() => value,
@@ -115,7 +114,7 @@ impl Environment {
         }
     }
 
-    /// A required whole number in a range; the lowest where it is missing.
+    /// A required whole number in a range; its start if it is missing or malformed.
     pub fn whole_number(
         &mut self,
         name: &str,
@@ -137,7 +136,7 @@ impl Environment {
         *range.start()
     }
 
-    /// The value of one of these words, which is required; the default where it is missing.
+    /// A required choice; the default if it is missing or unknown.
     pub fn one_of<T: Copy + Default>(&mut self, name: &str, choices: &[(&str, T)]) -> T {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let words = words.join(" or ");
@@ -152,7 +151,6 @@ impl Environment {
         T::default()
     }
 
-    /// An optional text.
     pub fn optional_text(&mut self, name: &str) -> Option<String> {
         let value = self.value(name);
         value.filter(|value| !value.is_empty())
@@ -163,18 +161,20 @@ impl Environment {
         &mut self,
         name: &str,
         example: &str,
-        is_good: impl Fn(&str) -> bool,
+        is_valid: impl Fn(&str) -> bool,
     ) -> Vec<String> {
         let list = self.optional_text(name).unwrap_or_default();
         let texts = list.split(',').map(str::trim).filter(|text| !text.is_empty());
-        let (good, bad): (Vec<_>, Vec<_>) = texts.partition(|text| is_good(text));
+        let (valid, invalid): (Vec<_>, Vec<_>) = texts.partition(|text| is_valid(text));
         self.errors.extend(
-            bad.iter().map(|text| format!("{name} holds {text:?}; for example {name}={example}")),
+            invalid
+                .iter()
+                .map(|text| format!("{name} holds {text:?}; for example {name}={example}")),
         );
-        good.into_iter().map(str::to_owned).collect()
+        valid.into_iter().map(str::to_owned).collect()
     }
 
-    /// Whether an optional variable has this one value.
+    /// `true` if the variable is `word`, `false` if it is not set.
     pub fn flag(&mut self, name: &str, word: &str) -> bool {
         match self.value(name).unwrap_or_default() {
             value if value.is_empty() => false,
@@ -242,12 +242,12 @@ mod tests {
         assert_eq!(environment.optional_list("EMPTY", "2", is_even), Vec::<String>::new());
         assert_eq!(environment.finish(()), Ok(()));
         assert_eq!(environment.optional_list("EVEN", "2", is_even), ["2", "4"]);
-        let fault = environment.finish(()).unwrap_err().to_string();
-        assert!(fault.contains(r#"EVEN holds "3"; for example EVEN=2"#), "{fault}");
+        let error = environment.finish(()).unwrap_err().to_string();
+        assert!(error.contains(r#"EVEN holds "3"; for example EVEN=2"#), "{error}");
     }
 
     #[test]
-    fn no_variable_stands_in_debug_output() {
+    fn debug_output_has_no_variable() {
         let mut environment = environment(&[("STRIPE_API_KEY", "sk_hidden")]);
         environment.reject("an error");
         let shown = format!("{environment:?}");

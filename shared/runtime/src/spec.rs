@@ -1,10 +1,10 @@
-//! A function as a value: what `template.yaml` must declare for it.
+//! The stages, tables and settings of a function, as `template.yaml` must declare them.
 
 use contracts::{EventType, StageName};
 
 use crate::Environment;
 
-/// A function as a value: what `template.yaml` must declare for it.
+/// The stages, tables and settings of a function, as `template.yaml` must declare them.
 #[derive(Debug, Clone, Copy)]
 pub struct FunctionSpec {
     /// The name of its package, folder and binary.
@@ -15,7 +15,7 @@ pub struct FunctionSpec {
     pub republishes: &'static [EventType],
     /// The tables that it uses.
     pub tables: &'static [TableUse],
-    /// Reads its settings, which tells the environment the variables that it knows.
+    /// Reads the settings; the environment then has the names of the variables.
     pub read_settings: fn(&mut Environment),
 }
 
@@ -28,8 +28,8 @@ pub struct TableUse {
     pub actions: &'static [&'static str],
 }
 
-/// The orders table, as every stage uses it: a row is put in a transaction where it has effects or
-/// replaces one that has expired.
+/// The orders table, as every stage uses it. `PutItem` is for transactions: rows with effects, and
+/// rows that replace an expired one.
 pub const ORDERS: TableUse = TableUse {
     variable: "ORDERS_TABLE",
     actions: &["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PutItem"],

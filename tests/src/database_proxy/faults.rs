@@ -1,24 +1,23 @@
-//! Faults that wait for a write, and the choice of those that a request meets.
+//! Pending faults, and the selection of those that apply to a request.
 
 use tokio::sync::oneshot;
 
 use super::writes::Write;
 
-/// A fault and the writes it is about.
+/// A fault for the writes that contain all its texts.
 pub(super) struct Fault {
     texts: Vec<String>,
     injection: Injection,
     is_lasting: bool,
 }
 
-/// The way a write is disturbed.
 pub(super) enum Injection {
-    /// It is carried out, and its answer is held back.
+    /// Execute the write and withhold the response.
     Hold(Hold),
     Plain(Effect),
 }
 
-/// The two ends of a held answer.
+/// The channels of a withheld response.
 pub(super) struct Hold {
     pub(super) reached: oneshot::Sender<()>,
     pub(super) release: oneshot::Receiver<()>,
@@ -26,8 +25,8 @@ pub(super) struct Hold {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    LoseAnswer,
-    CutAnswer,
+    LoseResponse,
+    CutResponse,
     ThrottleRequest,
     ThrottleItem,
 }
@@ -42,17 +41,17 @@ impl Fault {
         Self { is_lasting: true, ..Self::once(texts, injection) }
     }
 
-    /// The places of the writes that hold all its texts.
+    /// The places of the writes that contain all its texts.
     fn hits(&self, writes: &[Write]) -> Vec<usize> {
         let holds = |write: &&Write| self.texts.iter().all(|text| write.text.contains(text));
         writes.iter().filter(holds).map(|write| write.place).collect()
     }
 }
 
-/// Takes the faults that a request meets, with the places of the writes they are about.
+/// Takes the faults that apply to a request, with the places of the affected writes.
 ///
-/// The first fault decides the effect. Further ones of the same effect are taken with it if they
-/// are about other writes, so that a request with many orders counts as a try of each of them.
+/// The first fault decides the effect. Faults of the same effect on other writes are taken with it,
+/// so that a request with many orders counts as an attempt for each of them.
 pub(super) fn take(faults: &mut Vec<Fault>, writes: &[Write]) -> Option<(Injection, Vec<usize>)> {
     let first = faults.iter().position(|fault| !fault.hits(writes).is_empty())?;
     let Injection::Plain(effect) = faults[first].injection else {

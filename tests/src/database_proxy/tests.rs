@@ -1,4 +1,4 @@
-//! The proxy before the embedded database, as the SDK sees it.
+//! The proxy in front of the embedded database, called through the SDK.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
         BillingMode, KeySchemaElement, KeyType, Put, ScalarAttributeType, TransactWriteItem,
     },
 };
-use local::{aws_settings::AwsSettings, database::Database};
+use emulator::{aws_settings::AwsSettings, database::Database};
 
 use super::DatabaseProxy;
 
@@ -41,7 +41,7 @@ impl Harness {
         Self { proxy, client, _database: database }
     }
 
-    /// Inserts rows by one batch of statements; gives the error of each, or that of the request.
+    /// Inserts rows by one batch of statements; returns the error of each, or of the request.
     async fn insert(
         &self,
         ids: &[&str],
@@ -53,9 +53,9 @@ impl Harness {
             statement.build().unwrap()
         });
         let request = self.client.batch_execute_statement();
-        let answer = request.set_statements(Some(statements.collect())).send().await;
-        let answer = answer.map_err(|error| error.code().unwrap_or("no code").to_owned())?;
-        let responses = answer.responses().iter();
+        let response = request.set_statements(Some(statements.collect())).send().await;
+        let response = response.map_err(|error| error.code().unwrap_or("no code").to_owned())?;
+        let responses = response.responses().iter();
         Ok(responses.map(|it| it.error().and_then(|error| error.code().cloned())).collect())
     }
 
@@ -99,8 +99,8 @@ async fn a_batch_with_a_throttled_order_counts_as_a_try_of_each_of_its_orders() 
 #[tokio::test]
 async fn a_batch_whose_answer_is_lost_or_cut_is_carried_out() {
     let harness = Harness::start().await;
-    harness.proxy.lose_answer(&[&text("a")]);
-    harness.proxy.cut_answer(&[&text("b")]);
+    harness.proxy.lose_response(&[&text("a")]);
+    harness.proxy.cut_response(&[&text("b")]);
     assert!(harness.insert(&["a"]).await.is_err());
     assert!(harness.insert(&["b"]).await.is_err());
     assert_eq!(harness.ids().await, ["a", "b"]);
@@ -117,8 +117,8 @@ async fn a_throttled_item_cancels_its_transaction_and_is_named_as_the_reason() {
     });
     for _ in 0..2 {
         let request = harness.client.transact_write_items();
-        let answer = request.set_transact_items(Some(items.to_vec())).send().await;
-        let error = answer.unwrap_err().into_service_error();
+        let response = request.set_transact_items(Some(items.to_vec())).send().await;
+        let error = response.unwrap_err().into_service_error();
         let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
             panic!("{error:?}");
         };

@@ -1,4 +1,4 @@
-//! The writes that one request carries, and answers that refuse some of them.
+//! The writes of one request, and responses that reject some of them.
 
 use serde_json::{Value, json};
 
@@ -8,15 +8,14 @@ const THROTTLING: &str = "com.amazonaws.dynamodb.v20120810#ThrottlingException";
 const CANCELLED: &str = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
 const MESSAGE: &str = "Throughput exceeds the current capacity of your table or index.";
 
-/// One write of a request.
 pub(super) struct Write {
-    /// Its place among the items or statements of the request.
+    /// Its index among the items or statements of the request.
     pub(super) place: usize,
     /// The write in JSON.
     pub(super) text: String,
 }
 
-/// The writes of a request; none for one that only reads.
+/// The writes of a request; none for a read.
 pub(super) fn of(request: &Request) -> Vec<Write> {
     let list = match request.operation.as_str() {
         "PutItem" => return vec![Write { place: 0, text: request.body.clone() }],
@@ -59,8 +58,8 @@ pub(super) fn cancelled(body: &str, places: &[usize]) -> Value {
     json!({ "__type": CANCELLED, "Message": message, "CancellationReasons": reasons })
 }
 
-/// A batch without the statements at these places (`None` if none is left), and for each statement
-/// whether it was left out.
+/// The batch without the statements at these places (`None`: no statement is left), and for each
+/// statement, `true` if it was left out.
 pub(super) fn without(body: &str, places: &[usize]) -> (Option<Value>, Vec<bool>) {
     let mut body: Value = serde_json::from_str(body).expect("a request is JSON");
     let statements = body["Statements"].as_array_mut().expect("a batch has statements");
@@ -71,9 +70,9 @@ pub(super) fn without(body: &str, places: &[usize]) -> (Option<Value>, Vec<bool>
     ((!is_empty).then_some(body), left_out)
 }
 
-/// The answer to a batch, with a throttled response for each statement that was left out.
-pub(super) fn with_throttled(answer: Value, left_out: &[bool]) -> Value {
-    let mut carried_out = answer["Responses"].as_array().cloned().unwrap_or_default().into_iter();
+/// The response to a batch, with a throttling error for each statement that was left out.
+pub(super) fn with_throttled(response: Value, left_out: &[bool]) -> Value {
+    let mut carried_out = response["Responses"].as_array().cloned().unwrap_or_default().into_iter();
     let throttled = json!({ "Error": { "Code": "ThrottlingError", "Message": MESSAGE } });
     let responses: Vec<Value> = left_out
         .iter()
@@ -82,9 +81,9 @@ pub(super) fn with_throttled(answer: Value, left_out: &[bool]) -> Value {
             false => carried_out.next(),
         })
         .collect();
-    let mut answer = if answer.is_null() { json!({}) } else { answer };
-    answer["Responses"] = responses.into();
-    answer
+    let mut response = if response.is_null() { json!({}) } else { response };
+    response["Responses"] = responses.into();
+    response
 }
 
 #[cfg(test)]
@@ -113,8 +112,8 @@ mod tests {
         let body = json!({ "Statements": ["first", "second", "third"] }).to_string();
         let (others, left_out) = without(&body, &[1]);
         assert_eq!(others, Some(json!({ "Statements": ["first", "third"] })));
-        let answer = with_throttled(json!({ "Responses": [{ "n": 1 }, { "n": 3 }] }), &left_out);
-        let responses = answer["Responses"].as_array().unwrap();
+        let response = with_throttled(json!({ "Responses": [{ "n": 1 }, { "n": 3 }] }), &left_out);
+        let responses = response["Responses"].as_array().unwrap();
         assert_eq!((&responses[0]["n"], &responses[2]["n"]), (&json!(1), &json!(3)));
         assert_eq!(responses[1]["Error"]["Code"], "ThrottlingError");
         assert_eq!(without(&body, &[0, 1, 2]).0, None);

@@ -102,9 +102,9 @@ impl Cell {
     /// The order's payload.
     pub(super) fn order(&self) -> Value {
         let (quantity, amount) = match self.course {
-            Course::Completed => (QUANTITY, AMOUNT),
-            Course::Invalid => (QUANTITY, -AMOUNT),
-            Course::OutOfStock => (Self::AVAILABLE + 1, AMOUNT),
+            Course::Completed | Course::Cancelled => (QUANTITY, AMOUNT),
+            Course::Invalid | Course::CancelledInvalid => (QUANTITY, -AMOUNT),
+            Course::OutOfStock | Course::CancelledOutOfStock => (Self::AVAILABLE + 1, AMOUNT),
             Course::Declined | Course::DeclinedClosedFirst => (QUANTITY, Self::BALANCE + 1),
         };
         json!({
@@ -149,7 +149,10 @@ impl Cell {
     /// Whether the event may move something at once: it is the order's own, and a stage has not
     /// decided about it yet; or its topic rests on IAM alone.
     pub(super) fn may_move(&self, before: &Tables) -> bool {
-        let is_stored = before.stored_of(self, self.event_type).is_some();
+        // An early payment waits for the reservation.
+        let has_turn = self.event_type != EventType::OrderPaymentFailed
+            || before.stored_of(self, EventType::InventoryReserved).is_some();
+        let is_stored = has_turn && before.stored_of(self, self.event_type).is_some();
         let consumers = StageName::ALL.iter().filter(|it| it.spec().is_for(self.event_type));
         let mut open = consumers.filter(|stage| !before.has(self, **stage));
         let acts = is_stored && self.variant != Variant::MarkedMalformed && open.next().is_some();
@@ -158,10 +161,13 @@ impl Cell {
 
     /// The ends that the order may come to.
     pub(super) fn expected(&self, before: &Tables) -> Vec<Snapshot> {
-        let is_invalid = self.course == Course::Invalid;
         if !self.decides_on_iam_alone(before) {
             return vec![self.end(self.course)];
         }
+        if self.course.is_cancelled() {
+            return self.expected_of_cancelled();
+        }
+        let is_invalid = self.course == Course::Invalid;
         match (self.event_type, self.variant.has_other_payload()) {
             // Nobody validates what is written to the inventory's topic: an invalid order goes on,
             // and is closed by whichever end is published first.
@@ -177,6 +183,21 @@ impl Cell {
             (_, true) => vec![self.end_of_other()],
             (_, false) => vec![self.end(self.course)],
         }
+    }
+
+    /// The ends of a cancelled order for which a forged event on a topic that rests on IAM came first:
+    /// nobody is charged, and what was reserved is released.
+    fn expected_of_cancelled(&self) -> Vec<Snapshot> {
+        let has_own_payload = !self.variant.has_other_payload();
+        let is_decided_alike = has_own_payload
+            && (self.course == Course::CancelledOutOfStock
+                || self.event_type == EventType::OrderCreated);
+        let end = self.end(if is_decided_alike { self.course } else { Course::Cancelled });
+        if self.course == Course::CancelledInvalid && self.event_type == EventType::OrderValidated {
+            let end = end.with(StageName::Validator, VALIDATION_FAILED);
+            return vec![end.failed(StageName::Validator), end];
+        }
+        vec![end]
     }
 
     fn end(&self, course: Course) -> Snapshot {

@@ -15,11 +15,22 @@ pub(super) enum Course {
     Declined,
     /// Closed before its stock is released.
     DeclinedClosedFirst,
+    /// Cancelled before it is validated: its payment is decided early.
+    Cancelled,
+    /// Cancelled before its validation fails.
+    CancelledInvalid,
+    /// Cancelled before its stock turns out to be short.
+    CancelledOutOfStock,
 }
 
 impl Course {
     pub(super) const ALL: &'static [Self] = Self::VARIANTS;
     pub(super) const MAX_STEPS: usize = 6;
+
+    /// Whether the payment is decided early.
+    pub(super) fn is_cancelled(self) -> bool {
+        matches!(self, Self::Cancelled | Self::CancelledInvalid | Self::CancelledOutOfStock)
+    }
 
     /// The stages that an order passes, in their order.
     pub(super) fn stages(self) -> &'static [StageName] {
@@ -30,21 +41,33 @@ impl Course {
             Self::OutOfStock => &[OrderApi, Validator, Inventory, Close],
             Self::Declined => &[OrderApi, Validator, Inventory, Payment, Release, Close],
             Self::DeclinedClosedFirst => &[OrderApi, Validator, Inventory, Payment, Close, Release],
+            Self::Cancelled => &[OrderApi, Payment, Validator, Inventory, Release, Close],
+            Self::CancelledInvalid => &[OrderApi, Payment, Validator, Close],
+            Self::CancelledOutOfStock => &[OrderApi, Payment, Validator, Inventory, Close],
         }
     }
 
-    /// The event that this stage decides about: that of the last stage before it that publishes.
+    /// The event that this stage decides about: that of the last stage before it whose event has had
+    /// its turn. The event of an early payment comes after the reservation.
     pub(super) fn input(
         self,
         stage: StageName,
         rows: &BTreeMap<StageName, Row>,
     ) -> (EventType, String) {
         let before = self.stages().iter().take_while(|it| **it != stage);
-        let bodies = before.filter_map(|it| rows.get(it)).filter_map(|row| match &row.body {
-            RowBody::Event(event) => Some((event.event_type, event.body.clone())),
-            RowBody::Data(_) => None,
-        });
-        bodies.last().expect("an event before the stage")
+        let mut before: Vec<_> = before.collect();
+        before.sort_unstable();
+        let is_reserved = before.contains(&&StageName::Inventory)
+            && !matches!(self, Self::CancelledInvalid | Self::CancelledOutOfStock);
+        if self.is_cancelled() && !is_reserved {
+            before.retain(|it| **it != StageName::Payment);
+        }
+        let mut bodies =
+            before.into_iter().filter_map(|it| rows.get(it)).filter_map(|row| match &row.body {
+                RowBody::Event(event) => Some((event.event_type, event.body.clone())),
+                RowBody::Data(_) => None,
+            });
+        bodies.next_back().expect("an event before the stage")
     }
 
     /// The rows of an order that has come to its end, in the order of the stages.
@@ -52,7 +75,8 @@ impl Course {
         let is_last = |stage: StageName| Some(stage) == self.failed_stage();
         let event = |stage: StageName| {
             let publishes = stage.spec().publishes?;
-            if is_last(stage) { publishes.rejected } else { Some(publishes.accepted) }
+            let is_early = stage == StageName::Payment && self.is_cancelled();
+            if is_last(stage) || is_early { publishes.rejected } else { Some(publishes.accepted) }
         };
         let mut stages = self.stages().to_vec();
         stages.sort_unstable();
@@ -63,9 +87,11 @@ impl Course {
     pub(super) fn failed_stage(self) -> Option<StageName> {
         match self {
             Self::Completed => None,
-            Self::Invalid => Some(StageName::Validator),
-            Self::OutOfStock => Some(StageName::Inventory),
-            Self::Declined | Self::DeclinedClosedFirst => Some(StageName::Payment),
+            Self::Invalid | Self::CancelledInvalid => Some(StageName::Validator),
+            Self::OutOfStock | Self::CancelledOutOfStock => Some(StageName::Inventory),
+            Self::Declined | Self::DeclinedClosedFirst | Self::Cancelled => {
+                Some(StageName::Payment)
+            }
         }
     }
 }

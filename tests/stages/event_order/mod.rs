@@ -72,6 +72,10 @@ async fn advance(stages: &Stages, cells: &[Cell], step: usize) {
             assert!(stages.store(cell.created().as_bytes()).await);
             continue;
         }
+        if *stage == StageName::Payment && cell.course.is_cancelled() {
+            stages.cancel(cell.created().as_bytes()).await;
+            continue;
+        }
         let rows = tables.rows(cell).expect("the rows of the stages before");
         let (event_type, body) = cell.course.input(*stage, rows);
         batches.entry((*stage, event_type.topic())).or_default().push(Record::of(body));
@@ -99,8 +103,13 @@ async fn disturb(stages: &Stages, cells: &[Cell], before: &Tables) {
 
 /// Delivers what is left to decide about until no row is added.
 async fn finish(stages: &Stages, cells: &[Cell]) {
-    for cell in cells.iter().filter(|cell| cell.steps == 0) {
-        assert!(stages.store(cell.created().as_bytes()).await);
+    for cell in cells {
+        if cell.steps == 0 {
+            assert!(stages.store(cell.created().as_bytes()).await);
+        }
+        if cell.steps < 2 && cell.course.is_cancelled() {
+            stages.cancel(cell.created().as_bytes()).await;
+        }
     }
     let mut rows = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The requests that are made to Stripe; each answers within its time limit or fails.
+//! The requests to Stripe, each with a timeout.
 
 use std::{
     net::IpAddr,
@@ -13,30 +13,33 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::answer::{self, Charged, Fault, PaymentIntent, Trouble};
+use super::{
+    ChargeOutcome,
+    response::{self, PaymentIntent, RequestError, StripeError},
+};
 
-/// The version whose fields are read and written here, whatever the account's own is.
+/// The version of the fields that are used here, independent of the account's default.
 const API_VERSION: &str = "2024-06-20";
 
-/// A charge takes a few seconds; two tries fit in the time that deciding has.
+/// A charge takes a few seconds; two attempts fit in the time for deciding.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most payments that Stripe lists in one answer.
+/// The most payments of one page.
 const PAGE: &str = "100";
 
-/// Speaks to Stripe.
+/// A client of Stripe's API.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     key: SecretString,
-    /// Whether this key has found the customer of an order, so that it is of the right account.
+    /// Set once the key has found the customer of an order, so that it is of the right account.
     is_proven: AtomicBool,
 }
 
-/// What is to be charged.
+/// A charge to request.
 #[derive(Debug)]
 pub(super) struct Charge<'a> {
     pub(super) customer: &'a str,
@@ -67,28 +70,28 @@ struct InvoiceSettings {
     default_payment_method: Option<String>,
 }
 
-/// A refund as Stripe shows it.
+/// Stripe's refund object.
 #[derive(Debug, Deserialize)]
 struct Refund {
     status: Option<String>,
 }
 
-/// The use that an idempotency key has had.
+/// The state of an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyUse {
     /// It is used up now, and no charge was made with it.
     First,
     /// A charge was made with it.
     Again,
-    /// There is no such customer, so that nothing is known of the key.
+    /// Unknown, because the customer does not exist.
     Unknown,
 }
 
-/// The answer, or what an answer without it means.
-pub(super) type Answered<T> = Result<Result<T, Charged>, Trouble>;
+/// The content of the response, or the outcome that an error response already decides.
+pub(super) type StripeResult<T> = Result<Result<T, ChargeOutcome>, RequestError>;
 
 impl Client {
-    /// A client of the API at this address, which connects when it is first used.
+    /// A client of the API at this URL, which connects on first use.
     pub(crate) fn new(base: Url, key: SecretString) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -98,11 +101,11 @@ impl Client {
         Ok(Self { http, base, key, is_proven: AtomicBool::new(false) })
     }
 
-    /// Charges, off-session and in one call. The same order id is never charged twice by Stripe
-    /// while it remembers the id, which is at least a day.
-    pub(super) async fn charge(&self, charge: &Charge<'_>) -> Answered<PaymentIntent> {
+    /// Charges off-session, in one call. The order id is the idempotency key, which Stripe keeps
+    /// for at least a day.
+    pub(super) async fn charge(&self, charge: &Charge<'_>) -> StripeResult<PaymentIntent> {
         let units = charge.units.to_string();
-        // A card answers at once; payments that take days would leave the order in between.
+        // Cards settle at once; payments that take days would leave the order pending.
         let form = [
             ("amount", units.as_str()),
             ("currency", charge.currency),
@@ -115,16 +118,16 @@ impl Client {
             ("metadata[correlationId]", charge.correlation_id),
         ];
         let request = self.request(Method::POST, &["payment_intents"]);
-        let answer = self.answer(request.header("Idempotency-Key", charge.order_id).form(&form));
-        self.proven_by(answer.await)
+        let response = self.send(request.header("Idempotency-Key", charge.order_id).form(&form));
+        self.proven_by(response.await)
     }
 
-    /// What a customer was found for proves the key.
-    fn proven_by<T>(&self, answer: Answered<T>) -> Answered<T> {
-        if matches!(answer, Ok(Ok(_))) {
+    /// A request that has found its customer proves the key.
+    fn proven_by<T>(&self, response: StripeResult<T>) -> StripeResult<T> {
+        if matches!(response, Ok(Ok(_))) {
             self.is_proven.store(true, Ordering::Relaxed);
         }
-        answer
+        response
     }
 
     /// Uses up an order's idempotency key with a request that changes nothing.
@@ -132,49 +135,51 @@ impl Client {
         &self,
         customer: &str,
         order_id: &str,
-    ) -> Result<KeyUse, Trouble> {
+    ) -> Result<KeyUse, RequestError> {
         let request = self.request(Method::POST, &["customers", customer]);
         let request = request.header("Idempotency-Key", order_id);
-        match self.answer::<IgnoredAny>(request.form(&[("expand[]", "default_source")])).await {
+        match self.send::<IgnoredAny>(request.form(&[("expand[]", "default_source")])).await {
             Ok(Ok(_)) => Ok(KeyUse::First),
             Ok(Err(_)) => Ok(KeyUse::Unknown),
-            Err(Trouble::MayBeDone(fault)) if fault.is_of_another_request() => Ok(KeyUse::Again),
-            Err(trouble) => Err(trouble),
+            Err(RequestError::Unknown(error)) if error.is_of_another_request() => Ok(KeyUse::Again),
+            Err(error) => Err(error),
         }
     }
 
-    /// Refunds all of a payment, once.
-    pub(super) async fn refund(&self, payment: &str, order_id: &str) -> Result<(), Trouble> {
+    /// Refunds the whole payment, once.
+    pub(super) async fn refund(&self, payment: &str, order_id: &str) -> Result<(), RequestError> {
         let form = [("payment_intent", payment), ("metadata[orderId]", order_id)];
         let request = self.request(Method::POST, &["refunds"]);
         let request = request.header("Idempotency-Key", format!("refund-{payment}"));
-        match self.answer::<Refund>(request.form(&form)).await {
+        match self.send::<Refund>(request.form(&form)).await {
             Ok(Ok(Refund { status })) => match status.as_deref() {
-                Some("failed" | "canceled") => Err(Trouble::NotDone(Box::new(Fault::NotRefunded))),
+                Some("failed" | "canceled") => {
+                    Err(RequestError::NotDone(Box::new(StripeError::NotRefunded)))
+                }
                 _ => Ok(()),
             },
-            // A refund has none of an order's own parameters.
-            Ok(Err(_)) => Err(Trouble::NotDone(Box::new(Fault::NotRefunded))),
-            Err(Trouble::NotDone(fault)) if fault.is_refunded_already() => Ok(()),
-            Err(trouble) => Err(trouble),
+            // A refund has no parameter of the order.
+            Ok(Err(_)) => Err(RequestError::NotDone(Box::new(StripeError::NotRefunded))),
+            Err(RequestError::NotDone(error)) if error.is_refunded_already() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// The payment of an order that was made since then, in seconds of Unix time; one that
-    /// succeeded before any other.
+    /// Finds the payment of an order that was created since then, in seconds of Unix time; prefers
+    /// one that succeeded.
     pub(super) async fn find(
         &self,
         customer: &str,
         order_id: &str,
         since: i64,
-    ) -> Answered<Option<PaymentIntent>> {
+    ) -> StripeResult<Option<PaymentIntent>> {
         let (mut found, mut after) = (None, None::<String>);
         loop {
             let since = since.to_string();
             let mut query = vec![("customer", customer), ("created[gte]", &since), ("limit", PAGE)];
             query.extend(after.as_deref().map(|last| ("starting_after", last)));
             let request = self.request(Method::GET, &["payment_intents"]).query(&query);
-            let page: Page = match self.answer(request).await? {
+            let page: Page = match self.send(request).await? {
                 Ok(page) => page,
                 Err(charged) => return Ok(Err(charged)),
             };
@@ -191,11 +196,11 @@ impl Client {
         }
     }
 
-    /// The payment method that a customer has chosen for what is charged without them.
-    pub(super) async fn payment_method(&self, customer: &str) -> Answered<Option<String>> {
+    /// The customer's default payment method for off-session charges.
+    pub(super) async fn payment_method(&self, customer: &str) -> StripeResult<Option<String>> {
         let request = self.request(Method::GET, &["customers", customer]);
-        let answer: Answered<Customer> = self.answer(request).await;
-        Ok(self.proven_by(answer)?.map(|customer| {
+        let response: StripeResult<Customer> = self.send(request).await;
+        Ok(self.proven_by(response)?.map(|customer| {
             let chosen = customer.invoice_settings.default_payment_method;
             chosen.or(customer.default_source).filter(|_| !customer.deleted)
         }))
@@ -210,30 +215,30 @@ impl Client {
         request.bearer_auth(self.key.expose_secret())
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Answered<T> {
-        // Without the address, whose query names the customer.
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> StripeResult<T> {
+        // Without the URL, whose query names the customer.
         let lost = |error: reqwest::Error| {
-            Trouble::MayBeDone(Box::new(Fault::NoAnswer(error.without_url())))
+            RequestError::Unknown(Box::new(StripeError::NoResponse(error.without_url())))
         };
-        let answer = request.send().await.map_err(lost)?;
-        let status = answer.status();
-        let request_id = answer.headers().get("request-id").and_then(|id| id.to_str().ok());
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let request_id = response.headers().get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or("an unknown request").to_owned();
-        let body = answer.bytes().await.map_err(lost)?;
+        let body = response.bytes().await.map_err(lost)?;
         if !status.is_success() {
-            // Only a known customer's card is declined.
+            // Only the card of a known customer is declined.
             let is_proven = self.is_proven.fetch_or(status == 402, Ordering::Relaxed);
-            return answer::of_error(status.as_u16(), &request_id, &body, is_proven).map(Err);
+            return response::of_error(status.as_u16(), &request_id, &body, is_proven).map(Err);
         }
         let read = serde_json::from_slice(&body).map(Ok);
         read.map_err(|error: serde_json::Error| {
             let (line, column) = (error.line(), error.column());
-            Trouble::MayBeDone(Box::new(Fault::Unreadable { line, column }))
+            RequestError::Unknown(Box::new(StripeError::Unreadable { line, column }))
         })
     }
 }
 
-/// Reads the address of the API; `None` where the key would travel in plaintext beyond this machine.
+/// Parses the URL of the API; `None` if the key would leave this machine in plaintext.
 pub(crate) fn base_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base())?;
     let host = url.host_str()?.trim_matches(['[', ']']);
@@ -262,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_stands_in_no_debug_output() {
+    fn debug_output_does_not_have_the_key() {
         let base = base_url("https://api.stripe.com").unwrap();
         let client = Client::new(base, "sk_test_very_secret".into()).unwrap();
         let shown = format!("{client:?} {:?}", client.request(Method::GET, &["customers"]));

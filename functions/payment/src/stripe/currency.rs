@@ -1,6 +1,6 @@
-//! How many of its smallest units is an amount, as Stripe counts them?
+//! Converts amounts to the minor units that Stripe expects.
 //!
-//! The lists are those of Stripe's page about currencies (docs.stripe.com/currencies).
+//! The lists are from docs.stripe.com/currencies.
 
 use contracts::Money;
 
@@ -10,34 +10,34 @@ const WITHOUT_DECIMALS: [&str; 15] = [
     "xof", "xpf",
 ];
 
-/// Currencies with three decimals, the last of which has to be zero.
+/// Currencies with three decimals, the last of which must be zero.
 const WITH_THREE_DECIMALS: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
-/// Has no decimals any more, and is still counted in hundredths.
-const WHOLE_IN_HUNDREDTHS: &str = "isk";
+/// Has no minor unit, but Stripe expects hundredths.
+const ZERO_DECIMAL_IN_CENTS: &str = "isk";
 
-/// Stands on the list without decimals and among those counted in hundredths: a guess would charge
-/// a hundred times too much, or a hundredth.
-const COUNTED_IN_TWO_WAYS: &str = "ugx";
+/// Stripe's documentation lists it both as zero-decimal and in hundredths: a guess could charge a
+/// hundred times too much.
+const AMBIGUOUS: &str = "ugx";
 
-/// The one currency that orders are in.
+/// The currency of all orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Currency {
     code: String,
     /// The decimals that an amount may have.
     decimals: u32,
-    /// The decimals that Stripe counts, which may be more.
+    /// The decimals of Stripe's minor unit, which may be more.
     counted: u32,
 }
 
 impl Currency {
-    /// Reads a three-letter code, in either case; `None` where amounts of it cannot be told.
+    /// Reads a three-letter code, in either case; `None` if it is malformed or ambiguous.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let code = text.to_ascii_lowercase();
         let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_lowercase());
         let (decimals, counted) = match code.as_str() {
-            COUNTED_IN_TWO_WAYS => return None,
-            WHOLE_IN_HUNDREDTHS => (0, 2),
+            AMBIGUOUS => return None,
+            ZERO_DECIMAL_IN_CENTS => (0, 2),
             code if WITHOUT_DECIMALS.contains(&code) => (0, 0),
             code if WITH_THREE_DECIMALS.contains(&code) => (2, 3),
             _ => (2, 2),
@@ -50,7 +50,7 @@ impl Currency {
         &self.code
     }
 
-    /// The amount in smallest units; never rounded, because nobody agreed to another amount.
+    /// The amount in minor units. Never rounded: the customer agreed to this amount.
     pub(crate) fn units(&self, amount: Money) -> Result<u64, String> {
         let units = amount.in_units(self.counted).filter(|_| amount.decimals() <= self.decimals);
         units.ok_or_else(|| {

@@ -1,13 +1,13 @@
 //! Pays with Stripe: one card payment for each order, made before the stage's row is inserted.
 //!
-//! Stripe charges outside the row's transaction, so a lost response must not become a second charge.
-//! The order id is the idempotency key, and where Stripe may have forgotten it, or a response is
+//! Stripe charges outside the row's transaction, so a lost response must not become a second
+//! charge. The order id is the idempotency key. If Stripe may have forgotten it, or a response is
 //! missing, the order's payment is looked up before a new one is requested.
 
-mod answer;
 mod client;
 mod currency;
 mod refund;
+mod response;
 mod settings;
 
 use std::{
@@ -21,23 +21,22 @@ use engine::{Clock, TransientError};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
-    answer::{Charged, Trouble},
     client::{Charge, Client},
     currency::Currency,
+    response::RequestError,
 };
 pub(crate) use settings::StripeSettings;
 
-/// The limit for a request to Stripe.
+/// The timeout of a request to Stripe.
 pub use self::client::REQUEST_TIMEOUT;
 
-/// Stripe forgets an idempotency key after 24 hours at the earliest; the hour is for clocks that
-/// disagree.
+/// Stripe keeps an idempotency key for at least 24 hours; one hour less allows for clock skew.
 const KEY_LIFE: SignedDuration = SignedDuration::from_hours(23);
 
-/// An order's payment is younger than the event that asks for it, but for clocks that disagree.
-const CLOCKS_DISAGREE: SignedDuration = SignedDuration::from_hours(1);
+/// The allowed clock skew: an order's payment is created after the event of the order.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// Longest idempotency key, and longest value of metadata, that Stripe takes.
+/// Stripe's longest idempotency key, and its longest value of metadata.
 const MAX_KEY: usize = 255;
 const MAX_METADATA: usize = 500;
 
@@ -47,20 +46,21 @@ pub struct Stripe {
     client: Client,
     currency: Currency,
     clock: Clock,
-    /// Orders that this process has asked to charge without learning what came of it.
+    /// Orders that this process tried to charge, with an unknown outcome.
     unanswered: Mutex<HashSet<OrderId>>,
 }
 
 /// The outcome of a charge.
+#[derive(Debug)]
 pub(crate) enum ChargeOutcome {
     /// Paid, by the payment of this id.
     Paid(String),
-    /// Not paid, for this reason.
+    /// Not paid and never will be, for this reason.
     Declined(String),
 }
 
 impl Stripe {
-    /// Takes the amount from the customer's card, once.
+    /// Charges the amount to the customer's card, once.
     pub(crate) async fn charge(
         &self,
         event: &Envelope<'_>,
@@ -75,15 +75,12 @@ impl Stripe {
             Err(why) => return Ok(ChargeOutcome::Declined(why)),
         };
         match self.charge_once(event, customer, units).await {
-            Ok(charged) => {
+            Ok(outcome) => {
                 self.unanswered().remove(&event.order_id);
-                Ok(match charged {
-                    Charged::Paid(id) => ChargeOutcome::Paid(id),
-                    Charged::Declined(why) => ChargeOutcome::Declined(why),
-                })
+                Ok(outcome)
             }
-            Err(Trouble::NotDone(fault) | Trouble::MayBeDone(fault)) => {
-                Err(TransientError::new("charge at Stripe", fault))
+            Err(RequestError::NotDone(error) | RequestError::Unknown(error)) => {
+                Err(TransientError::new("charge at Stripe", error))
             }
         }
     }
@@ -93,7 +90,7 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
         units: u64,
-    ) -> Result<Charged, Trouble> {
+    ) -> Result<ChargeOutcome, RequestError> {
         if let Some(charged) = self.find_existing_charge(event, customer).await? {
             return Ok(charged);
         }
@@ -109,60 +106,61 @@ impl Stripe {
             order_id: event.order_id.as_str(),
             correlation_id: truncate_metadata(&event.correlation_id),
         };
-        // Noted before the request, because the engine may stop waiting in the midst of it.
+        // Inserted before the request, because the engine may cancel it in the middle.
         let was_unanswered = !self.unanswered().insert(event.order_id.clone());
-        let answered = self.client.charge(&charge).await;
-        if matches!(answered, Err(Trouble::NotDone(_))) && !was_unanswered {
+        let result = self.client.charge(&charge).await;
+        if matches!(result, Err(RequestError::NotDone(_))) && !was_unanswered {
             self.unanswered().remove(&event.order_id);
         }
-        match answered? {
-            Ok(payment) => answer::of_payment(payment),
+        match result? {
+            Ok(payment) => response::of_payment(payment),
             Err(charged) => Ok(charged),
         }
     }
 
-    /// What came of an earlier charge of the order, where there may be one that the key alone would
-    /// not find.
+    /// The outcome of an earlier charge of the order that the idempotency key alone may not find.
     async fn find_existing_charge(
         &self,
         event: &Envelope<'_>,
         customer: &str,
-    ) -> Result<Option<Charged>, Trouble> {
+    ) -> Result<Option<ChargeOutcome>, RequestError> {
         let (order_id, is_key_known) = (&event.order_id, self.is_key_known(event));
         if is_key_known && !self.unanswered().contains(order_id) {
             return Ok(None);
         }
         match self.client.find(customer, order_id.as_str(), charged_since(event)).await? {
-            Ok(Some(payment)) if payment.is_final() => answer::of_payment(payment).map(Some),
-            // Still under way: the same key joins it, and where Stripe may have forgotten the key
-            // its end is awaited.
-            Ok(Some(payment)) if !is_key_known => Err(answer::pending(payment)),
+            Ok(Some(payment)) if payment.is_final() => response::of_payment(payment).map(Some),
+            // Still pending: the same key joins it. If Stripe may have forgotten the key, wait for
+            // its end.
+            Ok(Some(payment)) if !is_key_known => Err(response::pending(payment)),
             Ok(Some(_) | None) => Ok(None),
             Err(charged) => Ok(Some(charged)),
         }
     }
 
-    /// Whether Stripe still knows the idempotency key of any charge of the order.
+    /// Stripe still keeps the idempotency key of every charge of the order.
     fn is_key_known(&self, event: &Envelope<'_>) -> bool {
         let made = parse_rfc3339(&event.timestamp);
         made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE)
     }
 
-    /// The payment method that the order names, or else the customer's own choice.
+    /// The payment method that the order names, or else the default of the customer.
     async fn payment_method(
         &self,
         event: &Envelope<'_>,
         customer: &str,
-    ) -> client::Answered<String> {
+    ) -> client::StripeResult<String> {
         if let Some(named) = event.payload.get("paymentMethodId") {
             let named = string(named).filter(|named| !named.is_empty());
             return Ok(named.map(Cow::into_owned).ok_or_else(|| {
-                Charged::Declined("paymentMethodId must be the id of a payment method".to_owned())
+                ChargeOutcome::Declined(
+                    "paymentMethodId must be the id of a payment method".to_owned(),
+                )
             }));
         }
         Ok(self.client.payment_method(customer).await?.and_then(|method| {
             method.ok_or_else(|| {
-                Charged::Declined(
+                ChargeOutcome::Declined(
                     "no_payment_method: the customer has no default payment method at Stripe; \
                      set one, or name one in paymentMethodId"
                         .to_owned(),
@@ -176,17 +174,17 @@ impl Stripe {
     }
 }
 
-/// The time since when an order may have been charged, in seconds of Unix time.
+/// The earliest time of a charge of the order, in seconds of Unix time.
 fn charged_since(event: &Envelope<'_>) -> i64 {
     let made = parse_rfc3339(&event.timestamp).unwrap_or(Timestamp::UNIX_EPOCH).as_second();
-    made.saturating_sub(CLOCKS_DISAGREE.as_secs()).max(0)
+    made.saturating_sub(CLOCK_SKEW.as_secs()).max(0)
 }
 
-/// Whether these can be part of a request as they are.
+/// Both ids become part of a request unescaped.
 fn check_ids(customer: &str, order_id: &OrderId) -> Result<(), String> {
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if !customer.bytes().all(is_id) {
-        return Err("customerId is no customer of the Stripe account".to_owned());
+        return Err("customerId is not a customer of the Stripe account".to_owned());
     }
     let order_id = order_id.as_str();
     if order_id.len() > MAX_KEY || !order_id.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -195,7 +193,6 @@ fn check_ids(customer: &str, order_id: &OrderId) -> Result<(), String> {
     Ok(())
 }
 
-/// As much of a text as metadata holds.
 fn truncate_metadata(text: &str) -> &str {
     text.char_indices().nth(MAX_METADATA).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
@@ -211,27 +208,27 @@ mod tests {
 
     pub(super) const EVENT_MADE: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
-    /// Answers requests in their order, and keeps what was asked.
+    /// Responds to requests in order, and records them.
     pub(super) struct Server {
         pub(super) stripe: Stripe,
-        pub(super) asked: Arc<Mutex<Vec<String>>>,
+        pub(super) requests: Arc<Mutex<Vec<String>>>,
     }
 
     impl Server {
-        pub(super) async fn start(clock: Clock, answers: &[(u16, Value)]) -> Self {
-            let answers: VecDeque<_> = answers.iter().cloned().collect();
-            let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::default());
-            let kept: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
+        pub(super) async fn start(clock: Clock, responses: &[(u16, Value)]) -> Self {
+            let responses: VecDeque<_> = responses.iter().cloned().collect();
+            let (responses, requests) = (Arc::new(Mutex::new(responses)), Arc::default());
+            let kept: Arc<Mutex<Vec<String>>> = Arc::clone(&requests);
             let app = Router::new().fallback(move |request: Request| {
-                let (answers, kept) = (Arc::clone(&answers), Arc::clone(&kept));
+                let (responses, kept) = (Arc::clone(&responses), Arc::clone(&kept));
                 async move {
                     let head = format!("{} {}", request.method(), request.uri());
                     let key = request.headers().get("idempotency-key").cloned();
                     let sent = body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
                     let sent = String::from_utf8(sent.to_vec()).unwrap();
                     kept.lock().unwrap().push(format!("{head} {key:?} {sent}"));
-                    let (status, answer) = answers.lock().unwrap().pop_front().unwrap();
-                    (StatusCode::from_u16(status).unwrap(), answer.to_string()).into_response()
+                    let (status, response) = responses.lock().unwrap().pop_front().unwrap();
+                    (StatusCode::from_u16(status).unwrap(), response.to_string()).into_response()
                 }
             });
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -244,7 +241,7 @@ mod tests {
                 clock,
                 unanswered: Mutex::default(),
             };
-            Self { stripe, asked }
+            Self { stripe, requests }
         }
 
         async fn charge(&self, payload: Value) -> Result<ChargeOutcome, TransientError> {
@@ -259,9 +256,9 @@ mod tests {
         }
 
         /// Method and path of each request, without the queries.
-        pub(super) fn asked(&self) -> Vec<String> {
-            let asked = self.asked.lock().unwrap();
-            let heads = asked.iter().map(|it| it.split([' ', '?']).take(2).collect::<Vec<_>>());
+        pub(super) fn requests(&self) -> Vec<String> {
+            let requests = self.requests.lock().unwrap();
+            let heads = requests.iter().map(|it| it.split([' ', '?']).take(2).collect::<Vec<_>>());
             heads.map(|head| head.join(" ")).collect()
         }
     }
@@ -293,46 +290,46 @@ mod tests {
         }
     }
 
-    pub(super) const LOOK: &str = "GET /v1/payment_intents";
+    pub(super) const LIST: &str = "GET /v1/payment_intents";
     const CHARGE: &str = "POST /v1/payment_intents";
 
     #[tokio::test]
     async fn a_charge_carries_the_order_its_key_and_the_amount_in_cents() {
         let server = Server::start(soon, &[(200, paid())]).await;
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        let asked = server.asked.lock().unwrap().join("\n");
+        let requests = server.requests.lock().unwrap().join("\n");
         for part in [
             "Some(\"ord-1\")",
             "amount=9998&currency=usd&customer=cus_1&payment_method=pm_1",
             "confirm=true&off_session=true",
             "metadata%5BorderId%5D=ord-1&metadata%5BcorrelationId%5D=corr-1",
         ] {
-            assert!(asked.contains(part), "{part} is not in {asked}");
+            assert!(requests.contains(part), "{part} is not in {requests}");
         }
     }
 
     #[tokio::test]
-    async fn a_charge_whose_answer_was_lost_is_found_and_not_made_again() {
-        let answers =
+    async fn a_charge_whose_response_was_lost_is_found_and_not_made_again() {
+        let responses =
             [(500, json!({})), (502, json!({})), (200, payments(&[paid()])), (200, paid())];
-        let server = Server::start(soon, &answers).await;
+        let server = Server::start(soon, &responses).await;
         server.charge(with_card()).await.err().unwrap();
         server.charge(with_card()).await.err().unwrap();
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        assert_eq!(server.asked(), [CHARGE, LOOK, LOOK]);
-        // What came of it is known now, so the next delivery relies on the key.
+        assert_eq!(server.requests(), [CHARGE, LIST, LIST]);
+        // The outcome is known now, so the next delivery relies on the key.
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        assert_eq!(server.asked().last().unwrap(), CHARGE);
+        assert_eq!(server.requests().last().unwrap(), CHARGE);
     }
 
     #[tokio::test]
-    async fn a_charge_whose_answer_was_lost_and_that_is_not_found_is_made_with_the_same_key() {
+    async fn a_charge_whose_response_was_lost_and_that_is_not_found_is_made_with_the_same_key() {
         let others = json!({ "id": "pi_0", "status": "succeeded", "metadata": {} });
-        let answers = [(500, json!({})), (200, payments(&[others])), (200, paid())];
-        let server = Server::start(soon, &answers).await;
+        let responses = [(500, json!({})), (200, payments(&[others])), (200, paid())];
+        let server = Server::start(soon, &responses).await;
         server.charge(with_card()).await.err().unwrap();
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
+        assert_eq!(server.requests(), [CHARGE, LIST, CHARGE]);
     }
 
     #[tokio::test]
@@ -341,16 +338,16 @@ mod tests {
             let found =
                 json!({ "id": "pi_1", "status": status, "metadata": { "orderId": "ord-1" } });
             let listed = payments(&[found]);
-            let answers = [(500, json!({})), (200, listed.clone()), (200, paid())];
-            let server = Server::start(soon, &answers).await;
+            let responses = [(500, json!({})), (200, listed.clone()), (200, paid())];
+            let server = Server::start(soon, &responses).await;
             server.charge(with_card()).await.err().unwrap();
             assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-            assert_eq!(server.asked(), [CHARGE, LOOK, CHARGE]);
-            // Where Stripe may have forgotten the key, its end is awaited.
+            assert_eq!(server.requests(), [CHARGE, LIST, CHARGE]);
+            // If Stripe may have forgotten the key, wait for its end.
             let server = Server::start(next_day, &[(200, listed)]).await;
             let error = server.charge(with_card()).await.err().unwrap().chain();
             assert!(error.contains(status), "{error}");
-            assert_eq!(server.asked(), [LOOK]);
+            assert_eq!(server.requests(), [LIST]);
         }
     }
 
@@ -358,23 +355,23 @@ mod tests {
     async fn an_order_older_than_its_key_is_looked_for_first_on_every_page() {
         let others = json!({ "id": "pi_0", "status": "succeeded", "metadata": {} });
         let first_page = json!({ "data": [others], "has_more": true });
-        let answers = [(200, first_page), (200, payments(&[paid()]))];
-        let server = Server::start(next_day, &answers).await;
+        let responses = [(200, first_page), (200, payments(&[paid()]))];
+        let server = Server::start(next_day, &responses).await;
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        assert_eq!(server.asked(), [LOOK, LOOK]);
-        let asked = server.asked.lock().unwrap().join("\n");
-        assert!(asked.contains("created%5Bgte%5D=1789996400"), "{asked}");
-        assert!(asked.contains("starting_after=pi_0"), "{asked}");
+        assert_eq!(server.requests(), [LIST, LIST]);
+        let requests = server.requests.lock().unwrap().join("\n");
+        assert!(requests.contains("created%5Bgte%5D=1789996400"), "{requests}");
+        assert!(requests.contains("starting_after=pi_0"), "{requests}");
     }
 
     #[tokio::test]
     async fn a_refused_request_is_made_again_without_a_look() {
         let limited = json!({ "error": { "type": "invalid_request_error", "code": "rate_limit" } });
         let server = Server::start(soon, &[(429, limited), (200, paid())]).await;
-        let trouble = server.charge(with_card()).await.err().unwrap().chain();
-        assert!(trouble.contains("429"), "{trouble}");
+        let error = server.charge(with_card()).await.err().unwrap().chain();
+        assert!(error.contains("429"), "{error}");
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
-        assert_eq!(server.asked(), [CHARGE, CHARGE]);
+        assert_eq!(server.requests(), [CHARGE, CHARGE]);
     }
 
     #[tokio::test]
@@ -383,16 +380,16 @@ mod tests {
             "type": "invalid_request_error", "code": "resource_missing", "param": "customer",
             "message": "No such customer: 'cus_1'",
         }});
-        let answers = [(400, missing.clone()), (200, paid()), (400, missing)];
-        let server = Server::start(soon, &answers).await;
-        let trouble = server.charge(with_card()).await.err().unwrap().chain();
-        assert!(trouble.contains("check that the API key is of the account"), "{trouble}");
-        assert!(!trouble.contains("cus_1"), "{trouble}");
+        let responses = [(400, missing.clone()), (200, paid()), (400, missing)];
+        let server = Server::start(soon, &responses).await;
+        let error = server.charge(with_card()).await.err().unwrap().chain();
+        assert!(error.contains("check that the API key is of the account"), "{error}");
+        assert!(!error.contains("cus_1"), "{error}");
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
         let ChargeOutcome::Declined(why) = server.charge(with_card()).await.unwrap() else {
-            panic!("nobody is charged");
+            panic!("no charge is made");
         };
-        assert!(why.starts_with("resource_missing: customerId is no customer"), "{why}");
+        assert!(why.starts_with("resource_missing: customerId is not a customer"), "{why}");
     }
 
     #[tokio::test]
@@ -400,10 +397,10 @@ mod tests {
         let chosen = json!({ "invoice_settings": { "default_payment_method": "pm_7" } });
         let server = Server::start(soon, &[(200, chosen), (200, paid())]).await;
         assert_eq!(id(server.charge(json!({})).await.unwrap()), "pi_1");
-        assert!(server.asked.lock().unwrap()[1].contains("payment_method=pm_7"));
+        assert!(server.requests.lock().unwrap()[1].contains("payment_method=pm_7"));
         let server = Server::start(soon, &[(200, json!({ "deleted": true }))]).await;
         let ChargeOutcome::Declined(why) = server.charge(json!({})).await.unwrap() else {
-            panic!("nobody is charged");
+            panic!("no charge is made");
         };
         assert!(why.starts_with("no_payment_method: "), "{why}");
     }

@@ -1,27 +1,25 @@
 //! Refunds an order that was cancelled while it was charged.
 //!
-//! A charge that was sent may still be under way, its process killed. So the order's idempotency key
-//! is used up first, by a request that changes nothing: after it, either no charge was made and none
-//! can be any more, or one was made and is looked for.
+//! A charge may still be in flight after its process was killed. So a request that changes nothing
+//! uses up the order's idempotency key first. After it, either no charge was made and none can be
+//! made, or one was made and is looked up.
 
 use contracts::{Envelope, parse_rfc3339};
 use engine::TransientError;
 use jiff::SignedDuration;
 
 use super::{
-    Stripe,
-    answer::{self, Fault, Trouble},
-    charged_since, check_ids,
+    Stripe, charged_since, check_ids,
     client::KeyUse,
+    response::{self, RequestError, StripeError},
 };
 
-/// The time after which a charge that was sent before an order was cancelled is listed, if it was
-/// made: an invocation and a request of Stripe's end before.
+/// The time after a cancellation by which every earlier charge is listed: longer than an invocation
+/// and a request to Stripe.
 const LISTED_AFTER: SignedDuration = SignedDuration::from_mins(3);
 
 impl Stripe {
-    /// Refunds what was charged for an order, once, and prevents any further charge for it.
-    /// `cancelled_at` is when the order was cancelled.
+    /// Refunds an order's charge, once, and prevents any further charge.
     pub(crate) async fn undo(
         &self,
         event: &Envelope<'_>,
@@ -37,8 +35,8 @@ impl Stripe {
                 self.unanswered().remove(&event.order_id);
                 Ok(())
             }
-            Err(Trouble::NotDone(fault) | Trouble::MayBeDone(fault)) => {
-                Err(TransientError::new("refund at Stripe", fault))
+            Err(RequestError::NotDone(error) | RequestError::Unknown(error)) => {
+                Err(TransientError::new("refund at Stripe", error))
             }
         }
     }
@@ -48,7 +46,7 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
         cancelled_at: &str,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RequestError> {
         let order_id = event.order_id.as_str();
         let key_use = self.client.use_up_key(customer, order_id).await?;
         if key_use == KeyUse::First && self.is_key_known(event) {
@@ -59,9 +57,9 @@ impl Stripe {
                 self.client.refund(&payment.id, order_id).await
             }
             Ok(Some(payment)) if payment.is_final() => Ok(()),
-            Ok(Some(payment)) => Err(answer::pending(payment)),
+            Ok(Some(payment)) => Err(response::pending(payment)),
             Ok(None) if key_use == KeyUse::Again && !self.is_listed_by_now(cancelled_at) => {
-                Err(Trouble::MayBeDone(Box::new(Fault::NotListed)))
+                Err(RequestError::Unknown(Box::new(StripeError::NotListed)))
             }
             Ok(None) | Err(_) => Ok(()),
         }
@@ -77,7 +75,7 @@ impl Stripe {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::{EVENT_MADE, LOOK, Server, next_day, paid, payments, soon};
+    use super::super::tests::{EVENT_MADE, LIST, Server, next_day, paid, payments, soon};
     use super::*;
 
     const USE_UP: &str = "POST /v1/customers/cus_1";
@@ -110,19 +108,19 @@ mod tests {
     async fn an_order_that_was_not_charged_costs_one_request_that_prevents_a_charge() {
         let server = Server::start(soon, &[customer()]).await;
         undo(&server).await.unwrap();
-        assert_eq!(server.asked(), [USE_UP]);
-        assert!(server.asked.lock().unwrap()[0].contains("Some(\"ord-1\")"));
+        assert_eq!(server.requests(), [USE_UP]);
+        assert!(server.requests.lock().unwrap()[0].contains("Some(\"ord-1\")"));
     }
 
     #[tokio::test]
     async fn a_charge_is_refunded_whole_with_a_key_of_its_own() {
         let server = Server::start(soon, &[used(), (200, payments(&[paid()])), refunded()]).await;
         undo(&server).await.unwrap();
-        assert_eq!(server.asked(), [USE_UP, LOOK, REFUND]);
-        let asked = server.asked.lock().unwrap().join("\n");
-        assert!(asked.contains("Some(\"refund-pi_1\")"), "{asked}");
-        assert!(asked.contains("payment_intent=pi_1&metadata%5BorderId%5D=ord-1"), "{asked}");
-        assert!(!asked.contains("amount"), "{asked}");
+        assert_eq!(server.requests(), [USE_UP, LIST, REFUND]);
+        let requests = server.requests.lock().unwrap().join("\n");
+        assert!(requests.contains("Some(\"refund-pi_1\")"), "{requests}");
+        assert!(requests.contains("payment_intent=pi_1&metadata%5BorderId%5D=ord-1"), "{requests}");
+        assert!(!requests.contains("amount"), "{requests}");
     }
 
     #[tokio::test]
@@ -143,15 +141,15 @@ mod tests {
         let processing = json!({
             "id": "pi_1", "status": "processing", "metadata": { "orderId": "ord-1" },
         });
-        for answers in [
+        for responses in [
             vec![(409, in_use)],
             vec![used(), (200, payments(&[processing]))],
             vec![used(), (200, payments(&[]))],
             vec![used(), (200, payments(&[paid()])), (500, json!({}))],
             vec![used(), (200, payments(&[paid()])), (200, json!({ "status": "failed" }))],
         ] {
-            let server = Server::start(soon, &answers).await;
-            assert!(undo(&server).await.is_err(), "{answers:?}");
+            let server = Server::start(soon, &responses).await;
+            assert!(undo(&server).await.is_err(), "{responses:?}");
         }
     }
 
@@ -163,7 +161,7 @@ mod tests {
         });
         let server = Server::start(soon, &[used(), (200, payments(&[declined]))]).await;
         undo(&server).await.unwrap();
-        assert_eq!(server.asked(), [USE_UP, LOOK]);
+        assert_eq!(server.requests(), [USE_UP, LIST]);
     }
 
     #[tokio::test]
@@ -171,7 +169,7 @@ mod tests {
         let server =
             Server::start(next_day, &[customer(), (200, payments(&[paid()])), refunded()]).await;
         undo(&server).await.unwrap();
-        assert_eq!(server.asked(), [USE_UP, LOOK, REFUND]);
+        assert_eq!(server.requests(), [USE_UP, LIST, REFUND]);
         // A used key whose charge is not listed by then belongs to a charge that was not made.
         let server = Server::start(next_day, &[used(), (200, payments(&[]))]).await;
         undo(&server).await.unwrap();

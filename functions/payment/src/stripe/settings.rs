@@ -17,7 +17,7 @@ use super::{
 
 const STRIPE: &str = "https://api.stripe.com";
 
-/// What Stripe's secret keys and restricted keys begin with.
+/// The prefixes of Stripe's secret keys and restricted keys.
 const KEY_PREFIXES: [&str; 2] = ["sk_", "rk_"];
 
 /// Settings of Stripe.
@@ -36,7 +36,7 @@ enum Key {
 }
 
 impl StripeSettings {
-    /// Reads the settings; `None` where one is missing or wrong, which `finish` reports.
+    /// Reads the settings; `None` if one is missing or malformed, which `finish` reports.
     pub(crate) fn read(environment: &mut Environment) -> Option<Self> {
         let currency = environment.required("CURRENCY", "USD");
         let currency = match Currency::parse(&currency) {
@@ -62,7 +62,7 @@ impl StripeSettings {
         Some(Self { currency: currency?, base: url?, key: key? })
     }
 
-    /// Stripe, with its key.
+    /// Creates the client with its key.
     pub(crate) async fn connect(self, clock: Clock) -> Result<Stripe, Error> {
         let key = match self.key {
             Key::Here(key) => key,
@@ -108,7 +108,7 @@ fn is_key(key: &SecretString) -> bool {
 
 async fn fetch(name: &str) -> Result<SecretString, Error> {
     let aws = runtime::aws_config().await;
-    // There is no engine yet that would try again.
+    // No engine retries this request.
     let config = aws_sdk_secretsmanager::config::Builder::from(&aws)
         .retry_config(RetryConfig::standard())
         .build();
@@ -126,7 +126,7 @@ async fn fetch(name: &str) -> Result<SecretString, Error> {
 mod tests {
     use super::*;
 
-    fn faults(variables: &[(&str, &str)]) -> String {
+    fn errors(variables: &[(&str, &str)]) -> String {
         let variables = variables.iter();
         let mut environment = Environment::new(
             variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
@@ -139,19 +139,19 @@ mod tests {
 
     #[test]
     fn a_key_or_the_name_of_its_secret_is_enough() {
-        assert_eq!(faults(&[("CURRENCY", "EUR"), ("STRIPE_API_KEY", "sk_test_hidden")]), "");
-        assert_eq!(faults(&[("CURRENCY", "EUR"), ("STRIPE_API_KEY_SECRET", "stripe")]), "");
+        assert_eq!(errors(&[("CURRENCY", "EUR"), ("STRIPE_API_KEY", "sk_test_hidden")]), "");
+        assert_eq!(errors(&[("CURRENCY", "EUR"), ("STRIPE_API_KEY_SECRET", "stripe")]), "");
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_said_and_never_the_key() {
-        let nothing = faults(&[]);
+    fn missing_and_malformed_settings_are_reported_without_the_key() {
+        let nothing = errors(&[]);
         assert!(nothing.contains("CURRENCY is not set; for example CURRENCY=USD"), "{nothing}");
         assert!(
             nothing.contains("PAYMENT_PROVIDER=stripe needs STRIPE_API_KEY_SECRET"),
             "{nothing}"
         );
-        let wrong = faults(&[
+        let wrong = errors(&[
             ("CURRENCY", "UGX"),
             ("STRIPE_API_BASE", "http://api.stripe.com"),
             ("STRIPE_API_KEY", "pk_test_hidden"),

@@ -1,18 +1,18 @@
-//! May a schema take the place of a published one?
+//! Compatibility of a schema with its published version.
 //!
-//! The rule, in both directions: who reads by the published schema can read every new event, and
-//! who reads by the new schema can read every event that still lies on a topic or is put back
-//! there. So what was published of a field stays as it is, word for word; only texts for people may
-//! change, and fields that nobody has to send may come.
+//! The rule, in both directions: a reader of the published schema can read every new event, and a
+//! reader of the new schema can read every event that is still on a topic or is redriven to it. So
+//! a published field never changes; only texts for people may change, and optional fields may be
+//! added.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// What says nothing about which events are valid.
+/// Keywords that do not affect which events are valid.
 const TEXTS_FOR_PEOPLE: [&str; 4] = ["title", "description", "examples", "$comment"];
 
-/// Every way in which `new` breaks the rule, each with the place of the field.
+/// Every incompatible change in `new`, each with the path of the field.
 pub(crate) fn breaks(published: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(published, new, "event", &mut found);
@@ -30,21 +30,21 @@ fn compare(published: &Value, new: &Value, place: &str, found: &mut Vec<String>)
     for keyword in keywords {
         let (was, is) = (published.get(keyword), new.get(keyword));
         match (keyword, was, is) {
-            (text, _, _) if TEXTS_FOR_PEOPLE.contains(&text) => {}
+            (keyword, _, _) if TEXTS_FOR_PEOPLE.contains(&keyword) => {}
             ("properties", was, is) => compare_fields(fields(was), fields(is), place, found),
             ("items", Some(was), Some(is)) => compare(was, is, &format!("{place}/items"), found),
-            // Sets, whose order means nothing.
+            // Sets: the order does not matter.
             ("required" | "enum" | "type", Some(was), Some(is)) if set(was) == set(is) => {}
             (_, was, is) if was == is => {}
             (_, was, is) => {
-                let said = |it: Option<&Value>| it.map_or("not there".to_owned(), Value::to_string);
-                found.push(format!("{place}: {keyword} was {}, is {}", said(was), said(is)));
+                let text = |it: Option<&Value>| it.map_or("missing".to_owned(), Value::to_string);
+                found.push(format!("{place}: {keyword} was {}, is {}", text(was), text(is)));
             }
         }
     }
 }
 
-/// A field may come; one that is there may not go.
+/// A field may be added, but not removed.
 fn compare_fields(
     published: Option<&Map<String, Value>>,
     new: Option<&Map<String, Value>>,

@@ -1,11 +1,11 @@
-//! Holds the schemas of the events to those that were published.
+//! Checks the event schemas against their published versions.
 //!
-//! `schemas/published/` has what consumers were promised. A schema that may take its predecessor's
-//! place is copied there with the release that brings it.
+//! `schemas/published/` has the versions that consumers rely on. A compatible new version is copied
+//! there with its release.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be"
+    reason = "a test stops at the first failure"
 )]
 
 mod compare;
@@ -21,10 +21,10 @@ fn every_published_schema_still_holds() {
     let (published, current) = (schemas("schemas/published"), schemas("schemas"));
     assert_eq!(published.len(), 10, "{:?}", published.keys());
     for (name, was) in &published {
-        let is = current.get(name).unwrap_or_else(|| panic!("{name} was published and is gone"));
+        let is = current.get(name).unwrap_or_else(|| panic!("published schema {name} is missing"));
         assert_eq!(breaks(was, is), Vec::<String>::new(), "{name}: see docs/consume.md");
     }
-    // One that was never published is held to nothing, so its first version is published with it.
+    // Without a published version, nothing checks a schema.
     assert_eq!(published.keys().collect::<Vec<_>>(), current.keys().collect::<Vec<_>>());
 }
 
@@ -49,7 +49,7 @@ fn published() -> Value {
     })
 }
 
-/// The published schema with one change; `null` takes the place away.
+/// The published schema with one change; `null` removes the value.
 fn changed(pointer: &str, to: Value) -> Value {
     let mut schema = published();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -67,7 +67,7 @@ fn a_field_that_is_removed_or_changed_is_found() {
     let (text, below_zero) = (order("total", json!("12.50")), order("total", json!(-5)));
     let no_quantity = order("lines", json!([{ "sku": "A" }]));
     let odd_quantity = order("lines", json!([{ "sku": "A", "quantity": "2" }]));
-    // The change, and an event that only one of the two schemas takes.
+    // The change, and an event that only one of the two schemas accepts.
     let changes = [
         ("/properties/total", Value::Null, text.clone()),
         ("/properties", Value::Null, text),
@@ -83,14 +83,14 @@ fn a_field_that_is_removed_or_changed_is_found() {
         ("/properties/note/type", json!("string"), order("note", json!(1))),
         ("/properties/note", json!(false), order("note", json!(1))),
         ("/additionalProperties", json!(false), order("unknown", json!(1))),
-        // A value less, then one more.
+        // One value removed, then one added.
         ("/properties/state/enum", json!(["OPEN"]), order("state", json!("CLOSED"))),
         (
             "/properties/state/enum",
             json!(["OPEN", "CLOSED", "LOST"]),
             order("state", json!("LOST")),
         ),
-        // Not always there any longer, then asked of events that were published without it.
+        // A required field made optional, then an optional field made required.
         ("/required", json!([]), json!({})),
         ("/required", json!(["orderId", "total"]), order("note", json!(1))),
         ("/properties/lines/items/required", json!(["sku", "quantity"]), no_quantity),
@@ -101,15 +101,15 @@ fn a_field_that_is_removed_or_changed_is_found() {
         let expected = if pointer == "/properties" { 5 } else { 1 };
         assert_eq!(found.len(), expected, "{pointer}: {found:?}");
         let [was, is] = [published(), new].map(|schema| jsonschema::is_valid(&schema, &event));
-        assert_ne!(was, is, "{pointer}: {event} does not tell the two apart");
+        assert_ne!(was, is, "{pointer}: {event} does not distinguish the schemas");
     }
-    // No event can show that a field went of which nothing was said.
+    // Removing a field without constraints makes no event valid or invalid.
     let removed = breaks(&published(), &changed("/properties/note", Value::Null));
     assert_eq!(removed, ["event/note: removed"]);
 }
 
 #[test]
-fn what_nobody_relies_on_may_change() {
+fn unconstrained_parts_may_change() {
     let allowed = [
         ("/description", json!("An order, in other words.")),
         ("/properties/note/description", Value::Null),

@@ -1,4 +1,4 @@
-//! Rows that were decided early: a cancelled order meets its stage, before and after it acted.
+//! Early rejections: an order is cancelled before, while and after its stage acts.
 
 use std::{
     future::ready,
@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::harness::{Harness, event, record};
 
-/// Acts outside, and is overtaken by a cancellation if it has an engine to cancel with.
+/// Acts outside DynamoDB; with an engine, cancels the order while deciding.
 struct Outside {
     calls: Arc<Mutex<Vec<&'static str>>>,
     failures: AtomicUsize,
@@ -66,7 +66,7 @@ async fn cancel(engine: &Engine, event: &Envelope<'_>) -> Row {
     engine.reject_early(StageName::Inventory, event, &reason, until).await.unwrap()
 }
 
-/// Delivers an order to the stage; the calls of the stage, and the events that were published.
+/// Delivers an order to the stage; returns the stage's calls.
 async fn deliver(
     harness: &mut Harness,
     order: &Value,

@@ -10,6 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
     Envelope, FailureCode, FailureReason, Fields, StageName, StoredEvent, Topic, order::items,
 };
+use emulator::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use engine::{
     Context, Decision, Digest, Effect, Engine, Needed, OrdersTable, Publisher, Row, RowBody,
     RowKey, Stage, TransientError,
@@ -18,7 +19,6 @@ use engine::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kafka::{Brokers, Producer};
-use local::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Takes its items out of the stock table; nothing else.
+/// Only takes its items out of the stock table.
 struct Toy {
     table: String,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Harness {
 }
 
 impl Harness {
-    #[expect(clippy::disallowed_methods, reason = "a test's main is the test")]
+    #[expect(clippy::disallowed_methods, reason = "the test provides the clock")]
     pub(crate) async fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
         let template = Template::read(&root).expect("the template is readable");
@@ -94,7 +94,7 @@ impl Harness {
                 clock: Timestamp::now,
             },
             publisher: Publisher::new(Producer::new(&brokers, Duration::from_secs(2)).unwrap()),
-            // No two decisions are stamped alike, so that a second one could not go unnoticed.
+            // The timestamps differ, so that a second decision is visible.
             clock: Timestamp::now,
             row_ttl: SignedDuration::from_hours(24),
             reports_batch_item_failures: true,
@@ -155,10 +155,10 @@ impl Harness {
             .item("available", AttributeValue::N(available.to_string()))
             .send()
             .await
-            .expect("stock is put");
+            .expect("stock is inserted");
     }
 
-    /// Puts a row that lacks all but its key.
+    /// Inserts a row with only its key.
     pub(crate) async fn unreadable_row(&self, order_id: &str) {
         self.database
             .client()
@@ -168,10 +168,10 @@ impl Harness {
             .item("stage", AttributeValue::S(StageName::Inventory.name().to_owned()))
             .send()
             .await
-            .expect("the row is put");
+            .expect("the row is inserted");
     }
 
-    /// Puts an item whose `available` is text.
+    /// Inserts an item whose `available` is text.
     pub(crate) async fn broken_stock(&self, sku: &str) {
         self.database
             .client()
@@ -181,11 +181,11 @@ impl Harness {
             .item("available", AttributeValue::S("10".to_owned()))
             .send()
             .await
-            .expect("stock is put");
+            .expect("stock is inserted");
     }
 
     pub(crate) async fn available(&self, sku: &str) -> String {
-        let answer = self
+        let response = self
             .database
             .client()
             .get_item()
@@ -194,7 +194,7 @@ impl Harness {
             .send()
             .await
             .expect("stock is read");
-        answer.item.unwrap()["available"].as_n().unwrap().clone()
+        response.item.unwrap()["available"].as_n().unwrap().clone()
     }
 
     /// Stores an event as the stage that publishes it would.
@@ -209,16 +209,16 @@ impl Harness {
         };
         let put = self.database.client().put_item().set_item(Some(row.to_item()));
         let put = put.table_name(self.database.table_name("OrdersTable"));
-        put.send().await.expect("the row is put");
+        put.send().await.expect("the row is inserted");
     }
 
-    /// The JSON that a stage without events has kept about an order.
+    /// The JSON that the close stage has stored for an order.
     pub(crate) async fn kept(&self, order_id: &str) -> Option<String> {
         let key = RowKey { id: order_id.to_owned(), stage: StageName::Close };
         let mut rows = self.context.orders.get_all(std::slice::from_ref(&key)).await.unwrap();
         match rows.remove(&key)?.unwrap().body {
             RowBody::Data(json) => Some(json),
-            RowBody::Event(event) => panic!("the row holds an event: {event:?}"),
+            RowBody::Event(event) => panic!("the row has an event: {event:?}"),
         }
     }
 
@@ -227,7 +227,7 @@ impl Harness {
         let mut rows = self.context.orders.get_all(std::slice::from_ref(&key)).await.unwrap();
         match rows.remove(&key).expect("there is a row").unwrap().body {
             RowBody::Event(event) => event.body,
-            RowBody::Data(data) => panic!("the row holds no event: {data}"),
+            RowBody::Data(data) => panic!("the row has no event: {data}"),
         }
     }
 
@@ -244,7 +244,7 @@ impl Harness {
         read(&consumer(self.broker.bootstrap_servers(), topic), topic, count)
     }
 
-    /// A reader of a topic that waits at its end already.
+    /// A reader at the end of a topic.
     pub(crate) async fn reader(&self, topic: Topic) -> TopicReader {
         let servers = self.broker.bootstrap_servers().to_owned();
         let reader = move || TopicReader::at_the_end(&servers, topic);
@@ -252,7 +252,7 @@ impl Harness {
     }
 }
 
-/// Tells when the next record of a topic became readable.
+/// Reads the next record of a topic, and the time at which it is readable.
 pub(crate) struct TopicReader {
     consumer: BaseConsumer,
     topic: Topic,
@@ -271,7 +271,7 @@ impl TopicReader {
         Self { consumer, topic }
     }
 
-    /// The key of the next record, and when it was read.
+    /// The key of the next record, and the time at which it was read.
     pub(crate) async fn next(self) -> (String, Instant) {
         let next = move || (read(&self.consumer, self.topic, 1)[0].key.clone(), Instant::now());
         tokio::task::spawn_blocking(next).await.unwrap()

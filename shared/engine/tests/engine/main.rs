@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first thing that is not as it should be"
+    reason = "a test stops at the first failure"
 )]
 
 mod early;
@@ -188,7 +188,7 @@ async fn a_group_sells_the_last_unit_and_refuses_only_those_who_could_not_be_ser
     let harness = Harness::start().await;
     harness.stock("A", 10).await;
     harness.stock("B", 100).await;
-    // In order: 4 fit, 4 fit, 4 do not, 2 sell the rest; 20 could not be served by anybody.
+    // In order: 4 fit, 4 fit, 4 do not, 2 take the rest; 20 exceed the whole stock.
     let wanted = [("ord-0", 4), ("ord-1", 4), ("ord-2", 4), ("ord-3", 2), ("ord-4", 20)];
     let mut batch: Vec<Value> = wanted
         .iter()
@@ -254,7 +254,7 @@ async fn a_broken_item_holds_up_only_its_own_order() {
     assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 1);
     assert_eq!(response["batchItemFailures"][0]["itemIdentifier"]["offset"], 1);
 
-    // Corrected by a person, the item serves its order.
+    // After a person has corrected the item, the order is accepted.
     harness.stock("B", 10).await;
     assert!(harness.deliver(&batch).await.unwrap().is_success());
     assert_eq!(harness.available("B").await, "9");
@@ -267,7 +267,7 @@ async fn an_unreadable_row_holds_up_only_its_own_order() {
     harness.unreadable_row("ord-1").await;
     let batch: Vec<Value> =
         (0..3).map(|it| record(it, &event(&format!("ord-{it}"), &[]))).collect();
-    // Twice, so that the neighbours are looked up together with it.
+    // Twice, so that it is looked up together with its neighbours.
     for _ in 0..2 {
         let response = serde_json::to_value(harness.deliver(&batch).await.unwrap()).unwrap();
         let first = &response["batchItemFailures"][0]["itemIdentifier"];
@@ -297,7 +297,7 @@ async fn a_batch_of_many_requests_is_settled() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// Whatever is delivered how often, in which batches and order: one effect for each order.
+    /// Each order has one effect, whatever the batches, their order and their number.
     #[test]
     fn any_redelivery_has_the_effect_of_one_delivery(
         batches in prop::collection::vec(prop::collection::vec(0_usize..5, 1..6), 1..6),

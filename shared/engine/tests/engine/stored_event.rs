@@ -1,4 +1,4 @@
-//! A stage that acts on stored events: a record alone moves nothing.
+//! Stages that act on stored events: a record alone has no effect.
 
 use contracts::{Envelope, Fields, StageName, failure::failure_reason};
 use engine::{Decision, Needed, Stage, TransientError, row::MAX_EVENT_BYTES};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, record};
 
-/// Keeps the reason of a failure.
+/// Stores the reason of a failure.
 struct Keep;
 
 impl Stage for Keep {
@@ -38,7 +38,7 @@ async fn an_event_that_its_publisher_has_not_stored_changes_nothing() {
     let forged = failure("OrderPaymentFailed", "PAYMENT_DECLINED: forged");
     deliver(&harness, std::slice::from_ref(&forged)).await;
     assert_eq!(harness.kept("ord-1").await, None);
-    // Another event in its publisher's row does not bear it out either.
+    // A different event in the row of its publisher does not verify it either.
     let mut paid = failure("PaymentCompleted", "");
     paid["payload"] = json!({ "customerId": "cust-1" });
     harness.store(&paid).await;

@@ -1,0 +1,225 @@
+//! Command line of the local run.
+
+mod parsers;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use emulator::aws_settings::AwsSettings;
+use emulator::stack::StackOptions;
+use terminal::{Parsed, UsageError};
+
+use parsers::{orders, processes, url, variable};
+
+/// Any fixed number: two runs without `--seed` send the same orders.
+const DEFAULT_SEED: u64 = 20_260_206;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "local",
+    bin_name = "cargo run --",
+    version,
+    about = "Runs the order workflow on this machine: the functions, a Kafka broker and DynamoDB",
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: DemoOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send orders through the whole workflow and check the books (the default)
+    Demo(DemoOptions),
+    /// Keep the workflow running, with a page that shows and sends orders
+    Up(UpOptions),
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Number of orders
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = orders)]
+    pub(crate) orders: u64,
+    /// The same seed makes the same orders
+    #[arg(long, value_name = "S", default_value_t = DEFAULT_SEED)]
+    pub(crate) seed: u64,
+    /// Read the orders from this file, one `OrderCreated` payload per line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "seed"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Port of the HTTP API; 0 selects a free port
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub(crate) struct UpOptions {
+    /// Port of the page and the HTTP API; 0 selects a free port
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+#[derive(Debug, Args)]
+struct CommonOptions {
+    /// Use this Kafka broker instead of the embedded one
+    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = kafka::bootstrap_servers)]
+    kafka: Option<String>,
+    /// Use this DynamoDB instead of the embedded one
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB", value_parser = url)]
+    dynamodb: Option<String>,
+    /// Invoke the functions at this URL, such as that of `cargo lambda watch`
+    #[arg(long, value_name = "URL", value_parser = url)]
+    lambda: Option<String>,
+    /// The SAM template [default: template.yaml of this folder or the workspace]
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Maximum number of processes per function
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = processes)]
+    processes: usize,
+    /// Run the binaries in this folder instead of building the functions
+    #[arg(long, value_name = "FOLDER")]
+    function_dir: Option<PathBuf>,
+    /// Set this variable of the functions; NAME alone takes its value from the environment
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
+    env: Vec<(String, String)>,
+}
+
+/// Parses the command line, the program's name first.
+pub(crate) fn parse(
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Parsed<Command>, UsageError> {
+    Ok(match terminal::parse::<Cli>(arguments, "cargo run --")? {
+        Parsed::Run(cli) => Parsed::Run(cli.command.unwrap_or(Command::Demo(cli.demo))),
+        Parsed::Help(text) => Parsed::Help(text),
+    })
+}
+
+impl DemoOptions {
+    pub(crate) fn stack(&self) -> StackOptions {
+        self.common.stack(self.port)
+    }
+}
+
+impl UpOptions {
+    pub(crate) fn stack(&self) -> StackOptions {
+        self.common.stack(self.port)
+    }
+}
+
+impl CommonOptions {
+    fn stack(&self, port: u16) -> StackOptions {
+        let template = self.template.clone().unwrap_or_else(default_template);
+        // The embedded database accepts any credentials, so real ones are not read for it.
+        let aws = match &self.dynamodb {
+            Some(_) => AwsSettings::from_environment(|name| env::var(name).ok()),
+            None => AwsSettings::default(),
+        };
+        StackOptions {
+            log_dir: workspace(&template).join("target/local-logs"),
+            template,
+            kafka: self.kafka.clone(),
+            dynamodb: self.dynamodb.clone(),
+            lambda: self.lambda.clone(),
+            port,
+            processes: self.processes,
+            function_dir: self.function_dir.clone(),
+            function_env: self.env.clone(),
+            aws,
+            ..StackOptions::default()
+        }
+    }
+}
+
+/// The root of the template's workspace: the folder of the template.
+pub(crate) fn workspace(template: &Path) -> PathBuf {
+    template.parent().unwrap_or(template).to_owned()
+}
+
+fn default_template() -> PathBuf {
+    let here = PathBuf::from("template.yaml");
+    if here.is_file() {
+        return here;
+    }
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.join("../../template.yaml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Parsed<Command>, UsageError> {
+        let words = std::iter::once("local").chain(arguments.iter().copied());
+        super::parse(words.map(OsString::from))
+    }
+
+    fn demo(arguments: &[&str]) -> DemoOptions {
+        match parse(arguments) {
+            Ok(Parsed::Run(Command::Demo(options))) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_demo_is_the_default_command() {
+        assert_eq!(demo(&[]).orders, demo(&["demo"]).orders);
+        assert_eq!(demo(&["--orders", "5"]).orders, 5);
+        assert_eq!(demo(&["demo", "--orders", "5", "--port", "8080"]).stack().port, 8080);
+    }
+
+    #[test]
+    fn up_listens_on_port_3000_by_default() {
+        let Ok(Parsed::Run(Command::Up(options))) = parse(&["up"]) else { panic!() };
+        assert_eq!(options.stack().port, 3000);
+        assert_eq!(options.stack().processes, 2);
+    }
+
+    #[test]
+    fn a_variable_of_the_functions_is_passed_on() {
+        let options = demo(&["demo", "--env", "CURRENCY=EUR", "--env", "RUST_LOG=debug"]);
+        let variables = options.stack().function_env;
+        assert_eq!(
+            variables.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
+            ["CURRENCY", "RUST_LOG"]
+        );
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line() {
+        for wrong in [
+            ["demo", "--orders", "abc"],
+            ["demo", "--orders", "0"],
+            ["demo", "--seed", "-1"],
+            ["up", "--port", "70000"],
+            ["up", "--speed", "9"],
+            ["up", "--env", "A B"],
+            ["up", "--lambda", "localhost"],
+            ["down", "--orders", "1"],
+        ] {
+            let message = parse(&wrong).unwrap_err().to_string();
+            assert!(!message.contains('\n') && !message.starts_with("error"), "{message}");
+            assert!(wrong.iter().any(|word| message.contains(word)), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_misspelled_command_gets_a_suggestion() {
+        let message = parse(&["dmo"]).unwrap_err().to_string();
+        assert!(message.contains("did you mean 'demo'?") && !message.contains('\n'), "{message}");
+    }
+
+    #[test]
+    fn orders_are_generated_or_read_from_a_file() {
+        let message = parse(&["demo", "--file", "a.jsonl", "--orders", "3"]).unwrap_err();
+        assert!(message.to_string().contains("cannot be used with"), "{message}");
+    }
+}

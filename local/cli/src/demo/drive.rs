@@ -1,0 +1,216 @@
+//! Sends the orders through the HTTP API, with retries.
+//!
+//! Every order has an idempotency key, so a retry never makes a second order.
+
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, TryStreamExt};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+
+use super::in_flight::InFlight;
+use super::malformed_inputs;
+use super::malformed_records::MalformedRecord;
+use super::orders::{Kind, Order, Repeat};
+use super::plan::Plan;
+use crate::fixtures::CreatedRecord;
+use crate::fixtures::producer::Producer;
+
+const MAX_CONCURRENT_REQUESTS: usize = 16;
+/// Limit for all attempts of one request.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// Posts the orders of a plan.
+pub(crate) struct Driver<'a> {
+    pub(crate) client: Client,
+    /// URL of `POST /orders`.
+    pub(crate) url: String,
+    /// Prefix of the idempotency keys, unique for each run.
+    pub(crate) run_id: String,
+    pub(crate) in_flight: &'a InFlight,
+    pub(crate) producer: &'a Producer,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DriveError {
+    #[error("POST {url}: no response within 60 s (see the log of order-api in target/local-logs)")]
+    Unanswered {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("POST {url}: {status} for 60 s (see the log of order-api in target/local-logs)")]
+    Unavailable { url: String, status: StatusCode },
+    #[error("POST {url}: the response has no orderId")]
+    MissingOrderId {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("cannot publish to order.created")]
+    Publish(#[source] kafka::ProduceError),
+}
+
+/// Final response to `POST /orders`.
+#[derive(Debug, PartialEq, Eq)]
+enum PostResponse {
+    Accepted { order_id: String },
+    Rejected { status: StatusCode },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AcceptedBody {
+    order_id: String,
+}
+
+impl Driver<'_> {
+    /// Sends all orders, with a bounded number of concurrent requests.
+    pub(crate) async fn run(&self, plan: &Plan) -> Result<(), DriveError> {
+        stream::iter((0..plan.count()).map(Ok))
+            .try_for_each_concurrent(MAX_CONCURRENT_REQUESTS, async |number| {
+                let Some(order) = plan.order(number) else { return Ok(()) };
+                if let Some(malformed) = plan.malformed_record_with(number) {
+                    self.publish_malformed(malformed).await?;
+                }
+                self.send(number, &order).await
+            })
+            .await
+    }
+
+    async fn publish_malformed(&self, number: u64) -> Result<(), DriveError> {
+        let key = format!("malformed-{}-{number}", self.run_id);
+        let (value, code) = malformed_inputs::malformed_record(number, &key);
+        let sent = MalformedRecord { code, position: None };
+        self.in_flight.ledger().malformed_records.sent.insert(key.clone(), sent);
+        self.publish(&CreatedRecord { key: key.into_bytes(), value }).await
+    }
+
+    async fn publish(&self, record: &CreatedRecord) -> Result<(), DriveError> {
+        self.producer.publish(record).await.map_err(DriveError::Publish)
+    }
+
+    async fn send(&self, number: u64, order: &Order) -> Result<(), DriveError> {
+        let permits = self.in_flight.acquire(order).await;
+        let key = format!("{}-{number}", self.run_id);
+        let response = match order.repeat {
+            Repeat::Request => {
+                let (first, second) = tokio::join!(self.post(&key, order), self.post(&key, order));
+                let (first, second) = (first?, second?);
+                if first != second {
+                    let error = format!(
+                        "one order posted twice has two responses: {first:?} and {second:?}"
+                    );
+                    self.in_flight.ledger().add_error(error);
+                }
+                first
+            }
+            Repeat::Nothing | Repeat::Record => self.post(&key, order).await?,
+        };
+        match response {
+            PostResponse::Accepted { order_id } => {
+                for duplicate in self.in_flight.accept(&order_id, order, permits) {
+                    self.publish(&duplicate).await?;
+                }
+                if let Some(after) = order.cancelled_after {
+                    tokio::time::sleep(after).await;
+                    self.cancel(&order_id).await?;
+                }
+            }
+            PostResponse::Rejected { status } => {
+                self.in_flight.release(permits);
+                self.reject(number, order, status);
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(&self, number: u64, order: &Order, status: StatusCode) {
+        let mut ledger = self.in_flight.ledger();
+        ledger.reject(status.as_u16());
+        let is_right = match order.kind {
+            Kind::Malformed => status == StatusCode::BAD_REQUEST,
+            Kind::Listed => true,
+            _ => false,
+        };
+        if !is_right {
+            ledger.add_error(format!(
+                "order number {number}, {}: the response is {status}",
+                order.kind.name()
+            ));
+        }
+    }
+
+    /// Cancels an order. A paid or ended order stays as it is.
+    async fn cancel(&self, order_id: &str) -> Result<(), DriveError> {
+        let url = format!("{}/{order_id}/cancel", self.url);
+        let response = self.send_until_final(&url, || self.client.post(&url)).await?;
+        let mut ledger = self.in_flight.ledger();
+        match response.status() {
+            StatusCode::ACCEPTED => ledger.cancel(order_id),
+            StatusCode::CONFLICT => {}
+            status => {
+                ledger.add_error(format!("cancelling {order_id}: the response is {status}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&self, key: &str, order: &Order) -> Result<PostResponse, DriveError> {
+        let request = || {
+            self.client
+                .post(&self.url)
+                .header("content-type", "application/json")
+                .header("idempotency-key", key)
+                .body(order.body.clone())
+        };
+        let response = self.send_until_final(&self.url, request).await?;
+        if !response.status().is_success() {
+            return Ok(PostResponse::Rejected { status: response.status() });
+        }
+        let body = response.json::<AcceptedBody>().await;
+        let body =
+            body.map_err(|source| DriveError::MissingOrderId { url: self.url.clone(), source })?;
+        Ok(PostResponse::Accepted { order_id: body.order_id })
+    }
+
+    /// Sends a request, with retries, until its response is final.
+    async fn send_until_final(
+        &self,
+        url: &str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, DriveError> {
+        let until = Instant::now() + ORDER_TIMEOUT;
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let error = match request().send().await {
+                Ok(response) if response.status().is_success() || is_final(response.status()) => {
+                    return Ok(response);
+                }
+                Ok(response) => {
+                    backoff = retry_after(&response).unwrap_or(backoff);
+                    DriveError::Unavailable { url: url.to_owned(), status: response.status() }
+                }
+                Err(source) => DriveError::Unanswered { url: url.to_owned(), source },
+            };
+            if Instant::now() + backoff > until {
+                return Err(error);
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
+    }
+}
+
+/// Retrying cannot change the response.
+fn is_final(status: StatusCode) -> bool {
+    status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_BACKOFF))
+}

@@ -1,0 +1,84 @@
+//! Orders in flight: the shared ledger of a run, and the bound on unfinished orders.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use emulator::tap::TapRecord;
+
+use super::ledger::Ledger;
+use super::order_state::Record;
+use super::orders::Order;
+use crate::fixtures::CreatedRecord;
+
+/// Maximum size of the unfinished orders, in KB: about 2,000 typical orders.
+///
+/// The embedded broker keeps 5 MB per partition and then silently drops the oldest records, so all
+/// unfinished orders must fit into one partition.
+const UNFINISHED_KB: usize = 4_000;
+/// Maximum size of an event without the order's payload, in bytes.
+const AROUND_PAYLOAD: usize = 1_000;
+
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    ledger: Mutex<Ledger>,
+    unfinished: Semaphore,
+}
+
+impl InFlight {
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        Self { ledger: Mutex::new(ledger), unfinished: Semaphore::new(UNFINISHED_KB) }
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Acquires the order's permits, one per KB. Returns their number.
+    pub(crate) async fn acquire(&self, order: &Order) -> usize {
+        let kilobytes = (order.body.len() + AROUND_PAYLOAD).div_ceil(1_000).min(UNFINISHED_KB);
+        let permits = u32::try_from(kilobytes).unwrap_or(u32::MAX);
+        // The semaphore is never closed, so this does not fail.
+        self.unfinished.acquire_many(permits).await.map_or(0, |permit| {
+            permit.forget();
+            kilobytes
+        })
+    }
+
+    pub(crate) fn release(&self, kilobytes: usize) {
+        self.unfinished.add_permits(kilobytes);
+    }
+
+    /// Adds an accepted order. Returns the records to publish a second time.
+    pub(crate) fn accept(
+        &self,
+        order_id: &str,
+        order: &Order,
+        permits: usize,
+    ) -> Vec<CreatedRecord> {
+        let mut ledger = self.ledger();
+        let ended = ledger.accept(order_id, order, Instant::now(), permits);
+        let duplicates = ledger.take_duplicates();
+        drop(ledger);
+        self.release(ended.unwrap_or_default());
+        duplicates
+    }
+
+    /// Adds a record of a topic. Returns the records to publish a second time.
+    pub(crate) fn observe(&self, record: &TapRecord) -> Vec<CreatedRecord> {
+        let seen = Record {
+            topic: &record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            key: record.key.as_deref(),
+            value: record.payload.as_deref(),
+        };
+        let mut ledger = self.ledger();
+        let ended = ledger.observe(&seen, Instant::now());
+        let duplicates = ledger.take_duplicates();
+        drop(ledger);
+        self.release(ended.unwrap_or_default());
+        duplicates
+    }
+}

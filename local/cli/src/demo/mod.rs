@@ -1,0 +1,131 @@
+//! Sends orders through the whole workflow, waits until each has ended, and checks the books.
+
+mod backlog;
+mod books;
+mod counts;
+mod drive;
+mod generator;
+mod in_flight;
+mod ledger;
+mod malformed_inputs;
+mod malformed_records;
+mod order_state;
+mod orders;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod schemas;
+
+use std::time::Duration;
+
+use emulator::stack::Stack;
+use emulator::tap::Tap;
+use emulator::template::Template;
+
+use crate::boot;
+use crate::cli::{self, DemoOptions};
+use terminal::ExitError;
+use terminal::Terminal;
+
+use crate::fixtures::catalogue::Catalogue;
+use crate::fixtures::holdings::Holdings;
+use crate::fixtures::producer::Producer;
+use backlog::Backlog;
+use in_flight::InFlight;
+use ledger::Ledger;
+use plan::Plan;
+use progress::Progress;
+use report::Figures;
+use run::Run;
+use schemas::Schemas;
+
+/// Runs the demo.
+pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<(), ExitError> {
+    let stack_options = options.stack();
+    // Options and files are checked before the slow start of the stack.
+    Template::read(&stack_options.template).map_err(ExitError::start)?;
+    let workspace = cli::workspace(&stack_options.template);
+    let catalogue = Catalogue::read(&workspace).map_err(ExitError::start)?;
+    let plan = match &options.file {
+        Some(file) => Plan::read(file).map_err(ExitError::start)?,
+        None => {
+            Plan::Made { catalogue: catalogue.clone(), seed: options.seed, count: options.orders }
+        }
+    };
+    let stack = boot::stack(stack_options, |api| api, terminal).await?;
+    for line in plan.description() {
+        terminal.println(&line);
+    }
+    let result = tokio::select! {
+        result = Box::pin(demonstrate(&plan, &catalogue, &stack, terminal)) => result,
+        interrupted = boot::interrupted() => interrupted.and(Err(ExitError::Interrupted)),
+    };
+    stack.stop().await;
+    result
+}
+
+async fn demonstrate(
+    plan: &Plan,
+    catalogue: &Catalogue,
+    stack: &Stack,
+    terminal: &Terminal,
+) -> Result<(), ExitError> {
+    let backlog = Backlog::of(&stack.template, &stack.broker).await.map_err(ExitError::start)?;
+    // An external broker may have unhandled records, which would change the stock.
+    let mut topics_ended = backlog::Ends::new();
+    run::wait_until_idle(&backlog, &mut topics_ended).await?;
+    let mut holdings = catalogue.holdings();
+    plan.supply(catalogue, &mut holdings);
+    holdings.load(stack).await.map_err(ExitError::start)?;
+    let before = Holdings::read(stack).await.map_err(ExitError::start)?;
+
+    let in_flight = InFlight::new(Ledger::new(Schemas::compile().map_err(ExitError::start)?));
+    let producer = Producer::new(stack.broker.bootstrap_servers()).map_err(ExitError::start)?;
+    let topics: Vec<&str> = stack.template.topics.iter().map(|topic| topic.name.as_str()).collect();
+    let mut tap = Tap::start(&stack.broker, &topics).await.map_err(ExitError::start)?;
+    let mut progress = Progress::new(terminal, plan.count());
+    let run = Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog };
+    let ended = tokio::select! {
+        ended = run.drive(plan, topics_ended) => ended,
+        error = run.watch(&mut tap) => Err(error),
+        error = run.detect_stall() => Err(error),
+        () = progress.keep_showing(&in_flight) => Ok(Duration::ZERO),
+    };
+    progress.finish();
+    let took = ended?;
+    let after = Holdings::read(stack).await.map_err(ExitError::run)?;
+    conclude(
+        &in_flight,
+        &before,
+        &after,
+        Figures { took, redelivered: redelivered(stack) },
+        terminal,
+    )
+}
+
+fn conclude(
+    in_flight: &InFlight,
+    before: &Holdings,
+    after: &Holdings,
+    figures: Figures,
+    terminal: &Terminal,
+) -> Result<(), ExitError> {
+    let ledger = in_flight.ledger();
+    terminal.println("");
+    terminal.println(&report::table(&ledger));
+    terminal.println("");
+    for line in report::figures(&ledger, figures) {
+        terminal.println(&line);
+    }
+    terminal.println("");
+    let imbalances = books::imbalances(&ledger, before, after);
+    for line in report::verdict(&imbalances, &ledger) {
+        terminal.println(&line);
+    }
+    if imbalances.is_empty() { Ok(()) } else { Err(ExitError::Unbalanced) }
+}
+
+fn redelivered(stack: &Stack) -> u64 {
+    stack.mappings.values().map(|mapping| mapping.counts().snapshot().redelivered).sum()
+}

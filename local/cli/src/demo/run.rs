@@ -1,0 +1,132 @@
+//! The run. It is complete when every order has ended and the workflow is idle.
+
+use std::time::{Duration, Instant};
+
+use emulator::stack::Stack;
+use emulator::tap::Tap;
+use terminal::printable;
+use uuid::Uuid;
+
+use super::backlog::{Backlog, Ends};
+use super::drive::Driver;
+use super::in_flight::InFlight;
+use super::plan::Plan;
+use crate::fixtures::producer::Producer;
+use terminal::ExitError;
+use terminal::grouped;
+
+/// A run without any activity for this time has stalled.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+pub(super) struct Run<'a> {
+    pub(super) stack: &'a Stack,
+    pub(super) in_flight: &'a InFlight,
+    pub(super) producer: &'a Producer,
+    pub(super) backlog: &'a Backlog,
+}
+
+impl Run<'_> {
+    /// Sends all orders and waits until the workflow is idle. Returns the time from the first
+    /// request to the last end.
+    pub(super) async fn drive(&self, plan: &Plan, before: Ends) -> Result<Duration, ExitError> {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(ExitError::run)?;
+        let api = self.stack.api_url().ok_or_else(|| {
+            ExitError::Start("the template has no function with an HttpApi event (add one)".into())
+        })?;
+        let driver = Driver {
+            client,
+            url: format!("{api}/orders"),
+            run_id: Uuid::new_v4().simple().to_string(),
+            in_flight: self.in_flight,
+            producer: self.producer,
+        };
+        let started = Instant::now();
+        driver.run(plan).await.map_err(ExitError::run)?;
+        while self.in_flight.ledger().counts.unfinished() > 0 {
+            tokio::time::sleep(POLL_INTERVAL / 10).await;
+        }
+        let took = started.elapsed();
+        self.wait_until_all_is_observed(before).await?;
+        Ok(took)
+    }
+
+    /// Waits for records after the last end: redeliveries, malformed reports, released stock.
+    async fn wait_until_all_is_observed(&self, mut ends: Ends) -> Result<(), ExitError> {
+        let start = ends.clone();
+        loop {
+            let records = self.in_flight.ledger().counts.records;
+            wait_until_idle(self.backlog, &mut ends).await?;
+            while !self.in_flight.ledger().has_seen(&start, &ends) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+            if self.in_flight.ledger().counts.records == records {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Updates the ledger while it is polled. Returns only on an error.
+    pub(super) async fn watch(&self, tap: &mut Tap) -> ExitError {
+        while let Some(record) = tap.next().await {
+            for duplicate in self.in_flight.observe(&record) {
+                if let Err(error) = self.producer.publish(&duplicate).await {
+                    return ExitError::run(error);
+                }
+            }
+        }
+        ExitError::Run(
+            "reading the topics: the connection is lost (check that the broker is up)".to_owned(),
+        )
+    }
+
+    /// Returns an error after [`STALL_TIMEOUT`] without activity.
+    pub(super) async fn detect_stall(&self) -> ExitError {
+        let activity = || {
+            let counts = self.in_flight.ledger().counts;
+            (counts.records, counts.answered)
+        };
+        let (mut last, mut since) = (activity(), Instant::now());
+        while since.elapsed() < STALL_TIMEOUT {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let now = activity();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        let ledger = self.in_flight.ledger();
+        let example = ledger.unfinished().next();
+        ExitError::Run(format!(
+            "no activity for {} s: {} of {} accepted orders have not ended{} (see the functions' \
+             logs in target/local-logs)",
+            STALL_TIMEOUT.as_secs(),
+            grouped(ledger.counts.unfinished()),
+            grouped(ledger.counts.accepted),
+            example
+                .map(|order_id| format!(", such as {}", printable(order_id)))
+                .unwrap_or_default(),
+        ))
+    }
+}
+
+/// Waits until the functions have handled all records. Stores the ends of the topics.
+pub(super) async fn wait_until_idle(backlog: &Backlog, ends: &mut Ends) -> Result<(), ExitError> {
+    let (mut last, mut since) = (i64::MAX, Instant::now());
+    while since.elapsed() < STALL_TIMEOUT {
+        match backlog.read().await {
+            Ok((0, found)) => {
+                *ends = found;
+                return Ok(());
+            }
+            Ok((left, _)) if left != last => (last, since) = (left, Instant::now()),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "cannot read the backlog; retrying"),
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Err(ExitError::Run(format!(
+        "no progress for {} s: the topics have unhandled records (see the functions' logs in \
+         target/local-logs)",
+        STALL_TIMEOUT.as_secs(),
+    )))
+}

@@ -1,0 +1,42 @@
+//! The program behind `cargo run`. `demo` sends orders through the whole workflow and checks the
+//! books; `up` keeps the workflow running and shows it on a page.
+//!
+//! Exit codes: 0 success, 1 the books do not balance or the run failed, 2 the start failed.
+
+mod boot;
+mod cli;
+mod demo;
+mod fixtures;
+mod page;
+mod up;
+
+use std::env;
+use std::process::ExitCode;
+
+use terminal::{ExitError, Parsed, Terminal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Command;
+
+/// Warnings only: the functions log to files, and the error at exit names failures of brokers and
+/// credentials.
+const LOG_FILTER: &str = "warn,dynoxide=error,kafka=off,aws_config=error";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let terminal = Terminal::new();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal.clone()).init();
+    terminal.exit_code(run(&terminal).await)
+}
+
+async fn run(terminal: &Terminal) -> Result<(), ExitError> {
+    match cli::parse(env::args_os()).map_err(ExitError::start)? {
+        Parsed::Help(text) => {
+            terminal.println(&text);
+            Ok(())
+        }
+        Parsed::Run(Command::Demo(options)) => Box::pin(demo::run(&options, terminal)).await,
+        Parsed::Run(Command::Up(options)) => Box::pin(up::run(&options, terminal)).await,
+    }
+}

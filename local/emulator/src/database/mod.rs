@@ -1,0 +1,144 @@
+//! A DynamoDB database: embedded in this process, or external at a URL.
+//!
+//! The embedded database is dynoxide: it serves DynamoDB's protocol on a port of 127.0.0.1 and
+//! keeps everything in memory. The tables are created from the template in both cases.
+
+mod tables;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_sdk_dynamodb::error::BuildError;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::aws_settings::AwsSettings;
+use crate::template::Table;
+
+/// Limit for the requests in flight when the embedded database stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Database {
+    endpoint: String,
+    client: Client,
+    table_prefix: String,
+    server: Option<Server>,
+}
+
+struct Server {
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("cannot start the embedded database: {0}")]
+    Embedded(String),
+    #[error("no port of 127.0.0.1 is free for the embedded database")]
+    Port(#[source] std::io::Error),
+    #[error("the template's definition of the table {table} is not valid in DynamoDB")]
+    Description {
+        table: String,
+        #[source]
+        source: Box<BuildError>,
+    },
+    #[error("cannot create the table {table} at {endpoint}: {message}")]
+    Table { table: String, endpoint: String, message: String },
+    #[error("the table {table} at {endpoint} is not active after 60 s: check its status there")]
+    Inactive { table: String, endpoint: String },
+}
+
+impl Database {
+    /// Starts a database in this process.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] if it cannot open its storage or a port.
+    pub async fn embedded(
+        settings: &AwsSettings,
+        table_prefix: &str,
+    ) -> Result<Self, DatabaseError> {
+        let storage = dynoxide::Database::memory()
+            .map_err(|error| DatabaseError::Embedded(error.to_string()))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(DatabaseError::Port)?;
+        let address = listener.local_addr().map_err(DatabaseError::Port)?;
+        let (shutdown, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let until = async {
+                stopped.await.ok();
+            };
+            let served = dynoxide::server::serve_with_shutdown(listener, storage, until).await;
+            if let Err(error) = served {
+                tracing::warn!(error, "the embedded database stopped");
+            }
+        });
+        let server = Server { shutdown, task };
+        Ok(Self::new(format!("http://{address}"), settings, table_prefix, Some(server)))
+    }
+
+    /// Uses the database at this URL.
+    #[must_use]
+    pub fn outside(endpoint: &str, settings: &AwsSettings, table_prefix: &str) -> Self {
+        Self::new(endpoint.to_owned(), settings, table_prefix, None)
+    }
+
+    fn new(
+        endpoint: String,
+        settings: &AwsSettings,
+        table_prefix: &str,
+        server: Option<Server>,
+    ) -> Self {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&endpoint)
+            .region(settings.region())
+            .credentials_provider(settings.credentials())
+            .build();
+        let client = Client::from_conf(config);
+        Self { endpoint, client, table_prefix: table_prefix.to_owned(), server }
+    }
+
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The name of the table with this logical id.
+    #[must_use]
+    pub fn table_name(&self, logical_id: &str) -> String {
+        format!("{}{logical_id}", self.table_prefix)
+    }
+
+    /// Creates the missing tables, and waits until all are active.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] names the table that is not usable.
+    pub async fn create_tables(&self, tables: &[Table]) -> Result<(), DatabaseError> {
+        for table in tables {
+            self.create_table(table).await?;
+        }
+        for table in tables {
+            self.wait_until_active(table).await?;
+            if let Some(attribute) = &table.time_to_live {
+                self.expire_rows(table, attribute).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the embedded database. Does nothing to an external one.
+    pub async fn stop(&mut self) {
+        let Some(Server { shutdown, mut task }) = self.server.take() else { return };
+        // Fails only if the server has already stopped.
+        shutdown.send(()).ok();
+        if tokio::time::timeout(STOP_TIMEOUT, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}

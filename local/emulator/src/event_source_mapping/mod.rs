@@ -1,0 +1,197 @@
+//! An event-source mapping that delivers the records of a topic to a function, as MSK's does.
+//!
+//! The records of a partition are delivered in order, each until it is finished or given up; only
+//! then does the offset move past it. The template declares a mapping's behaviour.
+
+mod answer;
+mod attempt;
+mod consumer;
+mod counts;
+mod dead_letter;
+mod delivery;
+mod error;
+mod event;
+mod handle;
+mod offsets;
+mod partition;
+mod record;
+mod retry;
+mod unreadable;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::Offset;
+use rdkafka::error::KafkaError;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use tokio::task::JoinHandle;
+
+use crate::invoke::InvokeClient;
+use crate::template::Mapping;
+use consumer::{MappingConsumer, Partition};
+pub use counts::{MappingCounts, MappingCountsSnapshot};
+use dead_letter::DeadLetters;
+pub use error::MappingError;
+pub use handle::MappingHandle;
+use offsets::Offsets;
+use retry::RetryPolicy;
+use unreadable::Unreadable;
+
+/// Limit for the invocations in flight when a mapping stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running mapping. The owner can stop it; everything else is in its handle.
+pub struct EventSourceMapping {
+    handle: MappingHandle,
+    stopping: watch::Sender<bool>,
+    partitions: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+}
+
+/// Shared by the partitions of a mapping.
+struct Shared {
+    mapping: Mapping,
+    bootstrap_servers: String,
+    invoke: InvokeClient,
+    consumer: Arc<MappingConsumer>,
+    policy: RetryPolicy,
+    dead_letters: Option<DeadLetters>,
+    offsets: Offsets,
+    counts: MappingCounts,
+    unreadable: Unreadable,
+    invocations: Semaphore,
+    paused: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl EventSourceMapping {
+    /// Reads the topic from the committed offsets of the consumer group.
+    ///
+    /// At most `concurrency` invocations are in flight at a time.
+    ///
+    /// # Errors
+    /// [`MappingError`] if the topic cannot be read.
+    pub async fn start(
+        mapping: Mapping,
+        bootstrap_servers: &str,
+        invoke: InvokeClient,
+        concurrency: usize,
+    ) -> Result<Self, MappingError> {
+        let failed = |mapping: &Mapping, source| MappingError {
+            mapping: mapping.logical_id.clone(),
+            topic: mapping.topic.clone(),
+            source,
+        };
+        let uncommitted = Arc::new(Notify::new());
+        let consumer = consumer::create(&mapping, bootstrap_servers, Arc::clone(&uncommitted))
+            .map_err(|error| failed(&mapping, error))?;
+        let consumer = Arc::new(consumer);
+        let (paused, paused_seen) = watch::channel(false);
+        let (stopping, stopping_seen) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            invoke,
+            policy: RetryPolicy {
+                bisects_on_error: mapping.bisects_on_error,
+                maximum_retries: mapping.maximum_retries,
+                maximum_record_age: mapping.maximum_record_age,
+            },
+            dead_letters: mapping
+                .on_failure_topic
+                .as_ref()
+                .map(|topic| DeadLetters::new(bootstrap_servers, topic, &mapping.function.binary)),
+            offsets: Offsets::new(Arc::clone(&consumer), &mapping.topic, uncommitted),
+            counts: MappingCounts::default(),
+            unreadable: Unreadable::default(),
+            invocations: Semaphore::new(concurrency.max(1)),
+            paused: paused_seen,
+            stopping: stopping_seen,
+            consumer,
+            mapping,
+        });
+        let partitions =
+            shared.partitions().await.map_err(|error| failed(&shared.mapping, error))?;
+        let partitions = partitions
+            .into_iter()
+            .map(|partition| tokio::spawn(partition::work_through(Arc::clone(&shared), partition)))
+            .collect();
+        let committer = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move { shared.offsets.keep_committed().await }
+        });
+        let server = tokio::spawn(consumer::serve(Arc::clone(&shared.consumer)));
+        let handle = MappingHandle { shared, paused };
+        Ok(Self { handle, stopping, partitions, background: vec![committer, server] })
+    }
+
+    /// Waits for the invocations in flight, commits, and stops the mapping.
+    pub async fn stop(mut self) {
+        self.stopping.send_replace(true);
+        let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
+        for mut partition in self.partitions.drain(..) {
+            if tokio::time::timeout_at(deadline, &mut partition).await.is_err() {
+                partition.abort();
+            }
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        let shared = Arc::clone(&self.handle.shared);
+        let committed = tokio::task::spawn_blocking(move || shared.offsets.commit_and_wait());
+        if let Err(error) = committed.await {
+            tracing::debug!(%error, "the last commit was aborted");
+        }
+    }
+}
+
+impl Deref for EventSourceMapping {
+    type Target = MappingHandle;
+
+    fn deref(&self) -> &MappingHandle {
+        &self.handle
+    }
+}
+
+impl Drop for EventSourceMapping {
+    fn drop(&mut self) {
+        for task in self.partitions.iter().chain(&self.background) {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    async fn partitions(self: &Arc<Self>) -> Result<Vec<Partition>, KafkaError> {
+        let shared = Arc::clone(self);
+        let assigned = tokio::task::spawn_blocking(move || {
+            consumer::assign(&shared.consumer, &shared.mapping)
+        });
+        let queues = assigned.await.unwrap_or(Err(KafkaError::Canceled))?;
+        self.offsets.start_at(queues.iter().filter_map(|(number, start, _)| match start {
+            Offset::Offset(start) => Some((*number, *start)),
+            _ => None,
+        }));
+        let mut prefetched = consumer::prefetched(&self.consumer).await;
+        Ok(queues
+            .into_iter()
+            .map(|(number, _, queue)| {
+                let first = prefetched.remove(&number).unwrap_or_default();
+                Partition { number, queue, first }
+            })
+            .collect())
+    }
+
+    /// Permit for an invocation, once the mapping is not paused; `None` if it stops.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        let mut paused = self.paused.clone();
+        loop {
+            paused.wait_for(|paused| !*paused).await.ok()?;
+            let permit = self.invocations.acquire().await.ok()?;
+            // The mapping may have been paused while this batch waited for its permit.
+            if !*paused.borrow() {
+                return Some(permit);
+            }
+        }
+    }
+}

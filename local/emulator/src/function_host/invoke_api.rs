@@ -1,0 +1,108 @@
+//! Lambda's Invoke API, version 2015-03-31.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::lanes::{Lane, Throttled};
+use super::{PAYLOAD_LIMIT, Pools};
+
+const THROTTLED: &str = "Rate Exceeded.";
+
+pub(super) fn router() -> Router<Arc<Pools>> {
+    Router::new().route("/2015-03-31/functions/{function}/invocations", post(invoke))
+}
+
+async fn invoke(
+    State(pools): State<Arc<Pools>>,
+    Path(function): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Some(pool) = pools.get(&function).map(Arc::clone) else {
+        let message = format!(
+            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:{function}"
+        );
+        return error_response(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
+    };
+    let Ok(event) = to_bytes(body, PAYLOAD_LIMIT).await else {
+        return error_response(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestTooLargeException",
+            "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+        );
+    };
+    let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event) {
+        let message = format!("Could not parse request body into json: {error}");
+        return error_response(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &message);
+    }
+    let lane = lane(&event);
+    let request_id = uuid::Uuid::new_v4().to_string();
+    if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
+        let id = request_id.clone();
+        tokio::spawn(async move {
+            let error = match pool.invoke(lane, request_id, event).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(Failure(error))) => String::from_utf8_lossy(&error).into_owned(),
+                Err(Throttled) => THROTTLED.to_owned(),
+            };
+            tracing::warn!(function, %error, "an asynchronous invocation failed");
+        });
+        return (StatusCode::ACCEPTED, [("x-amzn-requestid", id)]).into_response();
+    }
+    let Ok(response) = pool.invoke(lane, request_id.clone(), event).await else {
+        return error_response(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequestsException",
+            THROTTLED,
+        );
+    };
+    let common = [
+        ("content-type", "application/json"),
+        ("x-amz-executed-version", "$LATEST"),
+        ("x-amzn-requestid", request_id.as_str()),
+    ];
+    match response {
+        Ok(body) => (common, body).into_response(),
+        Err(Failure(body)) => {
+            (common, [("x-amz-function-error", "Unhandled")], body).into_response()
+        }
+    }
+}
+
+/// Detects the lane from the event: a request of the HTTP API has no other mark.
+fn lane(event: &[u8]) -> Lane {
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(rename = "requestContext")]
+        _request_context: IgnoredAny,
+        headers: Option<Value>,
+    }
+    let Ok(request) = serde_json::from_slice::<Request>(event) else { return Lane::Others };
+    let prefer = request.headers.as_ref().and_then(|headers| headers.get("prefer")?.as_str());
+    if prefer.is_some_and(is_wait) { Lane::Waits } else { Lane::Requests }
+}
+
+/// `Prefer: wait=0` does not wait.
+fn is_wait(prefer: &str) -> bool {
+    prefer.split(',').any(|preference| {
+        let preference = preference.split(';').next().unwrap_or_default();
+        let (name, seconds) = preference.split_once('=').unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("wait") && seconds.trim() != "0"
+    })
+}
+
+fn error_response(status: StatusCode, kind: &'static str, message: &str) -> Response {
+    let body = json!({ "Type": "User", "Message": message });
+    (status, [("x-amzn-errortype", kind)], Json(body)).into_response()
+}

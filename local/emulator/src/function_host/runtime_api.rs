@@ -1,0 +1,108 @@
+//! Lambda's Runtime API, version 2018-06-01: a process fetches events and posts responses.
+//!
+//! The path begins with the function and the number of the process: each process has its own URL.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::process::{Assignment, Message, Session};
+use super::{PAYLOAD_LIMIT, Pools};
+
+/// Function and process number.
+type Caller = (String, u64);
+/// Function, process number and request id.
+type Request = (String, u64, String);
+
+pub(super) fn router() -> Router<Arc<Pools>> {
+    const RUNTIME: &str = "/{function}/{process}/2018-06-01/runtime";
+    Router::new()
+        .route(&format!("{RUNTIME}/invocation/next"), get(next))
+        .route(&format!("{RUNTIME}/invocation/{{id}}/response"), post(response))
+        .route(&format!("{RUNTIME}/invocation/{{id}}/error"), post(error))
+        .route(&format!("{RUNTIME}/init/error"), post(init_error))
+}
+
+fn session(pools: &Pools, function: &str, number: u64) -> Option<Arc<Session>> {
+    pools.get(function)?.processes.session(number)
+}
+
+/// Waits for an event for the process.
+async fn next(State(pools): State<Arc<Pools>>, Path((function, number)): Path<Caller>) -> Response {
+    let Some(session) = session(&pools, &function, number) else { return gone() };
+    session.messages.send(Message::Ready).ok();
+    let assignment = session.assignments.lock().await.recv().await;
+    match assignment {
+        Some(assignment) => event(&function, assignment),
+        // The process is being killed; a response would only make it log an error first.
+        None => std::future::pending().await,
+    }
+}
+
+fn event(function: &str, assignment: Assignment) -> Response {
+    let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{function}");
+    let trace = uuid::Uuid::new_v4().simple().to_string();
+    let (epoch, random) = trace.split_at(8);
+    let mut headers = HeaderMap::new();
+    let mut header = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    header("content-type", "application/json".to_owned());
+    header("lambda-runtime-aws-request-id", assignment.request_id);
+    header("lambda-runtime-deadline-ms", assignment.deadline_ms.to_string());
+    header("lambda-runtime-invoked-function-arn", arn);
+    header("lambda-runtime-trace-id", format!("Root=1-{epoch}-{random};Sampled=0"));
+    (headers, assignment.event).into_response()
+}
+
+async fn response(
+    State(pools): State<Arc<Pools>>,
+    Path((function, number, request_id)): Path<Request>,
+    body: Body,
+) -> Response {
+    let Some(session) = session(&pools, &function, number) else { return gone() };
+    let Ok(body) = to_bytes(body, PAYLOAD_LIMIT).await else {
+        let Failure(body) = Failure::response_too_large(PAYLOAD_LIMIT);
+        session.messages.send(Message::Failed { request_id, body }).ok();
+        return (StatusCode::PAYLOAD_TOO_LARGE, "").into_response();
+    };
+    forward(&session, Message::Returned { request_id, body })
+}
+
+async fn error(
+    State(pools): State<Arc<Pools>>,
+    Path((function, number, request_id)): Path<Request>,
+    body: Bytes,
+) -> Response {
+    let Some(session) = session(&pools, &function, number) else { return gone() };
+    forward(&session, Message::Failed { request_id, body })
+}
+
+async fn init_error(
+    State(pools): State<Arc<Pools>>,
+    Path((function, number)): Path<Caller>,
+    body: Bytes,
+) -> Response {
+    let Some(session) = session(&pools, &function, number) else { return gone() };
+    forward(&session, Message::InitFailed { body })
+}
+
+fn forward(session: &Session, message: Message) -> Response {
+    // The slot may have abandoned the process.
+    session.messages.send(message).ok();
+    (StatusCode::ACCEPTED, axum::Json(json!({ "status": "OK" }))).into_response()
+}
+
+/// Makes an abandoned process exit.
+fn gone() -> Response {
+    (StatusCode::GONE, "this process was abandoned").into_response()
+}

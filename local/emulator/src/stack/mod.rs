@@ -1,0 +1,203 @@
+//! Starts and stops the parts that a template declares, each embedded or external.
+//!
+//! Parts start after the parts that they use and stop before them, so that an invocation in flight
+//! can still store, publish and have its offset committed.
+
+mod environment;
+mod error;
+mod options;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+
+use crate::aws_settings::AwsSettings;
+use crate::binaries::{self, BinariesError};
+use crate::broker::Broker;
+use crate::database::Database;
+use crate::event_source_mapping::EventSourceMapping;
+use crate::function_host::{FunctionHost, HostedFunction};
+use crate::http_api::{HttpApi, HttpApiPort};
+use crate::invoke::InvokeClient;
+use crate::schedule::ScheduleSource;
+use crate::template::{Schedule, Template};
+pub use error::StartError;
+pub use options::StackOptions;
+
+/// A running stack.
+pub struct Stack {
+    pub template: Template,
+    pub broker: Broker,
+    pub database: Database,
+    /// `None` if the functions are hosted elsewhere.
+    pub functions: Option<FunctionHost>,
+    /// By logical id.
+    pub mappings: BTreeMap<String, EventSourceMapping>,
+    schedules: Vec<ScheduleSource>,
+    http_api: Option<HttpApi>,
+    invoke: InvokeClient,
+    aws: AwsSettings,
+}
+
+impl Stack {
+    /// Starts everything that the template declares, and returns once it accepts requests.
+    ///
+    /// # Errors
+    /// [`StartError`] names the first part that does not start, and what to do.
+    pub async fn start(options: StackOptions) -> Result<Self, StartError> {
+        Box::pin(Self::start_behind(options, |api| api)).await
+    }
+
+    /// Starts everything, with the HTTP API's router wrapped by `front`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_behind(
+        options: StackOptions,
+        front: impl FnOnce(Router) -> Router,
+    ) -> Result<Self, StartError> {
+        let template = Template::read(&options.template)?;
+        // Errors of the command line are found before the slow steps.
+        let port = HttpApiPort::take(options.port).await?;
+        let executables = match options.lambda {
+            None => executables(&options, &template).await?,
+            Some(_) => BTreeMap::new(),
+        };
+        let broker = match &options.kafka {
+            None => Broker::embedded()?,
+            Some(servers) => Broker::outside(servers).await?,
+        };
+        broker.create_topics(&template.topics).await?;
+        let prefix = &options.table_prefix;
+        let database = match &options.dynamodb {
+            None => Database::embedded(&options.aws, prefix).await?,
+            Some(url) => Database::outside(url, &options.aws, prefix),
+        };
+        database.create_tables(&template.tables).await?;
+        let mut stack = Self {
+            invoke: InvokeClient::new(options.lambda.as_deref().unwrap_or_default()),
+            template,
+            broker,
+            database,
+            functions: None,
+            mappings: BTreeMap::new(),
+            schedules: Vec::new(),
+            http_api: None,
+            aws: options.aws.clone(),
+        };
+        if options.lambda.is_none() {
+            let host = stack.host(&options, &executables).await?;
+            stack.invoke = InvokeClient::new(&host.url());
+            stack.functions = Some(host);
+        }
+        stack.http_api = stack
+            .template
+            .http_function()
+            .map(|function| port.serve(stack.invoke.clone(), function.name.clone(), front));
+        stack.start_mappings(options.processes).await?;
+        stack.start_schedules(options.schedule_period);
+        Ok(stack)
+    }
+
+    async fn host(
+        &self,
+        options: &StackOptions,
+        executables: &BTreeMap<String, PathBuf>,
+    ) -> Result<FunctionHost, StartError> {
+        let functions = self.template.functions.iter().filter_map(|function| {
+            let executable = executables.get(&function.name.binary)?;
+            let mut environment = self.function_environment(function);
+            if let Some(url) = &options.function_dynamodb {
+                environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
+            }
+            environment.extend(options.function_env.iter().cloned());
+            Some(HostedFunction {
+                name: function.name.binary.clone(),
+                executable: executable.clone(),
+                timeout: function.timeout,
+                memory_mb: function.memory_mb,
+                environment: environment.into_iter().collect(),
+            })
+        });
+        let functions = functions.collect();
+        Ok(FunctionHost::start(functions, options.processes, &options.log_dir).await?)
+    }
+
+    async fn start_mappings(&mut self, concurrency: usize) -> Result<(), StartError> {
+        let servers = self.broker.bootstrap_servers();
+        let starts = self.template.mappings.iter().map(|mapping| {
+            EventSourceMapping::start(mapping.clone(), servers, self.invoke.clone(), concurrency)
+        });
+        for mapping in futures::future::join_all(starts).await {
+            let mapping = mapping?;
+            self.mappings.insert(mapping.declaration().logical_id.clone(), mapping);
+        }
+        Ok(())
+    }
+
+    fn start_schedules(&mut self, period: Option<Duration>) {
+        for function in &self.template.functions {
+            for schedule in &function.schedules {
+                let period = period.unwrap_or(schedule.period);
+                let schedule = Schedule { period, ..schedule.clone() };
+                let (name, invoke) = (function.name.clone(), self.invoke.clone());
+                self.schedules.push(ScheduleSource::start(name, schedule, invoke));
+            }
+        }
+    }
+
+    /// The URL of the HTTP API; `None` if no function serves HTTP.
+    #[must_use]
+    pub fn api_url(&self) -> Option<String> {
+        self.http_api.as_ref().map(HttpApi::url)
+    }
+
+    #[must_use]
+    pub fn invoke_url(&self) -> &str {
+        self.invoke.url()
+    }
+
+    #[must_use]
+    pub fn invoke_client(&self) -> &InvokeClient {
+        &self.invoke
+    }
+
+    /// The name of the table with this logical id.
+    #[must_use]
+    pub fn table(&self, logical_id: &str) -> String {
+        self.database.table_name(logical_id)
+    }
+
+    /// Accepts no more requests, waits for work in flight, and stops all parts.
+    pub async fn stop(mut self) {
+        if let Some(http_api) = self.http_api.take() {
+            http_api.stop().await;
+        }
+        let schedules = std::mem::take(&mut self.schedules);
+        futures::future::join_all(schedules.into_iter().map(ScheduleSource::stop)).await;
+        let mappings = std::mem::take(&mut self.mappings);
+        let stops = mappings.into_values().map(EventSourceMapping::stop);
+        futures::future::join_all(stops).await;
+        if let Some(functions) = self.functions.take() {
+            functions.stop().await;
+        }
+        self.database.stop().await;
+    }
+}
+
+async fn executables(
+    options: &StackOptions,
+    template: &Template,
+) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
+    let names: Vec<String> =
+        template.functions.iter().map(|function| function.name.binary.clone()).collect();
+    match &options.function_dir {
+        Some(directory) => binaries::ready_made(directory, &names),
+        None => {
+            let workspace = options.template.parent().filter(|path| !path.as_os_str().is_empty());
+            binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The YAML types of the parts of a SAM template that the emulator reads.
+//!
+//! SAM and cfn-lint check the rest of the file. Short-form intrinsics lose their tag on reading:
+//! `!Ref Greetings` becomes the text `Greetings`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Document {
+    #[serde(default)]
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    pub(super) globals: Globals,
+    /// In the order of the file.
+    #[serde(default)]
+    pub(super) resources: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Parameter {
+    pub(super) default: Option<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Globals {
+    #[serde(default)]
+    pub(super) function: FunctionProperties,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Resource {
+    #[serde(rename = "Type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) properties: Value,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Metadata {
+    #[serde(default)]
+    pub(super) build_properties: BuildProperties,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BuildProperties {
+    pub(super) binary: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionProperties {
+    pub(super) timeout: Option<Value>,
+    pub(super) memory_size: Option<Value>,
+    #[serde(default)]
+    pub(super) environment: Environment,
+    #[serde(default)]
+    pub(super) events: Map<String, Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Environment {
+    #[serde(default)]
+    pub(super) variables: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionEvent {
+    #[serde(rename = "Type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) properties: FunctionEventProperties,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionEventProperties {
+    pub(super) schedule: Option<String>,
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct IntegrationProperties {
+    /// `!GetAtt Function.Arn`.
+    pub(super) integration_uri: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MappingProperties {
+    pub(super) function_name: String,
+    #[serde(default)]
+    pub(super) topics: Vec<String>,
+    #[serde(default)]
+    pub(super) amazon_managed_kafka_event_source_config: KafkaConfig,
+    #[serde(default)]
+    pub(super) self_managed_kafka_event_source_config: KafkaConfig,
+    pub(super) starting_position: Option<String>,
+    pub(super) batch_size: Option<Value>,
+    pub(super) maximum_batching_window_in_seconds: Option<Value>,
+    #[serde(default)]
+    pub(super) function_response_types: Vec<String>,
+    #[serde(default)]
+    pub(super) bisect_batch_on_function_error: bool,
+    pub(super) maximum_retry_attempts: Option<Value>,
+    pub(super) maximum_record_age_in_seconds: Option<Value>,
+    #[serde(default)]
+    pub(super) destination_config: DestinationConfig,
+    pub(super) enabled: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KafkaConfig {
+    pub(super) consumer_group_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DestinationConfig {
+    pub(super) on_failure: Option<OnFailure>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct OnFailure {
+    pub(super) destination: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TopicProperties {
+    pub(super) topic_name: String,
+    pub(super) partition_count: Value,
+    pub(super) replication_factor: Value,
+    #[serde(default)]
+    pub(super) configs: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TableProperties {
+    pub(super) attribute_definitions: Vec<AttributeDefinition>,
+    pub(super) key_schema: Vec<KeySchemaElement>,
+    #[serde(default)]
+    pub(super) global_secondary_indexes: Vec<SecondaryIndex>,
+    pub(super) time_to_live_specification: Option<TimeToLive>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AttributeDefinition {
+    pub(super) attribute_name: String,
+    pub(super) attribute_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct KeySchemaElement {
+    pub(super) attribute_name: String,
+    pub(super) key_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SecondaryIndex {
+    pub(super) index_name: String,
+    pub(super) key_schema: Vec<KeySchemaElement>,
+    #[serde(default)]
+    pub(super) projection: Projection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Projection {
+    pub(super) projection_type: Option<String>,
+    #[serde(default)]
+    pub(super) non_key_attributes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TimeToLive {
+    pub(super) attribute_name: String,
+    #[serde(default)]
+    pub(super) enabled: bool,
+}
