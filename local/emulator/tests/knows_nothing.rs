@@ -1,5 +1,7 @@
 //! Keeps the emulator free of the workflow that it runs.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first failure")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
