@@ -19,6 +19,14 @@ pub struct UsageError {
     program: &'static str,
 }
 
+impl UsageError {
+    /// An error that clap cannot find.
+    #[must_use]
+    pub const fn new(message: String, program: &'static str) -> Self {
+        Self { message, program }
+    }
+}
+
 /// Parses the arguments, the program's name first. `program` is the command that starts it.
 ///
 /// # Errors

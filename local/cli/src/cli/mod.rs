@@ -16,10 +16,16 @@ use parsers::{orders, processes, url, variable};
 /// Any fixed number: two runs without `--seed` send the same orders.
 const DEFAULT_SEED: u64 = 20_260_206;
 
+const PROGRAM: &str = "cargo run --";
+
+/// Variables that name servers, each with its option.
+const SERVERS: [(&str, &str); 2] =
+    [("KAFKA_BOOTSTRAP_SERVERS", "--kafka"), ("AWS_ENDPOINT_URL_DYNAMODB", "--dynamodb")];
+
 #[derive(Debug, Parser)]
 #[command(
     name = "local",
-    bin_name = "cargo run --",
+    bin_name = PROGRAM,
     version,
     about = "Runs the order workflow on this machine: the functions, a Kafka broker and DynamoDB",
     args_conflicts_with_subcommands = true
@@ -51,6 +57,9 @@ pub(crate) struct DemoOptions {
     /// Read the orders from this file, one `OrderCreated` payload per line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "seed"])]
     pub(crate) file: Option<PathBuf>,
+    /// Kill no function process, and leave the embedded broker up
+    #[arg(long)]
+    pub(crate) calm: bool,
     /// Port of the HTTP API; 0 selects a free port
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -97,9 +106,42 @@ struct CommonOptions {
 pub(crate) fn parse(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Parsed<Command>, UsageError> {
-    Ok(match terminal::parse::<Cli>(arguments, "cargo run --")? {
+    let arguments: Vec<_> = arguments.collect();
+    check_servers(&arguments, |name| env::var(name).ok())?;
+    Ok(match terminal::parse::<Cli>(arguments.into_iter(), PROGRAM)? {
         Parsed::Run(cli) => Parsed::Run(cli.command.unwrap_or(Command::Demo(cli.demo))),
         Parsed::Help(text) => Parsed::Help(text),
+    })
+}
+
+/// Rejects servers on other machines that only the environment names: a shell that is set up for a
+/// cluster must not send it a thousand orders.
+fn check_servers(
+    arguments: &[OsString],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(), UsageError> {
+    for (name, option) in SERVERS {
+        let is_option = |argument: &OsString| {
+            let argument = argument.to_string_lossy();
+            argument.split('=').next() == Some(option)
+        };
+        let Some(value) = variable(name).filter(|value| !is_local(value)) else { continue };
+        if !arguments.iter().any(is_option) {
+            let message = format!(
+                "{name} names servers on another machine: {value} (pass {option} {value} to use \
+                 them, or unset {name})"
+            );
+            return Err(UsageError::new(message, PROGRAM));
+        }
+    }
+    Ok(())
+}
+
+/// Whether all servers of a list, or the one of a URL, are on this machine.
+fn is_local(servers: &str) -> bool {
+    servers.split(',').all(|server| {
+        let host = server.trim().rsplit("://").next().unwrap_or_default();
+        ["127.", "localhost", "[::1]", "::1"].iter().any(|local| host.starts_with(local))
     })
 }
 
@@ -221,5 +263,23 @@ mod tests {
     fn orders_are_generated_or_read_from_a_file() {
         let message = parse(&["demo", "--file", "a.jsonl", "--orders", "3"]).unwrap_err();
         assert!(message.to_string().contains("cannot be used with"), "{message}");
+    }
+
+    #[test]
+    fn servers_elsewhere_are_used_only_if_the_command_line_names_them() {
+        let check = |arguments: &[&str], servers: &str| {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            let servers = |name: &str| (name == "KAFKA_BOOTSTRAP_SERVERS").then(|| servers.into());
+            check_servers(&arguments, servers).map_err(|error| error.to_string())
+        };
+        for local in ["127.0.0.1:9092", "localhost:9092,127.0.0.1:9093", "[::1]:9092"] {
+            assert_eq!(check(&["local"], local), Ok(()), "{local}");
+        }
+        let cluster = "b-1.orders:9098,127.0.0.1:9092";
+        let message = check(&["local", "up"], cluster).unwrap_err();
+        assert!(message.contains(&format!("pass --kafka {cluster}")), "{message}");
+        for option in ["--kafka=b-1.orders:9098", "--kafka"] {
+            assert_eq!(check(&["local", "up", option, "b"], cluster), Ok(()), "{option}");
+        }
     }
 }

@@ -11,6 +11,7 @@ mod malformed_inputs;
 mod malformed_records;
 mod order_state;
 mod orders;
+mod outages;
 mod plan;
 mod progress;
 mod report;
@@ -34,11 +35,15 @@ use crate::fixtures::producer::Producer;
 use backlog::Backlog;
 use in_flight::InFlight;
 use ledger::Ledger;
+use outages::Outages;
 use plan::Plan;
 use progress::Progress;
 use report::Figures;
 use run::Run;
 use schemas::Schemas;
+
+const NEXT: &str =
+    "Next: `cargo run -- up` keeps it running, with a page at http://127.0.0.1:3000.";
 
 /// Runs the demo.
 pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<(), ExitError> {
@@ -57,8 +62,9 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<()
     for line in plan.description() {
         terminal.println(&line);
     }
+    let outages = (!options.calm).then(Outages::default);
     let result = tokio::select! {
-        result = Box::pin(demonstrate(&plan, &catalogue, &stack, terminal)) => result,
+        result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), terminal)) => result,
         interrupted = boot::interrupted() => interrupted.and(Err(ExitError::Interrupted)),
     };
     stack.stop().await;
@@ -69,6 +75,7 @@ async fn demonstrate(
     plan: &Plan,
     catalogue: &Catalogue,
     stack: &Stack,
+    outages: Option<&Outages>,
     terminal: &Terminal,
 ) -> Result<(), ExitError> {
     let backlog = Backlog::of(&stack.template, &stack.broker).await.map_err(ExitError::start)?;
@@ -85,7 +92,7 @@ async fn demonstrate(
     let topics: Vec<&str> = stack.template.topics.iter().map(|topic| topic.name.as_str()).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.map_err(ExitError::start)?;
     let mut progress = Progress::new(terminal, plan.count());
-    let run = Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog };
+    let run = Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog, outages };
     let ended = tokio::select! {
         ended = run.drive(plan, topics_ended) => ended,
         error = run.watch(&mut tap) => Err(error),
@@ -99,7 +106,11 @@ async fn demonstrate(
         &in_flight,
         &before,
         &after,
-        Figures { took, redelivered: redelivered(stack) },
+        Figures {
+            took,
+            redelivered: redelivered(stack),
+            outages: outages.map(Outages::description),
+        },
         terminal,
     )
 }
@@ -123,6 +134,8 @@ fn conclude(
     for line in report::verdict(&imbalances, &ledger) {
         terminal.println(&line);
     }
+    terminal.println("");
+    terminal.println(NEXT);
     if imbalances.is_empty() { Ok(()) } else { Err(ExitError::Unbalanced) }
 }
 

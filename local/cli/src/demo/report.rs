@@ -16,12 +16,13 @@ const MAX_PRINTED: usize = 20;
 /// In microseconds: an hour. Longer latencies count as this.
 const MAX_LATENCY_US: u64 = 3_600_000_000;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Figures {
     /// From the first request to the last end.
     pub(crate) took: Duration,
     /// Records that mappings redelivered.
     pub(crate) redelivered: u64,
+    pub(crate) outages: Option<String>,
 }
 
 /// Orders by outcome and reason. Cancellations can differ between two runs with the same seed.
@@ -70,7 +71,7 @@ pub(crate) fn figures(ledger: &Ledger, figures: Figures) -> Vec<String> {
             format!("p50 {}, p99 {}", at(0.5), at(0.99))
         },
     );
-    vec![
+    let lines = [
         format!("End-to-end latency   {latency}"),
         format!(
             "Throughput           {} orders per second, {} orders in {}",
@@ -84,7 +85,8 @@ pub(crate) fn figures(ledger: &Ledger, figures: Figures) -> Vec<String> {
             grouped(ledger.counts.repeated),
             grouped(figures.redelivered),
         ),
-    ]
+    ];
+    lines.into_iter().chain(figures.outages).collect()
 }
 
 /// The balance, or the imbalances.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::backlog::{Backlog, Ends};
 use super::drive::Driver;
 use super::in_flight::InFlight;
+use super::outages::Outages;
 use super::plan::Plan;
 use crate::fixtures::producer::Producer;
 use terminal::ExitError;
@@ -24,6 +25,8 @@ pub(super) struct Run<'a> {
     pub(super) in_flight: &'a InFlight,
     pub(super) producer: &'a Producer,
     pub(super) backlog: &'a Backlog,
+    /// `None` to leave everything up.
+    pub(super) outages: Option<&'a Outages>,
 }
 
 impl Run<'_> {
@@ -42,13 +45,23 @@ impl Run<'_> {
             producer: self.producer,
         };
         let started = Instant::now();
-        driver.run(plan).await.map_err(ExitError::run)?;
+        tokio::select! {
+            sent = driver.run(plan) => sent.map_err(ExitError::run)?,
+            () = self.cause_outages() => {}
+        }
         while self.in_flight.ledger().counts.unfinished() > 0 {
             tokio::time::sleep(POLL_INTERVAL / 10).await;
         }
         let took = started.elapsed();
         self.wait_until_all_is_observed(before).await?;
         Ok(took)
+    }
+
+    async fn cause_outages(&self) {
+        match self.outages {
+            Some(outages) => outages.cause(self.stack).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits for records after the last end: redeliveries, malformed reports, released stock.
