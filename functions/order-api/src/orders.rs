@@ -30,7 +30,7 @@ pub(crate) struct OrderCursor {
 }
 
 impl OrderCursor {
-    /// Whether the order was accepted before a time, which queries with that bound leave out.
+    /// True for an order that a query since this time excludes.
     pub(crate) fn is_before(&self, since: Timestamp) -> bool {
         self.accepted_at <= bound(since)
     }
@@ -45,7 +45,7 @@ fn bound(since: Timestamp) -> String {
 #[derive(Debug)]
 pub(crate) struct OrdersPage {
     pub(crate) orders: Vec<OrderCursor>,
-    /// Whether older ones follow.
+    /// Older orders follow.
     pub(crate) has_more: bool,
 }
 

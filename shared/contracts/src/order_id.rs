@@ -58,7 +58,7 @@ pub(crate) fn is_id(text: &str, max_bytes: usize) -> bool {
     text.len() <= max_bytes && !text.trim().is_empty() && !text.chars().any(char::is_control)
 }
 
-/// Whether an id has the form under which the report of a malformed record is stored:
+/// True for the form under which the report of a malformed record is stored:
 /// `TOPIC-PARTITION-OFFSET#DIGEST`. An order with such an id would take the place of a report.
 fn is_report_id(text: &str) -> bool {
     let is_digest = |it: &str| it.len() == 32 && it.bytes().all(|byte| byte.is_ascii_hexdigit());

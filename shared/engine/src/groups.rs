@@ -138,7 +138,7 @@ impl Group {
     }
 }
 
-/// Whether the slot has a row to insert: in a transaction, with effects or over an expired row, or
+/// True for a slot with a row to insert: in a transaction, with effects or over an expired row, or
 /// without one.
 fn is_insert(slot: &Slot<'_>, in_transaction: bool) -> bool {
     let has =

@@ -21,7 +21,7 @@ pub(crate) struct Record<'a> {
     pub(crate) content: Content<'a>,
 }
 
-/// What a record contains.
+/// The content of a record.
 #[derive(Debug)]
 pub(crate) enum Content<'a> {
     /// An event that the stage decides about.

@@ -29,7 +29,7 @@ pub(crate) struct Slot<'a> {
     pub(crate) decided: Option<Arc<NewRow>>,
     /// When the row to insert expires, where the publisher's row tells.
     pub(crate) expires_at: Option<i64>,
-    /// Whether an expired row is in the way, which a transaction replaces.
+    /// An expired row blocks the insert; a transaction replaces it.
     pub(crate) replaces_expired: bool,
     pub(crate) is_alone: bool,
     pub(crate) failures: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Slot<'a> {
     pub(crate) last_error: Option<TransientError>,
 }
 
-/// What a key needs next.
+/// The next step of a key.
 pub(crate) enum Step {
     LookUp,
     Decide,
@@ -45,7 +45,7 @@ pub(crate) enum Step {
     /// Undo what was done outside: the order's row rejects it.
     Undo(Arc<NewRow>),
     Settled(Settled),
-    /// No event of the key is borne out by the order's rows: nothing is stored.
+    /// The order's rows confirm no event of the key: nothing is stored.
     Unverified,
     Broken(BrokenInvariant),
 }
@@ -106,7 +106,7 @@ impl<'a> Slot<'a> {
     }
 
     /// The stages whose rows `stage` looks up beside its own: those that it needs, and those that
-    /// bear its event out.
+    /// confirm its event.
     pub(crate) fn needed_stages(&self, stage: &dyn AnyStage) -> Vec<StageName> {
         let mut stages = stage.needs().to_vec();
         let publisher = self.publisher(stage);

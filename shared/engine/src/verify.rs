@@ -1,6 +1,6 @@
 //! Compares an event with the rows of its order, for stages that act on the stored event.
 //!
-//! A publisher stores its event before it publishes it, so a genuine event is always borne out. One
+//! A publisher stores its event before it publishes it, so a genuine event is always confirmed. One
 //! that was decided early waits: it has its turn when the event that its stage awaits is stored.
 
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::{
     slot::Step,
 };
 
-/// Whether a row holds an event of its own that `is_it` accepts.
+/// True for a row of this stage with an event, not a malformed report, that `is_it` accepts.
 fn holds(row: &Row, stage: StageName, is_it: impl Fn(EventType) -> bool) -> bool {
     let event = row.event().filter(|event| !event.is_malformed_report);
     row.key.stage == stage && event.is_some_and(|event| is_it(event.event_type))
 }
 
-/// The index of the row that bears out an event of this type.
-fn bearing_out(event_type: EventType, rows: &[Row]) -> Option<usize> {
+/// The index of the row that confirms an event of this type.
+fn confirming_row(event_type: EventType, rows: &[Row]) -> Option<usize> {
     let publisher = event_type.published_by();
     let index = rows.iter().position(|row| holds(row, publisher, |it| it == event_type))?;
     let is_early = rows.get(index).is_some_and(Row::is_early);
@@ -34,7 +34,7 @@ fn bearing_out(event_type: EventType, rows: &[Row]) -> Option<usize> {
 }
 
 impl Rows<'_> {
-    /// Whether the event of an early row may be published: the record that triggers it is borne out,
+    /// True if the event of an early row may be published: the record that triggers it is confirmed,
     /// or the stage acts on any record.
     pub(crate) fn has_turn(&self, index: usize, rows: Result<&[Row], &UnreadableRow>) -> bool {
         let Some((stage, slot)) = self.stage.zip(self.slots.get(index)) else { return true };
@@ -42,8 +42,8 @@ impl Rows<'_> {
             return true;
         }
         let event = slot.record.and_then(Record::event);
-        let is_borne_out = |rows| event.and_then(|it| bearing_out(it.event_type, rows)).is_some();
-        rows.is_ok_and(is_borne_out)
+        let is_confirmed = |rows| event.and_then(|it| confirming_row(it.event_type, rows)).is_some();
+        rows.is_ok_and(is_confirmed)
     }
 
     /// Takes the rows beside the slot's own, and acts on the event that the publisher has stored.
@@ -56,7 +56,7 @@ impl Rows<'_> {
             slot.needed = Arc::new(Needed(rows));
             return;
         };
-        let Some(publisher) = bearing_out(event_type, &rows).map(|it| rows.swap_remove(it)) else {
+        let Some(publisher) = confirming_row(event_type, &rows).map(|it| rows.swap_remove(it)) else {
             return self.pass_by(index);
         };
         slot.needed = Arc::new(Needed(rows));
@@ -92,7 +92,7 @@ impl Rows<'_> {
     }
 
     /// Leaves out an event that the order's rows contradict. An event of another type under the same
-    /// key may be the one that they bear out.
+    /// key may be the one that they confirm.
     pub(crate) fn pass_by(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.stored = None;

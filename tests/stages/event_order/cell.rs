@@ -134,8 +134,8 @@ impl Cell {
         }
     }
 
-    /// Whether a stage decides about the event because it is the first on its topic, whoever sent
-    /// it.
+    /// True if a stage decides about the event because it is the first on its topic, from any
+    /// producer.
     pub(super) fn decides_on_iam_alone(&self, before: &Tables) -> bool {
         let is_first = |stage| !before.has(self, stage);
         self.variant != Variant::Own
@@ -146,7 +146,7 @@ impl Cell {
             }
     }
 
-    /// Whether the event may move something at once: it is the order's own, and a stage has not
+    /// True if the event may move something at once: it is the order's own, and a stage has not
     /// decided about it yet; or its topic rests on IAM alone.
     pub(super) fn may_move(&self, before: &Tables) -> bool {
         // An early payment waits for the reservation.

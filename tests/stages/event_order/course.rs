@@ -27,7 +27,7 @@ impl Course {
     pub(super) const ALL: &'static [Self] = Self::VARIANTS;
     pub(super) const MAX_STEPS: usize = 6;
 
-    /// Whether the payment is decided early.
+    /// True if the payment is decided early.
     pub(super) fn is_cancelled(self) -> bool {
         matches!(self, Self::Cancelled | Self::CancelledInvalid | Self::CancelledOutOfStock)
     }
@@ -83,7 +83,7 @@ impl Course {
         stages.into_iter().map(|stage| (stage, event(stage))).collect()
     }
 
-    /// How an order of this course ends: `None` as completed, else the stage that fails it.
+    /// The stage that fails an order of this course; `None` if it completes.
     pub(super) fn failed_stage(self) -> Option<StageName> {
         match self {
             Self::Completed => None,

@@ -22,7 +22,7 @@ pub(super) enum Variant {
 impl Variant {
     pub(super) const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Whether there are such events of this type.
+    /// True if the variant exists for this type.
     pub(super) fn is_for(self, event_type: EventType) -> bool {
         self != Self::MarkedMalformed || event_type.is_failure()
     }

@@ -16,7 +16,7 @@ pub(super) struct Tables {
     accounts: BTreeMap<String, Item>,
 }
 
-/// What the tables say of one order.
+/// The state of one order in the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     /// Each stage that has a row, with the event in it.
@@ -72,7 +72,7 @@ impl Tables {
         self.rows.values().map(BTreeMap::len).sum()
     }
 
-    /// Whether a stage has a row about the order.
+    /// True if a stage has a row about the order.
     pub(super) fn has(&self, cell: &Cell, stage: StageName) -> bool {
         self.rows(cell).is_some_and(|rows| rows.contains_key(&stage))
     }

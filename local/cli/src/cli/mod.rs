@@ -137,7 +137,7 @@ fn check_servers(
     Ok(())
 }
 
-/// Whether all servers of a list, or the one of a URL, are on this machine.
+/// True if all servers of a list, or the one of a URL, are on this machine.
 fn is_local(servers: &str) -> bool {
     servers.split(',').all(|server| {
         let host = server.trim().rsplit("://").next().unwrap_or_default();
