@@ -42,7 +42,8 @@ impl Rows<'_> {
             return true;
         }
         let event = slot.record.and_then(Record::event);
-        let is_confirmed = |rows| event.and_then(|it| confirming_row(it.event_type, rows)).is_some();
+        let is_confirmed =
+            |rows| event.and_then(|it| confirming_row(it.event_type, rows)).is_some();
         rows.is_ok_and(is_confirmed)
     }
 
@@ -56,7 +57,8 @@ impl Rows<'_> {
             slot.needed = Arc::new(Needed(rows));
             return;
         };
-        let Some(publisher) = confirming_row(event_type, &rows).map(|it| rows.swap_remove(it)) else {
+        let Some(publisher) = confirming_row(event_type, &rows).map(|it| rows.swap_remove(it))
+        else {
             return self.pass_by(index);
         };
         slot.needed = Arc::new(Needed(rows));
