@@ -13,7 +13,7 @@ mod up;
 use std::env;
 use std::process::ExitCode;
 
-use terminal::{ExitError, Parsed, Terminal};
+use terminal::{ExitError, Parsed, Terminal, UsageError};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Command;
@@ -22,16 +22,27 @@ use crate::cli::Command;
 /// credentials.
 const LOG_FILTER: &str = "warn,dynoxide=error,kafka=off,aws_config=error";
 
+/// The demo causes outages, and each would be a warning.
+const OUTAGES_LOG_FILTER: &str = "error,kafka=off";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let terminal = Terminal::new();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    let parsed = cli::parse(env::args_os());
+    let default = match &parsed {
+        Ok(Parsed::Run(Command::Demo(options))) if !options.calm => OUTAGES_LOG_FILTER,
+        _ => LOG_FILTER,
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(terminal.clone()).init();
-    terminal.exit_code(run(&terminal).await)
+    terminal.exit_code(run(parsed, &terminal).await)
 }
 
-async fn run(terminal: &Terminal) -> Result<(), ExitError> {
-    match cli::parse(env::args_os()).map_err(ExitError::start)? {
+async fn run(
+    parsed: Result<Parsed<Command>, UsageError>,
+    terminal: &Terminal,
+) -> Result<(), ExitError> {
+    match parsed.map_err(ExitError::start)? {
         Parsed::Help(text) => {
             terminal.println(&text);
             Ok(())
