@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
-use crate::statistics::grouped;
+use terminal::grouped;
 
 /// Tolerance above the baseline: counts vary a little with the compiler, valgrind and C library.
 const MARGIN_PERCENT: u64 = 10;

@@ -19,8 +19,9 @@ use crate::process::Process;
 use crate::record::Record;
 use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
-use crate::statistics::{grouped, hundredths};
+use crate::statistics::hundredths;
 use crate::written_items::{ItemKey, TableKeys};
+use terminal::grouped;
 
 /// One measurement.
 struct Run {

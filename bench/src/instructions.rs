@@ -17,7 +17,8 @@ use crate::process::Process;
 use crate::record::Record;
 use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
-use crate::statistics::{Spread, grouped};
+use crate::statistics::Spread;
+use terminal::grouped;
 
 const ROUNDS: u64 = 3;
 const BATCH: usize = 100;

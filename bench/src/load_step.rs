@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::report::Section;
-use crate::statistics::{grouped, percentile};
+use crate::statistics::percentile;
+use terminal::grouped;
 
 /// Duration of one rate.
 pub(crate) const STEP: Duration = Duration::from_secs(5);

@@ -15,7 +15,8 @@ use crate::process::Process;
 use crate::record::{Record, invocation};
 use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
-use crate::statistics::{Spread, grouped, megabytes, milliseconds, percentile};
+use crate::statistics::{Spread, megabytes, milliseconds, percentile};
+use terminal::grouped;
 
 const ROUNDS: u64 = 3;
 /// The batch sizes that include the peers.

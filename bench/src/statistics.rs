@@ -1,6 +1,7 @@
 //! Medians, percentiles and spreads in whole numbers.
 
 use serde_json::{Value, json};
+use terminal::grouped;
 
 /// The results of one measurement in all rounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,19 +47,6 @@ impl Spread {
 pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = sorted.len().saturating_mul(percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}
-
-/// `7800` as `7,800`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Microseconds as milliseconds with two decimals.

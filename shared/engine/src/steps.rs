@@ -89,7 +89,8 @@ impl Rows<'_> {
         let needed = needed.into_iter().filter_map(|stage| found.remove(&slot.key_of(stage)));
         let needed: Result<Vec<Row>, _> = needed.collect();
         let is_decided = slot.decided.is_some();
-        let has_turn = is_decided || self.has_turn(index, needed.as_deref());
+        let is_early = matches!(&own, Ok(Some(row)) if row.is_early());
+        let waits = is_early && !is_decided && !self.has_turn(index, needed.as_deref());
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
         match (own, needed) {
@@ -97,7 +98,7 @@ impl Rows<'_> {
                 slot.step = Step::Broken(BrokenInvariant(unreadable.to_string()));
             }
             // It waits for its turn, and the record may be forged.
-            (Ok(Some(row)), _) if row.is_early() && !has_turn => self.pass_by(index),
+            (Ok(Some(_)), _) if waits => self.pass_by(index),
             (Ok(Some(row)), _) => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
                 let decided = slot.decided.take();
