@@ -2,7 +2,7 @@
 //! Only `scripts/with-real-servers` has one:
 //!
 //! ```text
-//! scripts/with-real-servers cargo test -p workflow-tests --features real-servers --test sign_in
+//! scripts/with-real-servers cargo test --workspace --features workflow-tests/real-servers --test sign_in
 //! ```
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first failure")]
 

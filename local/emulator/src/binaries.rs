@@ -56,13 +56,16 @@ pub async fn build(
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let failed = |source| BinariesError::NoCargo { cargo: cargo.display().to_string(), source };
     let mut command = Command::new(&cargo);
-    // All packages are selected, as by `cargo run`: dependencies get the same features and are
-    // compiled once.
+    // All packages are selected, as by `cargo run`, with the features of the running program:
+    // dependencies are compiled once.
     command
         .args(["build", "--workspace", "--message-format=json-render-diagnostics"])
         .current_dir(workspace);
     if !cfg!(debug_assertions) {
         command.arg("--release");
+    }
+    if kafka::HAS_TLS {
+        command.args(["--features", "kafka/tls"]);
     }
     for name in names {
         command.args(["--bin", name]);

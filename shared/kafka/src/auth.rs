@@ -43,6 +43,12 @@ pub struct MskIam {
 /// `Debug` has the same text, because a failing `main` prints that.
 #[derive(thiserror::Error)]
 pub enum AuthError {
+    /// Built without TLS.
+    #[error(
+        "MSK authentication: this executable has no TLS: build it with `--features kafka/tls` \
+         (`sam build` and `cargo lambda build` do)"
+    )]
+    NoTls,
     /// No region is known.
     #[error(
         "MSK authentication: the region is unknown: set AWS_REGION, \
@@ -64,18 +70,22 @@ impl fmt::Debug for AuthError {
 }
 
 impl MskIam {
-    /// Authenticates with the SDK's credentials and region. Fails if either is missing.
+    /// Authenticates with the SDK's credentials and region. Fails if either is missing, and in a
+    /// build without the feature `tls`.
     ///
     /// `certificates` is a file of certificates to trust instead of the system's. The Tokio runtime
     /// of the caller drives the requests that a new token may need.
     ///
     /// # Errors
-    /// [`AuthError`] if region or credentials are missing.
+    /// [`AuthError`] if region, credentials or TLS are missing.
     pub async fn new(
         aws: &SdkConfig,
         certificates: Option<String>,
         clock: fn() -> Timestamp,
     ) -> Result<Self, AuthError> {
+        if !crate::HAS_TLS {
+            return Err(AuthError::NoTls);
+        }
         let region = aws.region().cloned().ok_or(AuthError::NoRegion)?;
         let none = || AuthError::NoCredentials("no provider is configured".into());
         let credentials = aws.credentials_provider().ok_or_else(none)?;
@@ -166,3 +176,15 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_tls_nothing_authenticates_and_the_error_names_the_feature() {
+        let aws = SdkConfig::builder().build();
+        let refused = MskIam::new(&aws, None, Timestamp::now).await.unwrap_err().to_string();
+        assert!(refused.contains("build it with `--features kafka/tls`"), "{refused}");
+    }
+}

@@ -11,3 +11,6 @@ mod producer;
 pub use auth::{AuthError, Context, MskIam, TOKEN_LIFE};
 pub use config::{Auth, Brokers, bootstrap_servers};
 pub use producer::{Delivery, OutgoingRecord, ProduceError, Producer};
+
+/// True for a build that can authenticate at MSK.
+pub const HAS_TLS: bool = cfg!(feature = "tls");
