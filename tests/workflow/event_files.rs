@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use contracts::{EventType, StageName};
-use emulator::invoke::Answer;
+use emulator::invoke::InvokeResponse;
 use serde_json::{Value, json};
 use workflow_tests::world::{World, root};
 
@@ -106,7 +106,7 @@ pub(crate) async fn invoke(world: &World, function: &str, event: &Value) -> Valu
     let response =
         world.stack.invoke_client().invoke(name, event.to_string().into()).await.unwrap();
     match response {
-        Answer::Returned(body) => serde_json::from_slice(&body).unwrap(),
-        Answer::Failed(error) => panic!("{function} failed: {error:?}"),
+        InvokeResponse::Returned(body) => serde_json::from_slice(&body).unwrap(),
+        InvokeResponse::Failed(error) => panic!("{function} failed: {error:?}"),
     }
 }

@@ -24,7 +24,7 @@ pub struct InvokeClient {
 
 /// The result of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum InvokeResponse {
     /// The response of the function.
     Returned(Bytes),
     Failed(FunctionError),
@@ -87,7 +87,7 @@ impl InvokeClient {
         &self,
         function: &FunctionName,
         event: Bytes,
-    ) -> Result<Answer, InvokeError> {
+    ) -> Result<InvokeResponse, InvokeError> {
         match self.post(&function.binary, event.clone()).await {
             Err(InvokeError::NoSuchFunction { .. }) => {
                 self.post(&function.logical_id, event).await.map_err(|error| match error {
@@ -97,11 +97,11 @@ impl InvokeClient {
                     other => other,
                 })
             }
-            answer => answer,
+            result => result,
         }
     }
 
-    async fn post(&self, function: &str, event: Bytes) -> Result<Answer, InvokeError> {
+    async fn post(&self, function: &str, event: Bytes) -> Result<InvokeResponse, InvokeError> {
         let unreachable = |source| InvokeError::Unreachable { url: self.url.clone(), source };
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.url);
         let response = self.http.post(url).body(event).send().await.map_err(unreachable)?;
@@ -109,11 +109,11 @@ impl InvokeClient {
         let failed = response.headers().contains_key("x-amz-function-error");
         let body = response.bytes().await.map_err(unreachable)?;
         match (status, failed) {
-            (_, true) => Ok(Answer::Failed(function_error(&body))),
-            (status, false) if status.is_success() => Ok(Answer::Returned(body)),
+            (_, true) => Ok(InvokeResponse::Failed(function_error(&body))),
+            (status, false) if status.is_success() => Ok(InvokeResponse::Returned(body)),
             // cargo-lambda marks a function's error only by the status.
             (StatusCode::INTERNAL_SERVER_ERROR, false) if is_function_error(&body) => {
-                Ok(Answer::Failed(function_error(&body)))
+                Ok(InvokeResponse::Failed(function_error(&body)))
             }
             (StatusCode::NOT_FOUND, false) => Err(InvokeError::NoSuchFunction {
                 url: self.url.clone(),

@@ -3,6 +3,9 @@
 //! One module for each part of AWS, named as AWS names it and usable without the others; [`stack`]
 //! connects them as the template declares. The functions are the same binaries as in AWS. Nothing
 //! here depends on their domain: `the_emulator_knows_nothing_of_orders`.
+//!
+//! Reading order: [`template`], [`stack`]; [`event_source_mapping`], [`http_api`] and [`schedule`],
+//! which invoke the functions through [`invoke`]; [`function_host`]; [`broker`] and [`database`].
 
 pub mod aws_settings;
 pub mod binaries;

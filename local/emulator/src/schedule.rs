@@ -13,7 +13,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    invoke::{Answer, InvokeClient},
+    invoke::{InvokeClient, InvokeResponse},
     template::{FunctionName, Schedule},
 };
 
@@ -66,8 +66,8 @@ async fn run(
         }
         let (name, function_name) = (schedule.name.as_str(), function.binary.as_str());
         match invoke.invoke(&function, event(&schedule, Timestamp::now())).await {
-            Ok(Answer::Returned(_)) => {}
-            Ok(Answer::Failed(error)) => tracing::warn!(
+            Ok(InvokeResponse::Returned(_)) => {}
+            Ok(InvokeResponse::Failed(error)) => tracing::warn!(
                 schedule = name,
                 function = function_name,
                 error = error.error_message,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use emulator::broker::Broker;
 use emulator::function_host::{FunctionHost, HostError, HostedFunction, PAYLOAD_LIMIT};
-use emulator::invoke::{Answer, FunctionError, InvokeClient, InvokeError};
+use emulator::invoke::{FunctionError, InvokeClient, InvokeError, InvokeResponse};
 use emulator::template::FunctionName;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,21 +47,21 @@ async fn host(processes: usize) -> Hosted {
 }
 
 impl Hosted {
-    async fn invoke(&self, event: &Value) -> Answer {
+    async fn invoke(&self, event: &Value) -> InvokeResponse {
         self.invoke.invoke(&self.name, Bytes::from(event.to_string())).await.unwrap()
     }
 
     async fn returned(&self, event: &Value) -> Value {
         match self.invoke(event).await {
-            Answer::Returned(body) => serde_json::from_slice(&body).unwrap(),
-            Answer::Failed(error) => json!({ "error": error.error_message }),
+            InvokeResponse::Returned(body) => serde_json::from_slice(&body).unwrap(),
+            InvokeResponse::Failed(error) => json!({ "error": error.error_message }),
         }
     }
 
     async fn failure(&self, event: &Value) -> FunctionError {
         match self.invoke(event).await {
-            Answer::Failed(error) => error,
-            Answer::Returned(body) => FunctionError {
+            InvokeResponse::Failed(error) => error,
+            InvokeResponse::Returned(body) => FunctionError {
                 error_message: String::from_utf8_lossy(&body).into_owned(),
                 error_type: "none".to_owned(),
             },
@@ -136,7 +136,7 @@ async fn waiting_requests_delay_no_other_request_and_are_throttled_beyond_their_
     let (waits, took) = tokio::join!(waits, others);
     assert!(waits.iter().all(|response| response["greeting"] == "hello"), "{waits:?}");
     assert!(took < Duration::from_secs(1), "the requests waited {took:?}");
-    // The lane is free again.
+    // A waiting request may run again.
     assert_eq!(hosted.returned(&wait).await["greeting"], "hello");
     hosted.host.stop().await;
 }

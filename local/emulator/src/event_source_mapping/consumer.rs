@@ -16,7 +16,7 @@ use rdkafka::message::Message;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
-use super::record::Record;
+use super::event::Record;
 use crate::template::{Mapping, StartingPosition};
 
 /// Limit for each response of the broker while a mapping starts.

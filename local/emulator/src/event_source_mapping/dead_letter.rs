@@ -12,8 +12,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::event::{CLUSTER_ARN, EventFrame};
-use super::record::Record;
+use super::event::{CLUSTER_ARN, EventEncoder, Record};
+use crate::template::Mapping;
 
 /// Backoff between two attempts.
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -55,7 +55,13 @@ impl Condition {
 }
 
 impl DeadLetters {
-    pub(super) fn new(bootstrap_servers: &str, topic: &str, function: &str) -> Self {
+    /// `None` if the mapping has no on-failure topic.
+    pub(super) fn of(mapping: &Mapping, bootstrap_servers: &str) -> Option<Self> {
+        let topic = mapping.on_failure_topic.as_deref()?;
+        Some(Self::new(bootstrap_servers, topic, &mapping.function.binary))
+    }
+
+    fn new(bootstrap_servers: &str, topic: &str, function: &str) -> Self {
         Self {
             bootstrap_servers: bootstrap_servers.to_owned(),
             topic: topic.to_owned(),
@@ -67,12 +73,12 @@ impl DeadLetters {
     /// Publishes a record, and retries until the broker acknowledges it.
     ///
     /// A dead letter that is too large for the broker is logged with its position and skipped.
-    pub(super) async fn send(&self, frame: &EventFrame, record: &Record, given_up: &GivenUp) {
-        let message = self.message(frame, record, given_up).to_string();
+    pub(super) async fn send(&self, encoder: &EventEncoder, record: &Record, given_up: &GivenUp) {
+        let message = self.message(encoder, record, given_up).to_string();
         loop {
             match self.publish(record, &message).await {
                 Ok(()) => return,
-                Err(error) if !self.is_retryable(frame, record, error.as_ref()) => return,
+                Err(error) if !self.is_retryable(encoder, record, error.as_ref()) => return,
                 Err(_) => tokio::time::sleep(BACKOFF).await,
             }
         }
@@ -81,13 +87,13 @@ impl DeadLetters {
     /// Logs the error; only a dead letter that is too large is not retryable.
     fn is_retryable(
         &self,
-        frame: &EventFrame,
+        encoder: &EventEncoder,
         record: &Record,
         error: &(dyn Error + 'static),
     ) -> bool {
         tracing::warn!(
             topic = self.topic,
-            partition = frame.partition_key,
+            partition = encoder.partition_key,
             offset = record.offset,
             error,
             "cannot publish a dead letter"
@@ -117,8 +123,8 @@ impl DeadLetters {
         Ok(producer.send(letter)?.delivered().await?)
     }
 
-    fn message(&self, frame: &EventFrame, record: &Record, given_up: &GivenUp) -> Value {
-        let event = frame.event(std::slice::from_ref(record));
+    fn message(&self, encoder: &EventEncoder, record: &Record, given_up: &GivenUp) -> Value {
+        let event = encoder.event(std::slice::from_ref(record));
         let position = json!({
             "firstRecordOffset": record.offset.to_string(),
             "lastRecordOffset": record.offset.to_string(),
@@ -144,7 +150,7 @@ impl DeadLetters {
                 "eventSourceArn": CLUSTER_ARN,
                 "bootstrapServers": self.bootstrap_servers,
                 "payloadSize": event.len(),
-                "recordsInfo": { frame.partition_key.as_str(): position },
+                "recordsInfo": { encoder.partition_key.as_str(): position },
             },
             // This crate has encoded the event: it is valid JSON.
             "payload": serde_json::from_slice::<Value>(&event).unwrap_or_default(),
@@ -164,7 +170,7 @@ mod tests {
     #[test]
     fn a_dead_letter_carries_the_record_as_the_event_did() {
         let letters = DeadLetters::new("b:9092", "a.dead-letter", "greeter");
-        let frame = EventFrame::new("b:9092", "a.topic", 2);
+        let encoder = EventEncoder::new("b:9092", "a.topic", 2);
         let record = Record {
             offset: 17,
             timestamp_ms: -1,
@@ -177,7 +183,7 @@ mod tests {
             invocations: 11,
             function_failed: true,
         };
-        let message = letters.message(&frame, &record, &given_up);
+        let message = letters.message(&encoder, &record, &given_up);
         assert_eq!(message["requestContext"]["condition"], "RetriesExhausted");
         assert_eq!(message["requestContext"]["approximateInvokeCount"], 11);
         assert_eq!(message["responseContext"]["functionError"], "Unhandled");

@@ -7,12 +7,10 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 
 use super::Shared;
-use super::answer::Verdict;
-use super::attempt::{Attempt, attempt};
-use super::counts::Retrying;
 use super::dead_letter::{Condition, GivenUp};
-use super::event::EventFrame;
-use super::record::Record;
+use super::event::{EventEncoder, Record};
+use super::handle::Retrying;
+use super::invocation::{BatchResult, Invocation, invoke};
 use super::retry::Chunk;
 
 /// Backoff between attempts; shorter than in AWS, as a person is waiting.
@@ -22,7 +20,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// Delivers the batches of one partition.
 pub(super) struct Delivery<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) frame: &'a EventFrame,
+    pub(super) encoder: &'a EventEncoder,
     pub(super) partition: i32,
 }
 
@@ -63,10 +61,10 @@ impl Delivery<'_> {
             if chunk.range.start < batch.attempted {
                 self.shared.counts.redelivered(delivered.len());
             }
-            let attempt = attempt(self.shared, self.frame, delivered).await;
+            let invocation = invoke(self.shared, self.encoder, delivered).await;
             // Other partitions may invoke the function during the backoff.
             drop(acquired);
-            let backs_off = self.apply(&mut batch, chunk, attempt).await;
+            let backs_off = self.apply(&mut batch, chunk, invocation).await;
             // The first attempt was with the whole batch, so the remaining chunks are retries.
             retrying.set(batch.chunks.iter().map(|chunk| chunk.range.len()).sum());
             if backs_off && !self.back_off(&mut batch).await {
@@ -76,11 +74,11 @@ impl Delivery<'_> {
         true
     }
 
-    /// Applies the result of an attempt; returns whether to back off before the next.
-    async fn apply(&self, batch: &mut Batch<'_>, chunk: Chunk, attempt: Attempt) -> bool {
-        let (verdict, function_failed) = match attempt {
-            Attempt::Completed { verdict, function_failed } => (verdict, function_failed),
-            Attempt::NotReached(error) => {
+    /// Applies the result of an invocation; returns whether to back off before the next.
+    async fn apply(&self, batch: &mut Batch<'_>, chunk: Chunk, invocation: Invocation) -> bool {
+        let (result, function_failed) = match invocation {
+            Invocation::Completed { result, function_failed } => (result, function_failed),
+            Invocation::NotReached(error) => {
                 if batch.backoffs == 0 {
                     let mapping = &self.shared.mapping.logical_id;
                     tracing::warn!(mapping, %error, "the batch is retried");
@@ -90,11 +88,11 @@ impl Delivery<'_> {
             }
         };
         batch.attempted = batch.attempted.max(chunk.range.end);
-        let step = self.shared.policy.after(&chunk, absolute(verdict, chunk.range.start));
+        let step = self.shared.policy.after(&chunk, absolute(result, chunk.range.start));
         self.finish(batch.records, &step.finished);
         let given_up = GivenUp {
-            condition: match verdict {
-                Verdict::TooLarge => Condition::MaximumPayloadSizeExceeded,
+            condition: match result {
+                BatchResult::TooLarge => Condition::MaximumPayloadSizeExceeded,
                 _ => Condition::RetriesExhausted,
             },
             invocations: chunk.failures.saturating_add(1),
@@ -132,10 +130,10 @@ impl Delivery<'_> {
         let shared = self.shared;
         for record in records.get(range.clone()).unwrap_or_default() {
             tracing::warn!(mapping = shared.mapping.logical_id, offset = record.offset,
-                partition = self.frame.partition_key, condition = ?given_up.condition,
+                partition = self.encoder.partition_key, condition = ?given_up.condition,
                 "a record is given up");
             if let Some(dead_letters) = &shared.dead_letters {
-                dead_letters.send(self.frame, record, given_up).await;
+                dead_letters.send(self.encoder, record, given_up).await;
             }
             shared.counts.dead_lettered(1);
             shared.offsets.finish(self.partition, record.offset.saturating_add(1));
@@ -175,9 +173,11 @@ impl Delivery<'_> {
 }
 
 /// Converts an index in the chunk to an index in the batch.
-fn absolute(verdict: Verdict, chunk_start: usize) -> Verdict {
-    match verdict {
-        Verdict::FailedFrom(index) => Verdict::FailedFrom(chunk_start.saturating_add(index)),
+fn absolute(result: BatchResult, chunk_start: usize) -> BatchResult {
+    match result {
+        BatchResult::FailedFrom(index) => {
+            BatchResult::FailedFrom(chunk_start.saturating_add(index))
+        }
         other => other,
     }
 }

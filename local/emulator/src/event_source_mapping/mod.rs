@@ -2,21 +2,19 @@
 //!
 //! The records of a partition are delivered in order, each until it is finished or given up; only
 //! then does the offset move past it. The template declares a mapping's behaviour.
+//!
+//! The way of a record: `consumer`, `partition`, `event`, `delivery`, `invocation`, `retry`, then
+//! `offsets` or `dead_letter`.
 
-mod answer;
-mod attempt;
 mod consumer;
-mod counts;
 mod dead_letter;
 mod delivery;
-mod error;
 mod event;
 mod handle;
+mod invocation;
 mod offsets;
 mod partition;
-mod record;
 mod retry;
-mod unreadable;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -30,13 +28,11 @@ use tokio::task::JoinHandle;
 use crate::invoke::InvokeClient;
 use crate::template::Mapping;
 use consumer::{MappingConsumer, Partition};
-pub use counts::{MappingCounts, MappingCountsSnapshot};
 use dead_letter::DeadLetters;
-pub use error::MappingError;
-pub use handle::MappingHandle;
+use handle::Unreadable;
+pub use handle::{MappingCounts, MappingCountsSnapshot, MappingHandle};
 use offsets::Offsets;
 use retry::RetryPolicy;
-use unreadable::Unreadable;
 
 /// Limit for the invocations in flight when a mapping stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +43,18 @@ pub struct EventSourceMapping {
     stopping: watch::Sender<bool>,
     partitions: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the mapping {mapping} cannot read {topic}: check that the topic exists and the broker is up"
+)]
+pub struct MappingError {
+    /// Logical id of the mapping.
+    pub mapping: String,
+    pub topic: String,
+    #[source]
+    pub source: KafkaError,
 }
 
 /// Shared by the partitions of a mapping.
@@ -92,15 +100,8 @@ impl EventSourceMapping {
         let shared = Arc::new(Shared {
             bootstrap_servers: bootstrap_servers.to_owned(),
             invoke,
-            policy: RetryPolicy {
-                bisects_on_error: mapping.bisects_on_error,
-                maximum_retries: mapping.maximum_retries,
-                maximum_record_age: mapping.maximum_record_age,
-            },
-            dead_letters: mapping
-                .on_failure_topic
-                .as_ref()
-                .map(|topic| DeadLetters::new(bootstrap_servers, topic, &mapping.function.binary)),
+            policy: RetryPolicy::of(&mapping),
+            dead_letters: DeadLetters::of(&mapping, bootstrap_servers),
             offsets: Offsets::new(Arc::clone(&consumer), &mapping.topic, uncommitted),
             counts: MappingCounts::default(),
             unreadable: Unreadable::default(),
@@ -114,7 +115,7 @@ impl EventSourceMapping {
             shared.partitions().await.map_err(|error| failed(&shared.mapping, error))?;
         let partitions = partitions
             .into_iter()
-            .map(|partition| tokio::spawn(partition::work_through(Arc::clone(&shared), partition)))
+            .map(|partition| tokio::spawn(partition::deliver_all(Arc::clone(&shared), partition)))
             .collect();
         let committer = tokio::spawn({
             let shared = Arc::clone(&shared);

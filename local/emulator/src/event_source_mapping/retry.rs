@@ -5,16 +5,17 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::answer::Verdict;
-use super::record::Record;
+use super::event::Record;
+use super::invocation::BatchResult;
+use crate::template::Mapping;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetryPolicy {
-    pub(super) bisects_on_error: bool,
+    bisects_on_error: bool,
     /// `None` for unlimited.
-    pub(super) maximum_retries: Option<u32>,
+    maximum_retries: Option<u32>,
     /// `None` for unlimited.
-    pub(super) maximum_record_age: Option<Duration>,
+    maximum_record_age: Option<Duration>,
 }
 
 /// Records of a batch that are delivered together.
@@ -37,16 +38,24 @@ pub(super) struct Step {
 }
 
 impl RetryPolicy {
-    pub(super) fn after(&self, chunk: &Chunk, verdict: Verdict) -> Step {
+    pub(super) const fn of(mapping: &Mapping) -> Self {
+        Self {
+            bisects_on_error: mapping.bisects_on_error,
+            maximum_retries: mapping.maximum_retries,
+            maximum_record_age: mapping.maximum_record_age,
+        }
+    }
+
+    pub(super) fn after(&self, chunk: &Chunk, result: BatchResult) -> Step {
         let Range { start, end } = chunk.range;
         let halves = chunk.range.len() > 1;
-        match verdict {
-            Verdict::Done => Step::new(start..end, end..end, vec![]),
-            Verdict::FailedFrom(first) => self.after_partial(chunk, first.clamp(start, end)),
-            Verdict::Failed if self.bisects_on_error && halves => chunk.halve(),
-            Verdict::TooLarge if halves => chunk.halve(),
-            Verdict::TooLarge => Step::new(start..start, start..end, vec![]),
-            Verdict::Failed => {
+        match result {
+            BatchResult::Done => Step::new(start..end, end..end, vec![]),
+            BatchResult::FailedFrom(first) => self.after_partial(chunk, first.clamp(start, end)),
+            BatchResult::Failed if self.bisects_on_error && halves => chunk.halve(),
+            BatchResult::TooLarge if halves => chunk.halve(),
+            BatchResult::TooLarge => Step::new(start..start, start..end, vec![]),
+            BatchResult::Failed => {
                 let failures = chunk.failures.saturating_add(1);
                 if self.is_exhausted(failures) {
                     Step::new(start..start, start..end, vec![])
@@ -123,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_failed_batch_is_halved_at_once_and_in_order() {
-        let step = POLICY.after(&chunk(4..9, 1), Verdict::Failed);
+        let step = POLICY.after(&chunk(4..9, 1), BatchResult::Failed);
         assert_eq!(step.again, [chunk(4..6, 1), chunk(6..9, 1)]);
         assert!(!step.backs_off);
         assert!(step.finished.is_empty() && step.given_up.is_empty());
@@ -132,15 +141,15 @@ mod tests {
     #[test]
     fn a_batch_that_must_not_be_split_is_retried_whole() {
         let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
-        let step = policy.after(&chunk(0..5, 0), Verdict::Failed);
+        let step = policy.after(&chunk(0..5, 0), BatchResult::Failed);
         assert_eq!(step.again, [chunk(0..5, 1)]);
         assert!(step.backs_off);
     }
 
     #[test]
     fn a_record_is_given_up_after_its_last_retry() {
-        assert_eq!(POLICY.after(&chunk(3..4, 1), Verdict::Failed).again, [chunk(3..4, 2)]);
-        let step = POLICY.after(&chunk(3..4, 2), Verdict::Failed);
+        assert_eq!(POLICY.after(&chunk(3..4, 1), BatchResult::Failed).again, [chunk(3..4, 2)]);
+        let step = POLICY.after(&chunk(3..4, 2), BatchResult::Failed);
         assert_eq!(step.given_up, 3..4);
         assert!(step.again.is_empty());
     }
@@ -148,20 +157,20 @@ mod tests {
     #[test]
     fn unlimited_retries_never_give_up() {
         let policy = RetryPolicy { maximum_retries: None, ..POLICY };
-        let step = policy.after(&chunk(0..1, u32::MAX), Verdict::Failed);
+        let step = policy.after(&chunk(0..1, u32::MAX), BatchResult::Failed);
         assert!(step.given_up.is_empty());
     }
 
     #[test]
     fn the_records_before_the_checkpoint_are_finished() {
-        let step = POLICY.after(&chunk(0..5, 2), Verdict::FailedFrom(2));
+        let step = POLICY.after(&chunk(0..5, 2), BatchResult::FailedFrom(2));
         assert_eq!(step.finished, 0..2);
         assert_eq!(step.again, [chunk(2..5, 1)]);
     }
 
     #[test]
     fn only_the_reported_record_is_given_up() {
-        let step = POLICY.after(&chunk(2..5, 2), Verdict::FailedFrom(2));
+        let step = POLICY.after(&chunk(2..5, 2), BatchResult::FailedFrom(2));
         assert_eq!(step.given_up, 2..3);
         assert_eq!(step.again, [chunk(3..5, 0)]);
     }
@@ -169,7 +178,7 @@ mod tests {
     #[test]
     fn the_whole_rest_is_given_up_if_batches_must_not_be_split() {
         let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
-        let step = policy.after(&chunk(2..5, 2), Verdict::FailedFrom(2));
+        let step = policy.after(&chunk(2..5, 2), BatchResult::FailedFrom(2));
         assert_eq!(step.given_up, 2..5);
         assert!(step.again.is_empty());
     }
@@ -177,8 +186,8 @@ mod tests {
     #[test]
     fn an_event_that_is_too_large_is_halved_down_to_the_record_that_is() {
         let policy = RetryPolicy { bisects_on_error: false, ..POLICY };
-        assert_eq!(policy.after(&chunk(0..2, 0), Verdict::TooLarge).again.len(), 2);
-        assert_eq!(policy.after(&chunk(1..2, 0), Verdict::TooLarge).given_up, 1..2);
+        assert_eq!(policy.after(&chunk(0..2, 0), BatchResult::TooLarge).again.len(), 2);
+        assert_eq!(policy.after(&chunk(1..2, 0), BatchResult::TooLarge).given_up, 1..2);
     }
 
     #[test]

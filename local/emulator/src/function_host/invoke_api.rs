@@ -1,6 +1,7 @@
-//! Lambda's Invoke API, version 2015-03-31.
+//! Lambda's Invoke API, version 2015-03-31, with Lambda's error payloads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
@@ -12,8 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::lanes::{Lane, Throttled};
+use super::concurrency::{InvocationSource, Throttled};
 use super::{PAYLOAD_LIMIT, Pools};
 
 const THROTTLED: &str = "Rate Exceeded.";
@@ -46,12 +46,12 @@ async fn invoke(
         let message = format!("Could not parse request body into json: {error}");
         return error_response(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &message);
     }
-    let lane = lane(&event);
+    let source = source(&event);
     let request_id = uuid::Uuid::new_v4().to_string();
     if headers.get("x-amz-invocation-type").is_some_and(|kind| kind == "Event") {
         let id = request_id.clone();
         tokio::spawn(async move {
-            let error = match pool.invoke(lane, request_id, event).await {
+            let error = match pool.invoke(source, request_id, event).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(Failure(error))) => String::from_utf8_lossy(&error).into_owned(),
                 Err(Throttled) => THROTTLED.to_owned(),
@@ -60,7 +60,7 @@ async fn invoke(
         });
         return (StatusCode::ACCEPTED, [("x-amzn-requestid", id)]).into_response();
     }
-    let Ok(response) = pool.invoke(lane, request_id.clone(), event).await else {
+    let Ok(response) = pool.invoke(source, request_id.clone(), event).await else {
         return error_response(
             StatusCode::TOO_MANY_REQUESTS,
             "TooManyRequestsException",
@@ -80,17 +80,19 @@ async fn invoke(
     }
 }
 
-/// Detects the lane from the event: a request of the HTTP API has no other mark.
-fn lane(event: &[u8]) -> Lane {
+/// Detects the source from the event: a request of the HTTP API has no other mark.
+fn source(event: &[u8]) -> InvocationSource {
     #[derive(Deserialize)]
     struct Request {
         #[serde(rename = "requestContext")]
         _request_context: IgnoredAny,
         headers: Option<Value>,
     }
-    let Ok(request) = serde_json::from_slice::<Request>(event) else { return Lane::Others };
+    let Ok(request) = serde_json::from_slice::<Request>(event) else {
+        return InvocationSource::Other;
+    };
     let prefer = request.headers.as_ref().and_then(|headers| headers.get("prefer")?.as_str());
-    if prefer.is_some_and(is_wait) { Lane::Waits } else { Lane::Requests }
+    if prefer.is_some_and(is_wait) { InvocationSource::HttpWait } else { InvocationSource::Http }
 }
 
 /// `Prefer: wait=0` does not wait.
@@ -105,4 +107,54 @@ fn is_wait(prefer: &str) -> bool {
 fn error_response(status: StatusCode, kind: &'static str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message });
     (status, [("x-amzn-errortype", kind)], Json(body)).into_response()
+}
+
+/// The error payload of a failed invocation, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure(pub(super) Bytes);
+
+impl Failure {
+    fn new(error_type: &str, message: &str) -> Self {
+        let body = json!({ "errorType": error_type, "errorMessage": message });
+        Self(body.to_string().into())
+    }
+
+    pub(super) fn timed_out(request_id: &str, timeout: Duration) -> Self {
+        let message = format!(
+            "RequestId: {request_id} Error: Task timed out after {}.{:02} seconds",
+            timeout.as_secs(),
+            timeout.subsec_millis() / 10
+        );
+        Self::new("Sandbox.Timedout", &message)
+    }
+
+    /// The process exited before it responded.
+    pub(super) fn exited(request_id: &str, status: &str) -> Self {
+        let message = format!("RequestId: {request_id} Error: Runtime exited with error: {status}");
+        Self::new("Runtime.ExitError", &message)
+    }
+
+    pub(super) fn response_too_large(limit: usize) -> Self {
+        let message =
+            format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+        Self::new("Function.ResponseSizeTooLarge", &message)
+    }
+
+    /// The host stops while the invocation is queued.
+    pub(super) fn stopping() -> Self {
+        Self::new("Runtime.ExitError", "The function host is stopping")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_names_its_limit_as_lambda_does() {
+        let Failure(body) = Failure::timed_out("id", Duration::from_millis(2_500));
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("Task timed out after 2.50 seconds"), "{text}");
+        assert!(text.contains("Sandbox.Timedout"), "{text}");
+    }
 }

@@ -2,18 +2,17 @@
 //!
 //! The processes are the same binaries as in AWS. They fetch events from the Runtime API served
 //! here; callers use the Invoke API on the same port. A process handles one event at a time.
+//!
+//! The way of an invocation: `invoke_api`, `pool`, `concurrency`, `execution_environment`,
+//! `process`, `runtime_api`.
 
-mod failure;
+mod concurrency;
+mod execution_environment;
 mod invoke_api;
-mod lanes;
 mod log;
 mod pool;
 mod process;
-mod processes;
-mod queue;
 mod runtime_api;
-mod slot;
-mod start;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -13,7 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 
 use super::HostedFunction;
+use super::invoke_api::Failure;
 use super::log::{FunctionLog, Stream};
+use super::runtime_api::{Message, NextInvocation, Session};
 
 /// The variables that a process inherits. All others come from the template, as in AWS: a variable
 /// that the template lacks is missing here too, and this program's `RUST_LOG` does not suppress the
@@ -29,51 +31,10 @@ const INHERITED: [&str; 8] = [
     "SSL_CERT_FILE",
 ];
 
-/// An event for a process.
-#[derive(Debug, Clone)]
-pub(super) struct Assignment {
-    pub(super) request_id: String,
-    pub(super) event: Bytes,
-    pub(super) deadline_ms: u64,
-}
-
-/// A message of a process over the Runtime API; `Ready` requests an event.
-#[derive(Debug)]
-pub(super) enum Message {
-    Ready,
-    Returned { request_id: String, body: Bytes },
-    Failed { request_id: String, body: Bytes },
-    InitFailed { body: Bytes },
-}
-
-/// The Runtime API's side of a process.
-pub(super) struct Session {
-    pub(super) assignments: Mutex<mpsc::UnboundedReceiver<Assignment>>,
-    pub(super) messages: mpsc::UnboundedSender<Message>,
-    pub(super) process_id: u32,
-    kill: Arc<Notify>,
-    exit: watch::Receiver<Option<String>>,
-}
-
-impl Session {
-    /// Kills the process with SIGKILL and waits until it has exited.
-    pub(super) async fn kill(&self) {
-        self.kill.notify_one();
-        let mut exit = self.exit.clone();
-        // Fails only if the watcher has ended, and the process with it.
-        exit.wait_for(Option::is_some).await.ok();
-    }
-
-    /// Kills the process without waiting.
-    pub(super) fn abandon(&self) {
-        self.kill.notify_one();
-    }
-}
-
-/// A slot's side of a process.
+/// The execution environment's side of a process.
 pub(super) struct Process {
     pub(super) number: u64,
-    pub(super) assignments: mpsc::UnboundedSender<Assignment>,
+    pub(super) invocations: mpsc::UnboundedSender<NextInvocation>,
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     exit: watch::Receiver<Option<String>>,
 }
@@ -97,7 +58,7 @@ impl Process {
             let log = Arc::clone(log);
             readers.push(tokio::spawn(async move { log.read(errors, Stream::Error).await }));
         }
-        let (assignments, assigned) = mpsc::unbounded_channel();
+        let (invocations, next_invocations) = mpsc::unbounded_channel();
         let (sender, messages) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
         let kill = Arc::new(Notify::new());
@@ -113,13 +74,13 @@ impl Process {
             }
         });
         let session = Session {
-            assignments: Mutex::new(assigned),
+            invocations: Mutex::new(next_invocations),
             messages: sender,
             process_id,
             kill,
             exit: exit.clone(),
         };
-        Ok((Self { number, assignments, messages, exit }, Arc::new(session)))
+        Ok((Self { number, invocations, messages, exit }, Arc::new(session)))
     }
 
     /// Waits for the process to exit; returns its status as Lambda writes it.
@@ -130,6 +91,47 @@ impl Process {
                 Ok(status) => status.clone().unwrap_or_default(),
                 Err(_) => "unknown".to_owned(),
             }
+        }
+    }
+
+    /// Waits until the process requests an event, reports an error or exits.
+    pub(super) async fn ready(&mut self) -> Result<(), InitFailure> {
+        let exited = self.exited();
+        tokio::pin!(exited);
+        loop {
+            tokio::select! {
+                biased;
+                Some(message) = self.messages.recv() => match message {
+                    Message::Ready => return Ok(()),
+                    Message::InitFailed { body } => return Err(InitFailure::Reported(body)),
+                    Message::Returned { .. } | Message::Failed { .. } => {}
+                },
+                status = &mut exited => return Err(InitFailure::Exited(status)),
+            }
+        }
+    }
+}
+
+/// Why a process did not start.
+pub(super) enum InitFailure {
+    /// Its error, as posted to the Runtime API.
+    Reported(Bytes),
+    /// Its exit status and last warnings.
+    Exited(String),
+}
+
+impl InitFailure {
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Reported(body) => String::from_utf8_lossy(body).into_owned(),
+            Self::Exited(status) => status.clone(),
+        }
+    }
+
+    pub(super) fn into_failure(self, request_id: &str) -> Failure {
+        match self {
+            Self::Reported(body) => Failure(body),
+            Self::Exited(status) => Failure::exited(request_id, &status),
         }
     }
 }

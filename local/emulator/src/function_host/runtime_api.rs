@@ -11,10 +11,51 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 
-use super::failure::Failure;
-use super::process::{Assignment, Message, Session};
+use super::invoke_api::Failure;
 use super::{PAYLOAD_LIMIT, Pools};
+
+/// The response to a request for the next invocation.
+#[derive(Debug, Clone)]
+pub(super) struct NextInvocation {
+    pub(super) request_id: String,
+    pub(super) event: Bytes,
+    pub(super) deadline_ms: u64,
+}
+
+/// A request of a process; `Ready` is for the next invocation.
+#[derive(Debug)]
+pub(super) enum Message {
+    Ready,
+    Returned { request_id: String, body: Bytes },
+    Failed { request_id: String, body: Bytes },
+    InitFailed { body: Bytes },
+}
+
+/// The Runtime API's side of a process.
+pub(super) struct Session {
+    pub(super) invocations: Mutex<mpsc::UnboundedReceiver<NextInvocation>>,
+    pub(super) messages: mpsc::UnboundedSender<Message>,
+    pub(super) process_id: u32,
+    pub(super) kill: Arc<Notify>,
+    pub(super) exit: watch::Receiver<Option<String>>,
+}
+
+impl Session {
+    /// Kills the process with SIGKILL and waits until it has exited.
+    pub(super) async fn kill(&self) {
+        self.kill.notify_one();
+        let mut exit = self.exit.clone();
+        // Fails only if the watcher has ended, and the process with it.
+        exit.wait_for(Option::is_some).await.ok();
+    }
+
+    /// Kills the process without waiting.
+    pub(super) fn abandon(&self) {
+        self.kill.notify_one();
+    }
+}
 
 /// Function and process number.
 type Caller = (String, u64);
@@ -38,15 +79,15 @@ fn session(pools: &Pools, function: &str, number: u64) -> Option<Arc<Session>> {
 async fn next(State(pools): State<Arc<Pools>>, Path((function, number)): Path<Caller>) -> Response {
     let Some(session) = session(&pools, &function, number) else { return gone() };
     session.messages.send(Message::Ready).ok();
-    let assignment = session.assignments.lock().await.recv().await;
-    match assignment {
-        Some(assignment) => event(&function, assignment),
+    let invocation = session.invocations.lock().await.recv().await;
+    match invocation {
+        Some(invocation) => event(&function, invocation),
         // The process is being killed; a response would only make it log an error first.
         None => std::future::pending().await,
     }
 }
 
-fn event(function: &str, assignment: Assignment) -> Response {
+fn event(function: &str, invocation: NextInvocation) -> Response {
     let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{function}");
     let trace = uuid::Uuid::new_v4().simple().to_string();
     let (epoch, random) = trace.split_at(8);
@@ -57,11 +98,11 @@ fn event(function: &str, assignment: Assignment) -> Response {
         }
     };
     header("content-type", "application/json".to_owned());
-    header("lambda-runtime-aws-request-id", assignment.request_id);
-    header("lambda-runtime-deadline-ms", assignment.deadline_ms.to_string());
+    header("lambda-runtime-aws-request-id", invocation.request_id);
+    header("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string());
     header("lambda-runtime-invoked-function-arn", arn);
     header("lambda-runtime-trace-id", format!("Root=1-{epoch}-{random};Sampled=0"));
-    (headers, assignment.event).into_response()
+    (headers, invocation.event).into_response()
 }
 
 async fn response(
@@ -97,7 +138,7 @@ async fn init_error(
 }
 
 fn forward(session: &Session, message: Message) -> Response {
-    // The slot may have abandoned the process.
+    // The execution environment may have abandoned the process.
     session.messages.send(message).ok();
     (StatusCode::ACCEPTED, axum::Json(json!({ "status": "OK" }))).into_response()
 }

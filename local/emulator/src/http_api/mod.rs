@@ -3,8 +3,8 @@
 //! Every path and method is one route, `$default`, as SAM creates for an `HttpApi` event. The
 //! function receives each request as an event of payload format 2.0.
 
-mod answer;
 mod event;
+mod response;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use event::Event;
 
-use crate::invoke::{Answer, InvokeClient, InvokeError};
+use crate::invoke::{InvokeClient, InvokeError, InvokeResponse};
 use crate::template::FunctionName;
 
 /// Lambda's limit; API Gateway's own is 10 MB.
@@ -136,14 +136,14 @@ async fn handle(
     };
     let event = event::of(&parts, &body, caller, jiff::Timestamp::now());
     match tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(&target, event)).await {
-        Ok(Ok(Answer::Returned(body))) => answer::response(&body).unwrap_or_else(|| {
+        Ok(Ok(InvokeResponse::Returned(body))) => response::response(&body).unwrap_or_else(|| {
             tracing::warn!(
                 function = target.function.binary,
                 "the function's response is not a valid HTTP response"
             );
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }),
-        Ok(Ok(Answer::Failed(error))) => {
+        Ok(Ok(InvokeResponse::Failed(error))) => {
             tracing::warn!(
                 function = target.function.binary,
                 error = error.error_message,
@@ -164,7 +164,7 @@ async fn handle(
 
 /// Invokes the function. A waiting request that is throttled is sent again without the wait: AWS
 /// would start a further environment.
-async fn invoke(target: &Target, event: Event) -> Result<Answer, InvokeError> {
+async fn invoke(target: &Target, event: Event) -> Result<InvokeResponse, InvokeError> {
     match target.invoke.invoke(&target.function, event.to_bytes()).await {
         Err(InvokeError::Service { status: 429, .. }) => {
             target.invoke.invoke(&target.function, event.without_wait().to_bytes()).await

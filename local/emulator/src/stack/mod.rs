@@ -8,13 +8,12 @@ mod error;
 mod options;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 
 use crate::aws_settings::AwsSettings;
-use crate::binaries::{self, BinariesError};
 use crate::broker::Broker;
 use crate::database::Database;
 use crate::event_source_mapping::EventSourceMapping;
@@ -62,7 +61,7 @@ impl Stack {
         // Errors of the command line are found before the slow steps.
         let port = HttpApiPort::take(options.port).await?;
         let executables = match options.lambda {
-            None => executables(&options, &template).await?,
+            None => options.executables(&template).await?,
             Some(_) => BTreeMap::new(),
         };
         let broker = match &options.kafka {
@@ -184,20 +183,5 @@ impl Stack {
             functions.stop().await;
         }
         self.database.stop().await;
-    }
-}
-
-async fn executables(
-    options: &StackOptions,
-    template: &Template,
-) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
-    let names: Vec<String> =
-        template.functions.iter().map(|function| function.name.binary.clone()).collect();
-    match &options.function_dir {
-        Some(directory) => binaries::ready_made(directory, &names),
-        None => {
-            let workspace = options.template.parent().filter(|path| !path.as_os_str().is_empty());
-            binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
-        }
     }
 }

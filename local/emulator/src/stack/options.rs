@@ -1,8 +1,12 @@
 //! The options of a stack: embedded or external parts, and paths.
 
-use std::{path::PathBuf, time::Duration};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::aws_settings::AwsSettings;
+use crate::binaries::{self, BinariesError};
+use crate::template::Template;
 
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -48,6 +52,24 @@ impl Default for StackOptions {
             function_env: Vec::new(),
             schedule_period: None,
             aws: AwsSettings::default(),
+        }
+    }
+}
+
+impl StackOptions {
+    /// The executable of each function: from the folder of built functions, or built now.
+    pub(super) async fn executables(
+        &self,
+        template: &Template,
+    ) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
+        let names: Vec<String> =
+            template.functions.iter().map(|function| function.name.binary.clone()).collect();
+        match &self.function_dir {
+            Some(directory) => binaries::ready_made(directory, &names),
+            None => {
+                let workspace = self.template.parent().filter(|path| !path.as_os_str().is_empty());
+                binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
+            }
         }
     }
 }

@@ -1,10 +1,59 @@
 //! Reads a table of the template.
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::document::{self, KeySchemaElement, TableProperties};
 use super::typed::typed;
 use super::{KeyElement, SecondaryIndex, Table, TemplateError};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    attribute_definitions: Vec<AttributeDefinition>,
+    key_schema: Vec<KeySchemaElement>,
+    #[serde(default)]
+    global_secondary_indexes: Vec<IndexProperties>,
+    time_to_live_specification: Option<TimeToLive>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeDefinition {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeySchemaElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexProperties {
+    index_name: String,
+    key_schema: Vec<KeySchemaElement>,
+    #[serde(default)]
+    projection: Projection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Projection {
+    projection_type: Option<String>,
+    #[serde(default)]
+    non_key_attributes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    #[serde(default)]
+    enabled: bool,
+}
 
 pub(super) fn table(logical_id: &str, properties: Value) -> Result<Table, TemplateError> {
     let properties: TableProperties = typed(logical_id, properties)?;
@@ -30,7 +79,7 @@ fn key(elements: Vec<KeySchemaElement>) -> Vec<KeyElement> {
         .collect()
 }
 
-fn index(index: document::SecondaryIndex) -> SecondaryIndex {
+fn index(index: IndexProperties) -> SecondaryIndex {
     SecondaryIndex {
         name: index.index_name,
         key: key(index.key_schema),

@@ -1,40 +1,44 @@
-//! Sends events to one process, one after the other, and replaces it when it exits.
+//! An execution environment: sends invocations to one process, one after the other.
+//!
+//! As in Lambda, it survives its process: the next invocation initializes another one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::failure::Failure;
-use super::lanes::Invocation;
-use super::process::{Assignment, Message, Process};
-use super::processes::Processes;
-use super::queue::{Address, Queue};
-use super::start::{self, StartFailure};
+use super::concurrency::{Concurrency, EnvironmentSender, Invocation};
+use super::invoke_api::Failure;
+use super::pool::Processes;
+use super::process::{InitFailure, Process};
+use super::runtime_api::{Message, NextInvocation};
 
 /// Backoff between failed starts of a process; it doubles.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// A worker with at most one process.
-pub(super) struct Slot {
+/// Limit for a process to request its first event.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Has at most one process.
+pub(super) struct ExecutionEnvironment {
     processes: Arc<Processes>,
-    queue: Arc<Queue>,
-    mailbox: mpsc::UnboundedReceiver<Invocation>,
-    address: Address,
+    concurrency: Arc<Concurrency>,
+    invocations: mpsc::UnboundedReceiver<Invocation>,
+    sender: EnvironmentSender,
     process: Option<Process>,
     failed_starts: u32,
 }
 
-impl Slot {
-    pub(super) fn new(processes: Arc<Processes>, queue: Arc<Queue>) -> Self {
-        let (address, mailbox) = mpsc::unbounded_channel();
-        Self { processes, queue, mailbox, address, process: None, failed_starts: 0 }
+impl ExecutionEnvironment {
+    pub(super) fn new(processes: Arc<Processes>, concurrency: Arc<Concurrency>) -> Self {
+        let (sender, invocations) = mpsc::unbounded_channel();
+        Self { processes, concurrency, invocations, sender, process: None, failed_starts: 0 }
     }
 
-    /// Processes the first event, then those of the queue.
+    /// Processes the first invocation, then those that are queued.
     pub(super) async fn run(mut self, first: Invocation) {
         let mut next = Some(first);
         loop {
@@ -45,33 +49,33 @@ impl Slot {
             let response = self.invoke(&invocation.request_id, invocation.event).await;
             // The caller may have disconnected.
             invocation.response.send(response).ok();
-            next = self.queue.next_or_idle(Some(invocation.lane), &self.address);
+            next = self.concurrency.next_or_idle(Some(invocation.source), &self.sender);
         }
     }
 
-    /// Starts a process, then waits for events.
+    /// Starts a process, then waits for invocations.
     pub(super) async fn warm(mut self, ready: oneshot::Sender<Result<(), String>>) {
         let started = self.ensure_process().await.map_err(|failure| failure.message());
         // The caller may have disconnected.
         ready.send(started).ok();
-        let first = match self.queue.next_or_idle(None, &self.address) {
+        let first = match self.concurrency.next_or_idle(None, &self.sender) {
             Some(invocation) => invocation,
             None => self.idle().await,
         };
         self.run(first).await;
     }
 
-    /// Waits for an event, and drops the process if it exits meanwhile.
+    /// Waits for an invocation, and drops the process if it exits meanwhile.
     async fn idle(&mut self) -> Invocation {
         loop {
             let Some(process) = &mut self.process else {
-                if let Some(invocation) = self.mailbox.recv().await {
+                if let Some(invocation) = self.invocations.recv().await {
                     return invocation;
                 }
                 continue;
             };
             tokio::select! {
-                Some(invocation) = self.mailbox.recv() => return invocation,
+                Some(invocation) = self.invocations.recv() => return invocation,
                 _ = process.exited() => self.drop_process(),
             }
         }
@@ -82,13 +86,13 @@ impl Slot {
         let Some(process) = &mut self.process else { return Err(Failure::stopping()) };
         let limit = self.processes.function.timeout;
         let deadline = Instant::now() + limit;
-        let assignment = Assignment {
+        let next = NextInvocation {
             request_id: request_id.to_owned(),
             event,
             deadline_ms: milliseconds_from_now(limit),
         };
         // A process that has just exited is detected below.
-        process.assignments.send(assignment).ok();
+        process.invocations.send(next).ok();
         let exited = process.exited();
         tokio::pin!(exited);
         let ended = loop {
@@ -112,7 +116,7 @@ impl Slot {
     }
 
     /// Starts a process if there is none.
-    async fn ensure_process(&mut self) -> Result<(), StartFailure> {
+    async fn ensure_process(&mut self) -> Result<(), InitFailure> {
         if self.process.is_some() {
             return Ok(());
         }
@@ -120,7 +124,7 @@ impl Slot {
             let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failed_starts.min(10));
             sleep(doubled.min(MAX_BACKOFF)).await;
         }
-        match start::process(&self.processes).await {
+        match initialize(&self.processes).await {
             Ok(process) => {
                 self.failed_starts = 0;
                 self.process = Some(process);
@@ -144,6 +148,31 @@ impl Slot {
             self.processes.remove(process.number);
         }
     }
+}
+
+/// Starts a process of the function and waits until it requests its first event.
+async fn initialize(processes: &Processes) -> Result<Process, InitFailure> {
+    let mut process = processes.start().map_err(|error| {
+        let executable = processes.function.executable.display();
+        InitFailure::Exited(format!("cannot run {executable}: {error}"))
+    })?;
+    let ready = timeout(READY_TIMEOUT, process.ready()).await;
+    let failure = match ready {
+        Ok(Ok(())) => return Ok(process),
+        Ok(Err(failure)) => failure,
+        Err(_) => InitFailure::Exited(format!(
+            "it requested no event within {} s",
+            READY_TIMEOUT.as_secs()
+        )),
+    };
+    processes.end(process.number).await;
+    Err(match failure {
+        InitFailure::Exited(status) => {
+            let warnings = processes.log.take_warning_tail();
+            InitFailure::Exited(format!("{status}\n{warnings}").trim_end().to_owned())
+        }
+        reported @ InitFailure::Reported(_) => reported,
+    })
 }
 
 fn milliseconds_from_now(duration: Duration) -> u64 {

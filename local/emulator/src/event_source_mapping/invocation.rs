@@ -1,12 +1,52 @@
-//! Reads a function's response to a batch.
+//! Invokes the function with a batch, and reads its response.
 
 use serde::Deserialize;
 
-use super::record::Record;
+use super::Shared;
+use super::event::{EventEncoder, Record};
+use crate::invoke::{InvokeError, InvokeResponse};
+
+pub(super) enum Invocation {
+    /// The function was invoked, or the event exceeds Lambda's limit.
+    Completed { result: BatchResult, function_failed: bool },
+    /// The function was not reached: this does not count as an attempt.
+    NotReached(InvokeError),
+}
+
+/// Invokes the function of the mapping with these records of one partition.
+pub(super) async fn invoke(
+    shared: &Shared,
+    encoder: &EventEncoder,
+    records: &[Record],
+) -> Invocation {
+    let mapping = &shared.mapping;
+    shared.counts.invoked();
+    let response = shared.invoke.invoke(&mapping.function, encoder.event(records)).await;
+    let (result, function_failed) = match response {
+        Ok(InvokeResponse::Returned(body)) if mapping.reports_item_failures => {
+            (read_response(&body, &encoder.partition_key, records), false)
+        }
+        // Without ReportBatchItemFailures any response means success.
+        Ok(InvokeResponse::Returned(_)) => (BatchResult::Done, false),
+        Ok(InvokeResponse::Failed(error)) => {
+            tracing::warn!(
+                mapping = mapping.logical_id,
+                partition = encoder.partition_key,
+                records = records.len(),
+                error = error.error_message,
+                "the function failed"
+            );
+            (BatchResult::Failed, true)
+        }
+        Err(InvokeError::TooLarge { .. }) => (BatchResult::TooLarge, false),
+        Err(error) => return Invocation::NotReached(error),
+    };
+    Invocation::Completed { result, function_failed }
+}
 
 /// The result of one invocation with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum BatchResult {
     /// All records are finished.
     Done,
     /// The records before this index are finished; the others must be retried.
@@ -40,12 +80,12 @@ struct Identifier {
 ///
 /// The lowest offset in it is the checkpoint. A malformed response, or one that names a record
 /// outside the batch, fails the whole batch.
-pub(super) fn verdict(body: &[u8], partition_key: &str, records: &[Record]) -> Verdict {
+fn read_response(body: &[u8], partition_key: &str, records: &[Record]) -> BatchResult {
     if body.trim_ascii().is_empty() {
-        return Verdict::Done;
+        return BatchResult::Done;
     }
     let Ok(response) = serde_json::from_slice::<Option<BatchResponse>>(body) else {
-        return Verdict::Failed;
+        return BatchResult::Failed;
     };
     let failures = response.and_then(|response| response.batch_item_failures).unwrap_or_default();
     let mut first: Option<usize> = None;
@@ -54,17 +94,17 @@ pub(super) fn verdict(body: &[u8], partition_key: &str, records: &[Record]) -> V
             .iter()
             .position(|record| record.offset == item_identifier.offset)
             .filter(|_| item_identifier.partition == partition_key);
-        let Some(index) = index else { return Verdict::Failed };
+        let Some(index) = index else { return BatchResult::Failed };
         first = Some(first.map_or(index, |first| first.min(index)));
     }
-    first.map_or(Verdict::Done, Verdict::FailedFrom)
+    first.map_or(BatchResult::Done, BatchResult::FailedFrom)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Verdict {
+    fn read(body: &str) -> BatchResult {
         let record = |offset| Record {
             offset,
             timestamp_ms: 0,
@@ -72,7 +112,7 @@ mod tests {
             key: None,
             json: String::new(),
         };
-        verdict(body.as_bytes(), "a.topic-0", &[record(10), record(11), record(12)])
+        read_response(body.as_bytes(), "a.topic-0", &[record(10), record(11), record(12)])
     }
 
     #[test]
@@ -80,7 +120,7 @@ mod tests {
         for body in
             ["", "null", "{}", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#]
         {
-            assert_eq!(read(body), Verdict::Done, "{body}");
+            assert_eq!(read(body), BatchResult::Done, "{body}");
         }
     }
 
@@ -89,7 +129,7 @@ mod tests {
         let body = r#"{"batchItemFailures":[
             {"itemIdentifier":{"partition":"a.topic-0","offset":12}},
             {"itemIdentifier":{"partition":"a.topic-0","offset":11}}]}"#;
-        assert_eq!(read(body), Verdict::FailedFrom(1));
+        assert_eq!(read(body), BatchResult::FailedFrom(1));
     }
 
     #[test]
@@ -101,7 +141,7 @@ mod tests {
             r#""done""#,
             "not json",
         ] {
-            assert_eq!(read(body), Verdict::Failed, "{body}");
+            assert_eq!(read(body), BatchResult::Failed, "{body}");
         }
     }
 }
