@@ -54,6 +54,8 @@ pub struct World {
 pub struct WorldOptions<'a> {
     /// Additional environment variables of the functions.
     pub function_env: &'a [(&'a str, &'a str)],
+    /// Origins whose pages may use the HTTP API.
+    pub allowed_origins: &'a [&'a str],
     /// The period of every schedule.
     pub schedule_period: Option<Duration>,
     /// The maximum of processes of a function; `None` for the default.
@@ -128,6 +130,7 @@ impl World {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            allowed_origins: options.allowed_origins.iter().map(|it| (*it).to_owned()).collect(),
             schedule_period: options.schedule_period,
             processes: options.processes.unwrap_or(StackOptions::default().processes),
             aws,

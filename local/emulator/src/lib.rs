@@ -15,6 +15,7 @@ pub mod event_source_mapping;
 pub mod function_host;
 pub mod http_api;
 pub mod invoke;
+pub mod loopback;
 pub mod schedule;
 pub mod stack;
 pub mod tap;

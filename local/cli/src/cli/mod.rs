@@ -175,10 +175,17 @@ impl CommonOptions {
             processes: self.processes,
             function_dir: self.function_dir.clone(),
             function_env: self.env.clone(),
+            allowed_origins: allowed_origins(&self.env),
             aws,
             ..StackOptions::default()
         }
     }
+}
+
+/// The origins whose pages order-api answers, so that they may send requests too.
+fn allowed_origins(variables: &[(String, String)]) -> Vec<String> {
+    let named = variables.iter().filter(|(name, _)| name == "CORS_ALLOWED_ORIGINS");
+    named.flat_map(|(_, origins)| origins.split(',').map(|it| it.trim().to_owned())).collect()
 }
 
 /// The root of the template's workspace: the folder of the template.

@@ -14,10 +14,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use emulator::event_source_mapping::MappingHandle;
+use emulator::loopback::problem;
 
 use super::Page;
 use super::feed::feed;
-use super::guard::{guard, problem};
+use super::guard::same_origin;
 
 /// A closed connection is detected within this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -35,7 +36,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// The routes of the page and of the API, both behind the guard.
+/// The routes of the page and of the API.
 pub(super) fn in_front_of(page: Arc<Page>, api: Router) -> Router {
     let own = Router::new()
         .route("/", file("text/html", include_str!("../../page/index.html")))
@@ -47,8 +48,9 @@ pub(super) fn in_front_of(page: Arc<Page>, api: Router) -> Router {
         .route("/_page/mappings/{id}/resume", post(resume))
         .route("/_page/orders/{id}/deliver-again", post(deliver_again))
         .with_state(page)
-        .layer(map_response(with_headers));
-    own.merge(api).layer(from_fn(guard))
+        .layer(map_response(with_headers))
+        .layer(from_fn(same_origin));
+    own.merge(api)
 }
 
 fn scripts() -> Router<Arc<Page>> {

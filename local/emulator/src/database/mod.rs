@@ -3,33 +3,22 @@
 //! The embedded database is dynoxide: it serves DynamoDB's protocol on a port of 127.0.0.1 and
 //! keeps everything in memory. The tables are created from the template in both cases.
 
+mod server;
 mod tables;
-
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::error::BuildError;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::aws_settings::AwsSettings;
+use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
 use crate::template::Table;
-
-/// Limit for the requests in flight when the embedded database stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Database {
     endpoint: String,
     client: Client,
     table_prefix: String,
-    server: Option<Server>,
-}
-
-struct Server {
-    shutdown: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    server: Option<LoopbackServer>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,20 +50,9 @@ impl Database {
     ) -> Result<Self, DatabaseError> {
         let storage = dynoxide::Database::memory()
             .map_err(|error| DatabaseError::Embedded(error.to_string()))?;
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(DatabaseError::Port)?;
-        let address = listener.local_addr().map_err(DatabaseError::Port)?;
-        let (shutdown, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let until = async {
-                stopped.await.ok();
-            };
-            let served = dynoxide::server::serve_with_shutdown(listener, storage, until).await;
-            if let Err(error) = served {
-                tracing::warn!(error, "the embedded database stopped");
-            }
-        });
-        let server = Server { shutdown, task };
-        Ok(Self::new(format!("http://{address}"), settings, table_prefix, Some(server)))
+        let port = LoopbackPort::bind(0).await.map_err(DatabaseError::Port)?;
+        let server = port.serve(server::routes(storage), Origins::None);
+        Ok(Self::new(server.url(), settings, table_prefix, Some(server)))
     }
 
     /// Uses the database at this URL.
@@ -87,7 +65,7 @@ impl Database {
         endpoint: String,
         settings: &AwsSettings,
         table_prefix: &str,
-        server: Option<Server>,
+        server: Option<LoopbackServer>,
     ) -> Self {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -134,11 +112,8 @@ impl Database {
 
     /// Stops the embedded database. Does nothing to an external one.
     pub async fn stop(&mut self) {
-        let Some(Server { shutdown, mut task }) = self.server.take() else { return };
-        // Fails only if the server has already stopped.
-        shutdown.send(()).ok();
-        if tokio::time::timeout(STOP_TIMEOUT, &mut task).await.is_err() {
-            task.abort();
+        if let Some(server) = self.server.take() {
+            server.stop().await;
         }
     }
 }

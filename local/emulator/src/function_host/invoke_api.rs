@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::concurrency::{InvocationSource, Throttled};
 use super::{PAYLOAD_LIMIT, Pools};
+use crate::loopback::body::{BodyError, receive};
 
 const THROTTLED: &str = "Rate Exceeded.";
 
@@ -34,12 +35,16 @@ async fn invoke(
         );
         return error_response(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     };
-    let Ok(event) = to_bytes(body, PAYLOAD_LIMIT).await else {
-        return error_response(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestTooLargeException",
-            "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
-        );
+    let event = match receive(body, PAYLOAD_LIMIT).await {
+        Ok(event) => event,
+        Err(BodyError::TooLarge) => {
+            return error_response(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestTooLargeException",
+                "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+            );
+        }
+        Err(BodyError::Incomplete) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&event) {

@@ -15,19 +15,17 @@ mod process;
 mod runtime_api;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use log::FunctionLog;
 pub use log::Outcomes;
 use pool::Pool;
+
+use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
 
 /// Maximum bytes of an event and of a response: Lambda's 6 MB and its margin for the envelope.
 pub const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024 + 100;
@@ -48,10 +46,9 @@ pub struct HostedFunction {
 
 /// Hosts functions as processes and serves the Runtime API and the Invoke API.
 pub struct FunctionHost {
-    address: SocketAddr,
     pools: Arc<Pools>,
     outcomes: Outcomes,
-    server: JoinHandle<()>,
+    server: LoopbackServer,
 }
 
 /// By function name.
@@ -89,8 +86,7 @@ impl FunctionHost {
         processes: usize,
         log_dir: &Path,
     ) -> Result<Self, HostError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(HostError::Port)?;
-        let address = listener.local_addr().map_err(HostError::Port)?;
+        let port = LoopbackPort::bind(0).await.map_err(HostError::Port)?;
         let unwritable = |path: &Path, source| HostError::Log { path: path.to_owned(), source };
         std::fs::create_dir_all(log_dir).map_err(|error| unwritable(log_dir, error))?;
         let outcomes = Outcomes::default();
@@ -100,11 +96,16 @@ impl FunctionHost {
             let log = FunctionLog::create(&function.name, &path, outcomes.clone())
                 .map_err(|error| unwritable(&path, error))?;
             let name = function.name.clone();
-            pools.insert(name, Arc::new(Pool::new(function, processes.max(1), address, log)));
+            pools
+                .insert(name, Arc::new(Pool::new(function, processes.max(1), port.address(), log)));
         }
         let pools = Arc::new(pools);
-        let server = tokio::spawn(serve(listener, Arc::clone(&pools)));
-        let host = Self { address, pools, outcomes, server };
+        let routes = Router::new()
+            .merge(invoke_api::router())
+            .merge(runtime_api::router())
+            .with_state(Arc::clone(&pools));
+        let server = port.serve(routes, Origins::None);
+        let host = Self { pools, outcomes, server };
         host.warm().await?;
         Ok(host)
     }
@@ -123,7 +124,7 @@ impl FunctionHost {
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// The outcomes that the functions have logged.
@@ -147,34 +148,18 @@ impl FunctionHost {
         }
     }
 
-    /// Ends all processes and the server.
+    /// Ends all processes.
     pub async fn stop(&self) {
         for pool in self.pools.values() {
             pool.close().await;
         }
-        self.server.abort();
     }
 }
 
 impl Drop for FunctionHost {
     fn drop(&mut self) {
-        self.server.abort();
         for pool in self.pools.values() {
             pool.abandon();
         }
-    }
-}
-
-async fn serve(listener: TcpListener, pools: Arc<Pools>) {
-    let router =
-        Router::new().merge(invoke_api::router()).merge(runtime_api::router()).with_state(pools);
-    // Events and responses are small, and the other side waits for each.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-    });
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the server of the Runtime API and the Invoke API stopped");
     }
 }

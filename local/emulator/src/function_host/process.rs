@@ -47,7 +47,11 @@ impl Process {
         log: &Arc<FunctionLog>,
     ) -> io::Result<(Self, Arc<Session>)> {
         close_files_on_exec();
-        let mut child = command(function, number, api).spawn()?;
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        let mut command = command(function, number);
+        // An address with a path is not a URI without the scheme.
+        let runtime_api = format!("http://{api}/{}/{number}/{secret}", function.name);
+        let mut child = command.env("AWS_LAMBDA_RUNTIME_API", runtime_api).spawn()?;
         let process_id = child.id().unwrap_or_default();
         let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
@@ -74,6 +78,7 @@ impl Process {
             }
         });
         let session = Session {
+            secret,
             invocations: Mutex::new(next_invocations),
             messages: sender,
             process_id,
@@ -169,14 +174,12 @@ fn close_files_on_exec() {
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
 }
 
-fn command(function: &HostedFunction, number: u64, api: SocketAddr) -> Command {
+fn command(function: &HostedFunction, number: u64) -> Command {
     let name = &function.name;
     let mut command = Command::new(&function.executable);
     command
         .env_clear()
         .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        // An address with a path is not a URI without the scheme.
-        .env("AWS_LAMBDA_RUNTIME_API", format!("http://{api}/{name}/{number}"))
         .env("AWS_LAMBDA_FUNCTION_NAME", name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string())

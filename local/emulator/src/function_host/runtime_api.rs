@@ -1,20 +1,23 @@
 //! Lambda's Runtime API, version 2018-06-01: a process fetches events and posts responses.
 //!
-//! The path begins with the function and the number of the process: each process has its own URL.
+//! The path begins with the function, and the number and the secret of the process: each process has
+//! its own URL, which no other program knows.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 
 use super::invoke_api::Failure;
 use super::{PAYLOAD_LIMIT, Pools};
+use crate::loopback::body::{BodyError, receive};
 
 /// The response to a request for the next invocation.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub(super) enum Message {
 
 /// The Runtime API's side of a process.
 pub(super) struct Session {
+    /// Part of the process's URL, so that no other program can take its invocations.
+    pub(super) secret: String,
     pub(super) invocations: Mutex<mpsc::UnboundedReceiver<NextInvocation>>,
     pub(super) messages: mpsc::UnboundedSender<Message>,
     pub(super) process_id: u32,
@@ -57,13 +62,21 @@ impl Session {
     }
 }
 
-/// Function and process number.
-type Caller = (String, u64);
-/// Function, process number and request id.
-type Request = (String, u64, String);
+/// The process that sends a request.
+#[derive(Deserialize)]
+struct Caller {
+    function: String,
+    process: u64,
+    secret: String,
+}
+
+#[derive(Deserialize)]
+struct RequestId {
+    id: String,
+}
 
 pub(super) fn router() -> Router<Arc<Pools>> {
-    const RUNTIME: &str = "/{function}/{process}/2018-06-01/runtime";
+    const RUNTIME: &str = "/{function}/{process}/{secret}/2018-06-01/runtime";
     Router::new()
         .route(&format!("{RUNTIME}/invocation/next"), get(next))
         .route(&format!("{RUNTIME}/invocation/{{id}}/response"), post(response))
@@ -71,17 +84,18 @@ pub(super) fn router() -> Router<Arc<Pools>> {
         .route(&format!("{RUNTIME}/init/error"), post(init_error))
 }
 
-fn session(pools: &Pools, function: &str, number: u64) -> Option<Arc<Session>> {
-    pools.get(function)?.processes.session(number)
+fn session(pools: &Pools, caller: &Caller) -> Option<Arc<Session>> {
+    let session = pools.get(&caller.function)?.processes.session(caller.process)?;
+    (session.secret == caller.secret).then_some(session)
 }
 
 /// Waits for an event for the process.
-async fn next(State(pools): State<Arc<Pools>>, Path((function, number)): Path<Caller>) -> Response {
-    let Some(session) = session(&pools, &function, number) else { return gone() };
+async fn next(State(pools): State<Arc<Pools>>, Path(caller): Path<Caller>) -> Response {
+    let Some(session) = session(&pools, &caller) else { return gone() };
     session.messages.send(Message::Ready).ok();
     let invocation = session.invocations.lock().await.recv().await;
     match invocation {
-        Some(invocation) => event(&function, invocation),
+        Some(invocation) => event(&caller.function, invocation),
         // The process is being killed; a response would only make it log an error first.
         None => std::future::pending().await,
     }
@@ -107,33 +121,39 @@ fn event(function: &str, invocation: NextInvocation) -> Response {
 
 async fn response(
     State(pools): State<Arc<Pools>>,
-    Path((function, number, request_id)): Path<Request>,
+    Path(caller): Path<Caller>,
+    Path(RequestId { id: request_id }): Path<RequestId>,
     body: Body,
 ) -> Response {
-    let Some(session) = session(&pools, &function, number) else { return gone() };
-    let Ok(body) = to_bytes(body, PAYLOAD_LIMIT).await else {
-        let Failure(body) = Failure::response_too_large(PAYLOAD_LIMIT);
-        session.messages.send(Message::Failed { request_id, body }).ok();
-        return (StatusCode::PAYLOAD_TOO_LARGE, "").into_response();
+    let Some(session) = session(&pools, &caller) else { return gone() };
+    let body = match receive(body, PAYLOAD_LIMIT).await {
+        Ok(body) => body,
+        Err(BodyError::TooLarge) => {
+            let Failure(body) = Failure::response_too_large(PAYLOAD_LIMIT);
+            session.messages.send(Message::Failed { request_id, body }).ok();
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        }
+        Err(BodyError::Incomplete) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     forward(&session, Message::Returned { request_id, body })
 }
 
 async fn error(
     State(pools): State<Arc<Pools>>,
-    Path((function, number, request_id)): Path<Request>,
+    Path(caller): Path<Caller>,
+    Path(RequestId { id: request_id }): Path<RequestId>,
     body: Bytes,
 ) -> Response {
-    let Some(session) = session(&pools, &function, number) else { return gone() };
+    let Some(session) = session(&pools, &caller) else { return gone() };
     forward(&session, Message::Failed { request_id, body })
 }
 
 async fn init_error(
     State(pools): State<Arc<Pools>>,
-    Path((function, number)): Path<Caller>,
+    Path(caller): Path<Caller>,
     body: Bytes,
 ) -> Response {
-    let Some(session) = session(&pools, &function, number) else { return gone() };
+    let Some(session) = session(&pools, &caller) else { return gone() };
     forward(&session, Message::InitFailed { body })
 }
 

@@ -18,8 +18,9 @@ use crate::broker::Broker;
 use crate::database::Database;
 use crate::event_source_mapping::EventSourceMapping;
 use crate::function_host::{FunctionHost, HostedFunction};
-use crate::http_api::{HttpApi, HttpApiPort};
+use crate::http_api;
 use crate::invoke::InvokeClient;
+use crate::loopback::{LoopbackServer, Origins};
 use crate::schedule::ScheduleSource;
 use crate::template::{Schedule, Template};
 pub use error::StartError;
@@ -35,7 +36,7 @@ pub struct Stack {
     /// By logical id.
     pub mappings: BTreeMap<String, EventSourceMapping>,
     schedules: Vec<ScheduleSource>,
-    http_api: Option<HttpApi>,
+    http_api: Option<LoopbackServer>,
     invoke: InvokeClient,
     aws: AwsSettings,
 }
@@ -59,7 +60,7 @@ impl Stack {
     ) -> Result<Self, StartError> {
         let template = Template::read(&options.template)?;
         // Errors of the command line are found before the slow steps.
-        let port = HttpApiPort::take(options.port).await?;
+        let port = http_api::bind(options.port).await?;
         let executables = match options.lambda {
             None => options.executables(&template).await?,
             Some(_) => BTreeMap::new(),
@@ -91,12 +92,13 @@ impl Stack {
             stack.invoke = InvokeClient::new(&host.url());
             stack.functions = Some(host);
         }
-        stack.http_api = stack
-            .template
-            .http_function()
-            .map(|function| port.serve(stack.invoke.clone(), function.name.clone(), front));
-        stack.start_mappings(options.processes).await?;
-        stack.start_schedules(options.schedule_period);
+        let StackOptions { processes: concurrency, schedule_period, allowed_origins, .. } = options;
+        stack.http_api = stack.template.http_function().map(|function| {
+            let api = http_api::routes(stack.invoke.clone(), function.name.clone());
+            port.serve(front(api), Origins::Loopback { others: allowed_origins })
+        });
+        stack.start_mappings(concurrency).await?;
+        stack.start_schedules(schedule_period);
         Ok(stack)
     }
 
@@ -111,7 +113,7 @@ impl Stack {
             if let Some(url) = &options.function_dynamodb {
                 environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
             }
-            environment.extend(options.function_env.iter().cloned());
+            environment.extend(options.variables_of(function, &self.template));
             Some(HostedFunction {
                 name: function.name.binary.clone(),
                 executable: executable.clone(),
@@ -150,7 +152,7 @@ impl Stack {
     /// The URL of the HTTP API; `None` if no function serves HTTP.
     #[must_use]
     pub fn api_url(&self) -> Option<String> {
-        self.http_api.as_ref().map(HttpApi::url)
+        self.http_api.as_ref().map(LoopbackServer::url)
     }
 
     #[must_use]

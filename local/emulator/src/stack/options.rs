@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::aws_settings::AwsSettings;
 use crate::binaries::{self, BinariesError};
-use crate::template::Template;
+use crate::template::{Function, Template};
 
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -29,8 +29,11 @@ pub struct StackOptions {
     pub log_dir: PathBuf,
     /// URL of DynamoDB for the functions, if it differs (a proxy's, for example).
     pub function_dynamodb: Option<String>,
-    /// Environment variables of the functions; they override the template's.
+    /// Environment variables of the functions; they override the template's. A variable that the
+    /// template gives to some functions goes to these only.
     pub function_env: Vec<(String, String)>,
+    /// Origins beside this machine's whose pages may use the HTTP API.
+    pub allowed_origins: Vec<String>,
     /// The period of every schedule; overrides the template's.
     pub schedule_period: Option<Duration>,
     pub aws: AwsSettings,
@@ -50,6 +53,7 @@ impl Default for StackOptions {
             log_dir: PathBuf::from("target/local-logs"),
             function_dynamodb: None,
             function_env: Vec::new(),
+            allowed_origins: Vec::new(),
             schedule_period: None,
             aws: AwsSettings::default(),
         }
@@ -71,5 +75,19 @@ impl StackOptions {
                 binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
             }
         }
+    }
+    /// The variables of the options that this function gets.
+    pub(super) fn variables_of(
+        &self,
+        function: &Function,
+        template: &Template,
+    ) -> impl Iterator<Item = (String, String)> {
+        let declares = |function: &Function, name: &str| {
+            function.environment.iter().any(|(declared, _)| declared == name)
+        };
+        let variables = self.function_env.iter().filter(move |(name, _)| {
+            declares(function, name) || !template.functions.iter().any(|it| declares(it, name))
+        });
+        variables.cloned()
     }
 }

@@ -1,0 +1,46 @@
+//! Receives the body of a request: at most so many bytes, in at most so much time.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Limit for a body, from its first byte to its last.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// KiB of all bodies that are being received; others wait, within [`TIMEOUT`].
+const MAX_RECEIVING_KIB: usize = 64 * 1024;
+
+static RECEIVING: Semaphore = Semaphore::const_new(MAX_RECEIVING_KIB);
+
+/// Why a body was not received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    TooLarge,
+    /// Slow, or cut off.
+    Incomplete,
+}
+
+/// Receives a body of at most `limit` bytes.
+///
+/// # Errors
+/// [`BodyError`] if it is longer or does not arrive within 10 seconds.
+pub async fn receive(body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let size = body.size_hint();
+    let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit);
+    if !is_within(size.lower()) {
+        return Err(BodyError::TooLarge);
+    }
+    // A body without a length may have any.
+    let bytes = size.upper().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit);
+    let kib = u32::try_from(bytes.min(limit).div_ceil(1024)).unwrap_or(u32::MAX);
+    let received = timeout(TIMEOUT, async {
+        let _permit = RECEIVING.acquire_many(kib).await.map_err(|_| BodyError::Incomplete)?;
+        to_bytes(body, limit).await.map_err(|error| {
+            let is_too_large = std::error::Error::source(&error)
+                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+            if is_too_large { BodyError::TooLarge } else { BodyError::Incomplete }
+        })
+    });
+    received.await.unwrap_or(Err(BodyError::Incomplete))
+}

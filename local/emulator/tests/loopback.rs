@@ -1,0 +1,122 @@
+//! Every port that a running stack listens on refuses the pages of other hosts.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at an error")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use emulator::stack::{Stack, StackOptions};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const TEMPLATE: &str = "
+Resources:
+  GreeterFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: greeter } }
+    Properties: { Timeout: 2, Events: { Http: { Type: HttpApi } } }
+";
+
+/// What the stack needs on disk.
+fn workspace() -> TempDir {
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::write(workspace.path().join("template.yaml"), TEMPLATE).unwrap();
+    let function = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/function.py");
+    std::os::unix::fs::symlink(function, workspace.path().join("greeter")).unwrap();
+    workspace
+}
+
+async fn stack(workspace: &TempDir) -> Stack {
+    let options = StackOptions {
+        template: workspace.path().join("template.yaml"),
+        function_dir: Some(workspace.path().to_owned()),
+        log_dir: workspace.path().to_owned(),
+        ..StackOptions::default()
+    };
+    Stack::start(options).await.unwrap()
+}
+
+/// The ports that this process listens on, as the kernel lists them.
+fn listening_ports() -> BTreeSet<u16> {
+    let own: BTreeSet<String> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|file| Some(std::fs::read_link(file.ok()?.path()).ok()?.display().to_string()))
+        .collect();
+    let sockets = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let listening = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    listening
+        .filter(|fields| fields[3] == "0A" && own.contains(&format!("socket:[{}]", fields[9])))
+        .map(|fields| u16::from_str_radix(fields[1].rsplit(':').next().unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The status of the response; `None` if the port answers with nothing that a browser would read.
+async fn status(port: u16, method: &str, headers: &str) -> Option<u16> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = format!("{method} / HTTP/1.1\r\n{headers}Content-Length: 0\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut response = vec![0; 64];
+    let read = timeout(Duration::from_secs(5), connection.read(&mut response));
+    let length = read.await.ok()?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&response[..length]).into_owned();
+    text.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_port_refuses_foreign_hosts_and_origins() {
+    let workspace = workspace();
+    let stack = stack(&workspace).await;
+    let ports = listening_ports();
+    let url_port = |url: &str| url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let http = [
+        url_port(&stack.api_url().unwrap()),
+        url_port(stack.invoke_url()),
+        url_port(stack.database.endpoint()),
+    ];
+    assert!(http.iter().all(|port| ports.contains(port)), "{http:?} in {ports:?}");
+    assert!(ports.len() > http.len(), "the broker listens too: {ports:?}");
+    for &port in &ports {
+        let own = format!("Host: 127.0.0.1:{port}\r\n");
+        for (headers, expected) in [
+            ("Host: evil.example\r\n".to_owned(), 421),
+            (String::new(), 421),
+            (format!("{own}Origin: https://evil.example\r\n"), 403),
+            (format!("{own}Origin: null\r\n"), 403),
+        ] {
+            for method in ["GET", "POST", "OPTIONS"] {
+                let status = status(port, method, &headers).await;
+                let expected = http.contains(&port).then_some(expected);
+                assert_eq!(status, expected, "{method} with {headers:?} to {port}");
+            }
+        }
+    }
+    for port in http {
+        let allowed = status(port, "POST", &format!("Host: localhost:{port}\r\n")).await;
+        assert!(![None, Some(403), Some(421)].contains(&allowed), "{allowed:?} of {port}");
+    }
+    // A page of this machine may use the API, and nothing else.
+    for (port, expected) in http.into_iter().zip([None, Some(403), Some(403)]) {
+        let page = format!("Host: localhost:{port}\r\nOrigin: http://localhost:5173\r\n");
+        let status = status(port, "POST", &page).await;
+        assert_eq!(status.filter(|status| *status == 403), expected, "{port}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_takes_no_invocation_of_another() {
+    let workspace = workspace();
+    let stack = stack(&workspace).await;
+    let port = stack.invoke_url().rsplit(':').next().unwrap();
+    // The paths of a function's first processes, as they would be without a secret.
+    for path in ["greeter/1", "greeter/1/1", "greeter/1/00000000000000000000000000000000"] {
+        let url = format!("http://127.0.0.1:{port}/{path}/2018-06-01/runtime/invocation/next");
+        let response = timeout(Duration::from_secs(5), reqwest::get(&url)).await.unwrap().unwrap();
+        assert!([404, 410].contains(&response.status().as_u16()), "{url}: {response:?}");
+    }
+    stack.stop().await;
+}
