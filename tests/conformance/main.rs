@@ -3,7 +3,7 @@
 //! A case is a stage in a situation, and prints one line:
 //!
 //! ```text
-//! cargo test -p workflow-tests --test conformance -- --nocapture
+//! cargo test --workspace --test conformance -- --nocapture
 //! ```
 //!
 //! Uses only the binaries, topics and tables, not the engine.

@@ -1,7 +1,7 @@
 //! The workflow with the providers Stripe and SNS, on local servers that emulate them:
 //!
 //! ```text
-//! scripts/with-real-providers cargo test -p workflow-tests --features real-providers --test providers
+//! scripts/with-real-providers cargo test --workspace --features workflow-tests/real-providers --test providers
 //! ```
 #![expect(
     clippy::unwrap_used,
