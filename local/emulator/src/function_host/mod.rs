@@ -52,6 +52,7 @@ pub struct FunctionHost {
     address: SocketAddr,
     pools: Arc<Pools>,
     outcomes: Outcomes,
+    log_dir: PathBuf,
     server: JoinHandle<()>,
 }
 
@@ -105,7 +106,7 @@ impl FunctionHost {
         }
         let pools = Arc::new(pools);
         let server = tokio::spawn(serve(listener, Arc::clone(&pools)));
-        let host = Self { address, pools, outcomes, server };
+        let host = Self { address, pools, outcomes, log_dir: log_dir.to_owned(), server };
         host.warm().await?;
         Ok(host)
     }
@@ -131,6 +132,12 @@ impl FunctionHost {
     #[must_use]
     pub fn outcomes(&self) -> &Outcomes {
         &self.outcomes
+    }
+
+    /// The folder with `NAME.log` of each function.
+    #[must_use]
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
     }
 
     #[must_use]
