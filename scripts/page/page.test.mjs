@@ -142,6 +142,72 @@ test("an order that fails shows its reason", async () => {
   }
 });
 
+test("failures are counted near the top, and opened by keyboard", async () => {
+  const failed = await page.locator(".status.failed").count();
+  await page.locator("#failure-count").getByText(`${failed} failed orders, 0 malformed records`, { exact: true }).waitFor();
+  const summary = page.locator("summary");
+  assert.ok((await summary.boundingBox()).y < 400);
+  assert.equal(await page.locator("#failures").isVisible(), false);
+  await summary.focus();
+  await page.keyboard.press("Enter");
+  await page.locator("#failures li").nth(failed - 1).waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator("#failures").waitFor({ state: "hidden" });
+});
+
+test("a stage shows the last lines of its function's log", async () => {
+  const orderId = await send("A good order");
+  await ended(orderId, "Completed");
+  const name = stage("inventory: reserve").getByRole("button", { name: "inventory: reserve", exact: true });
+  await name.focus();
+  await page.keyboard.press("Enter");
+  const log = page.getByRole("dialog", { name: "Log of inventory: reserve" });
+  await log.getByText(/The last \d+ lines of .*inventory\.log\./).waitFor();
+  const line = log.locator("li").filter({ hasText: `orderId=${orderId}` }).first();
+  assert.match(await line.textContent(), /^\d\d:\d\d:\d\d INFO decided orderId=.* stage=inventory .*outcome=accepted/);
+  const before = await log.locator("li").count();
+  assert.ok(before <= 200);
+  await log.getByRole("button", { name: "Refresh" }).click();
+  await line.waitFor();
+  await page.keyboard.press("Escape");
+  await log.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "inventory: reserve");
+});
+
+test("a partition that cannot be read is shown at the top, and foreign text is no markup", async () => {
+  const foreign = "<img src=x onerror=\"document.title='run'\">";
+  const stub = await context.newPage();
+  const validator = {
+    id: "V", name: "validator", handled: 0, waiting: 1, retrying: 0, redelivered: 0, deadLettered: 0, isPaused: false,
+    unreadable: [{ partition: 2, reason: foreign }],
+  };
+  const state = {
+    start: { samples: {}, keptOrders: 200 },
+    pipeline: { topics: [{ name: "order.created", records: 1, stages: [validator] }] },
+    orders: [],
+    failures: {
+      failedOrders: 0, malformedRecords: 1,
+      newest: [{ orderId: foreign, reason: `MALFORMED_EVENT: ${foreign}`, stage: "validator", at: 0, isMalformedReport: true }],
+    },
+  };
+  const log = { file: foreign, omittedBytes: 1234, lines: [foreign, JSON.stringify({ level: "ERROR", message: foreign, [foreign]: foreign })] };
+  const fulfill = (path, response) => stub.route(`**/_page/${path}`, (route) => route.fulfill(response));
+  await fulfill("feed", { contentType: "text/event-stream", body: `data: ${JSON.stringify(state)}\n\n` });
+  await fulfill("mappings/V/log", { contentType: "application/json", body: JSON.stringify(log) });
+  await stub.goto(PAGE_URL);
+  await stub.getByRole("alert").getByText(`order.created, partition 2: validator cannot read it: ${foreign}. Its records wait.`).waitFor();
+  await stub.locator("#failure-count").getByText("0 failed orders, 1 malformed record", { exact: true }).waitFor();
+  assert.equal(await stub.locator("#failures .reason").textContent(), foreign);
+  await stub.getByRole("button", { name: "validator", exact: true }).click();
+  await stub.getByText(`The last 2 lines of ${foreign}. 1,234 bytes before them are not shown.`).waitFor();
+  assert.deepEqual((await stub.locator("#log-lines li").allTextContents()).map((line) => line.trim()), [
+    foreign, `ERROR ${foreign} ${foreign}=${foreign}`,
+  ]);
+  assert.equal(await stub.locator("img").count(), 0);
+  assert.equal(await stub.title(), "Order workflow");
+  await stub.close();
+});
+
 test("an order that is delivered again is published again and takes nothing twice", async () => {
   const orderId = await send("A good order");
   await ended(orderId, "Completed");
@@ -173,6 +239,11 @@ test("an order is found by its whole id or its customer, and a cut list shows it
   await filter.fill("no such order");
   assert.equal(await shown.textContent(), `0 of ${all} shown`);
   await filter.fill("");
+  const status = page.getByLabel("Status", { exact: true });
+  await status.selectOption("Failed");
+  assert.equal(await rows.count(), await page.locator(".status.failed").count());
+  assert.equal(await row(orderId).isVisible(), false);
+  await status.selectOption("All");
   assert.equal(await rows.count(), all);
   assert.equal(await shown.textContent(), "");
 });
@@ -207,6 +278,17 @@ test("the page breaks no accessibility rule, light and dark, at any width", asyn
   await page.locator(".stage.paused").waitFor();
   const orderId = await send("A good order");
   await row(orderId).getByText("waits for payment").waitFor();
+  await page.locator("summary").click();
+  await accessible();
+  await stage("payment").getByRole("button", { name: "payment", exact: true }).click();
+  await page.locator("#log-lines li").first().waitFor();
+  await accessible();
+  await button("Close").click();
+  await page.locator("summary").click();
+});
+
+/** Checks the accessibility rules in each viewport and colour scheme, and that nothing overflows. */
+async function accessible() {
   for (const viewport of [DESKTOP, TABLET, PHONE]) {
     for (const colorScheme of ["light", "dark"]) {
       await page.setViewportSize(viewport);
@@ -220,7 +302,7 @@ test("the page breaks no accessibility rule, light and dark, at any width", asyn
       assert.ok(width <= viewport.width, `the page is ${width} px wide in a viewport of ${viewport.width} px`);
     }
   }
-});
+}
 
 test("the screenshot for the README is taken", { skip: !PAGE_SCREENSHOT }, async () => {
   await page.setViewportSize({ width: 1200, height: 710 });

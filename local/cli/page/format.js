@@ -18,6 +18,9 @@ export function took(milliseconds) {
   return milliseconds < 1000 ? `+${milliseconds} ms` : `+${(milliseconds / 1000).toFixed(1)} s`;
 }
 
+/** `1 record`, `2 records`. */
+export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 /** The end of a long order id, for messages. The word joiner keeps it on one line. */
 export const short = (orderId) => (orderId.length > 16 ? `…\u2060${orderId.slice(-8)}` : orderId);
 

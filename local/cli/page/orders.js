@@ -31,12 +31,14 @@ export function forgetOrders() {
   showOrders([]);
 }
 
-/** Hides the orders that the filter does not match, and shows their number if the list is cut. */
+/** Hides the orders that the filters do not match, and shows their number if the list is cut. */
 export function filterOrders() {
   const text = byId("order-filter").value.trim().toLowerCase();
+  const status = byId("order-status").value;
   let shown = 0;
   for (const { order, row } of orders.values()) {
-    row.hidden = ![order.orderId, order.customerId].some((field) => field?.toLowerCase().includes(text));
+    const isFound = [order.orderId, order.customerId].some((field) => field?.toLowerCase().includes(text));
+    row.hidden = !isFound || (status !== "" && order.status !== status);
     if (!row.hidden) shown += 1;
   }
   setText(byId("shown"), shown < total ? `${shown} of ${total} shown` : "");
@@ -64,6 +66,7 @@ function showOrder(order) {
   status.className = `status ${order.status.toLowerCase()}`;
   setText(status, { PENDING: "Pending", COMPLETED: "Completed", FAILED: "Failed" }[order.status]);
   row.querySelector(".cancel").hidden = order.status !== "PENDING";
+  row.querySelector(".again").hidden = !order.isRecordKept;
   showWhere(order, row);
   row.querySelector(".steps").replaceChildren(...order.steps.map((step, index) => newStep(order, step, index)));
   if (order.status !== "PENDING" && sentFromHere.delete(order.orderId)) {

@@ -1,7 +1,8 @@
 // Shows the feed, and sends the orders of the buttons. The browser keeps no state: after a lost
 // connection, the feed starts with the full state.
 
-import { showFailures } from "./failures.js";
+import { forgetFailures, showFailures } from "./failures.js";
+import { refreshLog } from "./log.js";
 import { filterOrders, follow, forgetOrders, showOrders, showPending } from "./orders.js";
 import { forgetPipeline, showPipeline } from "./pipeline.js";
 import { post } from "./post.js";
@@ -29,7 +30,7 @@ function show(message) {
     ({ samples, keptOrders } = message.start);
     forgetPipeline();
     forgetOrders();
-    showFailures([]);
+    forgetFailures();
     byId("connection").className = "live";
     setText(byId("connection"), "Live");
   }
@@ -57,4 +58,7 @@ for (const button of document.querySelectorAll("[data-sample]")) {
   button.addEventListener("click", () => send(button.dataset.sample));
 }
 byId("order-filter").addEventListener("input", filterOrders);
+byId("order-status").addEventListener("change", filterOrders);
+byId("refresh-log").addEventListener("click", refreshLog);
+byId("close-log").addEventListener("click", () => byId("log").close());
 connect();

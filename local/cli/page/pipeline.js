@@ -1,5 +1,6 @@
 // Shows each topic and the stages that read it.
 
+import { openLog } from "./log.js";
 import { post } from "./post.js";
 import { byId, copyOf, setText } from "./format.js";
 
@@ -19,6 +20,15 @@ export function showPipeline(now) {
     list.replaceChildren(...pipeline.topics.map(newTopic));
   }
   pipeline.topics.forEach((topic, index) => showTopic(list.children[index], topic));
+  showUnreadable();
+}
+
+/** Shows the partitions that cannot be read, at the top of the page. */
+function showUnreadable() {
+  const lines = pipeline.topics.flatMap((topic) => topic.stages.flatMap((stage) =>
+    stage.unreadable.map(({ partition, reason }) =>
+      `${topic.name}, partition ${partition}: ${stage.name} cannot read it: ${reason}. Its records wait.`)));
+  setText(byId("unreadable"), lines.join("\n"));
 }
 
 function newTopic(topic) {
@@ -32,8 +42,10 @@ function newTopic(topic) {
 
 function newStage(topic, stage) {
   const item = copyOf("stage");
-  item.querySelector("h3").textContent = stage.name;
-  const button = item.querySelector("button");
+  const name = item.querySelector(".open-log");
+  name.textContent = stage.name;
+  name.addEventListener("click", () => openLog(stage));
+  const button = item.querySelector(".pause");
   button.addEventListener("click", () => {
     const action = item.classList.contains("paused") ? "resume" : "pause";
     post(`/_page/mappings/${encodeURIComponent(stage.id)}/${action}`);
@@ -56,11 +68,9 @@ function showStage(item, topic, stage) {
   }
   item.querySelector("[data-count=deadLettered]").parentElement.hidden = stage.deadLettered === 0;
   item.classList.toggle("paused", stage.isPaused);
-  const unreadable = stage.unreadable.map(({ partition, reason }) => `Partition ${partition} cannot be read: ${reason}.`);
-  item.querySelector(".unreadable").hidden = unreadable.length === 0;
-  setText(item.querySelector(".unreadable"), unreadable.join(" "));
+  item.classList.toggle("stopped", stage.unreadable.length > 0);
   item.querySelector(".state").hidden = !stage.isPaused;
-  const button = item.querySelector("button");
+  const button = item.querySelector(".pause");
   const action = stage.isPaused ? "Resume" : "Pause";
   setText(button, action);
   button.setAttribute("aria-label", `${action} ${stage.name}, which reads ${topic.name}`);

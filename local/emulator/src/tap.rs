@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 use crate::broker::Broker;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+/// Records that wait for [`Tap::next`]. The others stay on the broker, so that a slow reader does
+/// not fill the memory.
+const MAX_READY: usize = 32;
 
 /// A record that was written while the tap was open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub struct PartitionBounds {
 
 /// An open tap.
 pub struct Tap {
-    records: mpsc::UnboundedReceiver<TapRecord>,
+    records: mpsc::Receiver<TapRecord>,
     opened_at: Vec<PartitionBounds>,
     reader: JoinHandle<()>,
 }
@@ -70,12 +73,12 @@ impl Tap {
         let assigned = tokio::task::spawn_blocking(move || assign(&servers, &topics));
         let (consumer, opened_at) =
             assigned.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
-        let (sender, records) = mpsc::unbounded_channel();
+        let (sender, records) = mpsc::channel(MAX_READY);
         let reader = tokio::spawn(async move {
             loop {
                 match consumer.recv().await {
                     Ok(message) => {
-                        if sender.send(record(&message)).is_err() {
+                        if sender.send(record(&message)).await.is_err() {
                             return;
                         }
                     }
@@ -122,6 +125,7 @@ fn assign(servers: &str, topics: &[String]) -> KafkaResult<(StreamConsumer, Vec<
         .set("enable.auto.offset.store", "false")
         .set("fetch.wait.max.ms", "20")
         .set("fetch.error.backoff.ms", "50")
+        .set("queued.max.messages.kbytes", "16384")
         .set("reconnect.backoff.max.ms", "500")
         .set("socket.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Critical)

@@ -5,12 +5,14 @@
 
 mod feed;
 mod guard;
+mod log;
 mod order;
 mod orders;
 mod pipeline;
 mod routes;
 mod samples;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::Router;
@@ -36,6 +38,8 @@ pub(crate) struct Page {
 struct Shown {
     pipeline: Mutex<Pipeline>,
     producer: Producer,
+    /// The folder of the functions' logs; `None` if the functions are hosted elsewhere.
+    logs: Option<PathBuf>,
 }
 
 impl Page {
@@ -58,8 +62,9 @@ impl Page {
         let producer = Producer::new(stack.broker.bootstrap_servers())?;
         let mappings = stack.mappings.values().map(|mapping| (**mapping).clone()).collect();
         let pipeline = Mutex::new(Pipeline::new(&stack.template, mappings, tap.opened_at()));
+        let logs = stack.functions.as_ref().map(|host| host.log_dir().to_owned());
         // A page is opened once.
-        self.stack.set(Shown { pipeline, producer }).ok();
+        self.stack.set(Shown { pipeline, producer, logs }).ok();
         Ok(())
     }
 

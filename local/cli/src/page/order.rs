@@ -1,15 +1,16 @@
 //! Orders and failures as the page shows them.
 
+use std::sync::Arc;
+
 use contracts::{Envelope, EventType, Object, order, parse_rfc3339};
 use emulator::tap::TapRecord;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::fixtures::CreatedRecord;
 
-/// The largest `OrderCreated` record, in bytes, that is kept for a redelivery.
-const MAX_RECORD_BYTES: usize = 16 * 1024;
 const MAX_TEXT_CHARS: usize = 300;
+const MAX_AMOUNT_CHARS: usize = 24;
 const MAX_NAMED_ITEMS: usize = 3;
 
 /// An order and its timeline.
@@ -25,9 +26,9 @@ pub(super) struct Order {
     status: Status,
     reason: Option<String>,
     steps: Vec<Step>,
-    /// The `OrderCreated` record, unless it is too large.
-    #[serde(skip)]
-    pub(super) created: Option<CreatedRecord>,
+    /// The `OrderCreated` record for a redelivery; `None` once it is dropped to bound memory.
+    #[serde(rename = "isRecordKept", serialize_with = "is_some")]
+    pub(super) created: Option<Arc<CreatedRecord>>,
     /// The feed version at which this order last changed.
     #[serde(skip)]
     pub(super) version: u64,
@@ -79,8 +80,7 @@ pub(super) struct OrderEvent {
 impl Order {
     /// An order without steps, from its `OrderCreated` event.
     pub(super) fn new(number: u64, event: &Envelope<'_>, record: &TapRecord) -> Self {
-        let (key, value) = (record.key.clone(), record.payload.clone());
-        let size = value.as_ref().map_or(0, Vec::len);
+        let value = record.payload.clone();
         let is_number = |json: &&str| json.starts_with(|it: char| it == '-' || it.is_ascii_digit());
         let amount = event.payload.get("totalAmount").filter(is_number);
         Self {
@@ -88,15 +88,21 @@ impl Order {
             order_id: event.order_id.to_string(),
             customer_id: order::customer_id(&event.payload).ok().map(|id| shortened(&id)),
             items: items(&event.payload),
-            amount: amount.map(shortened),
+            amount: amount.map(|digits| cut(digits, MAX_AMOUNT_CHARS)),
             status: Status::Pending,
             reason: None,
             steps: Vec::new(),
-            created: key
-                .filter(|_| size <= MAX_RECORD_BYTES)
-                .map(|key| CreatedRecord { key, value }),
+            created: record.key.clone().map(|key| Arc::new(CreatedRecord { key, value })),
             version: 0,
         }
+    }
+
+    /// Bytes of the record that is kept.
+    pub(super) fn record_bytes(&self) -> usize {
+        let bytes = |record: &CreatedRecord| {
+            record.key.len().saturating_add(record.value.as_ref().map_or(0, Vec::len))
+        };
+        self.created.as_deref().map_or(0, bytes)
     }
 
     /// Adds an event. Returns whether it is the first of its type.
@@ -161,10 +167,22 @@ fn items(payload: &Object<'_>) -> Option<String> {
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_TEXT_CHARS) {
+    cut(text, MAX_TEXT_CHARS)
+}
+
+/// Cuts a long text, and appends the number of bytes that are left out.
+fn cut(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        Some((end, _)) => {
+            let (shown, rest) = text.split_at(end);
+            format!("{shown}… ({} bytes more)", rest.len())
+        }
     }
+}
+
+fn is_some<T, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(value.is_some())
 }
 
 #[cfg(test)]
@@ -189,8 +207,8 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_between_characters() {
         assert_eq!(shortened("é"), "é");
-        let cut = shortened(&"é".repeat(MAX_TEXT_CHARS + 1));
-        assert_eq!(cut.chars().count(), MAX_TEXT_CHARS + 1);
-        assert!(cut.ends_with("é…"));
+        let cut = shortened(&"é".repeat(MAX_TEXT_CHARS + 2));
+        assert_eq!(cut.matches('é').count(), MAX_TEXT_CHARS);
+        assert!(cut.ends_with("é… (4 bytes more)"), "{cut}");
     }
 }

@@ -1,6 +1,7 @@
 //! The newest orders and failures. Older ones are dropped to bound memory.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use contracts::{Envelope, EventType};
 use emulator::tap::TapRecord;
@@ -11,6 +12,8 @@ use crate::fixtures::CreatedRecord;
 
 pub(super) const MAX_ORDERS: usize = 200;
 const MAX_FAILURES: usize = 50;
+/// Total of the `OrderCreated` records that are kept for redeliveries. Every other text is cut.
+const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 /// Events that are kept until the first event of their order arrives.
 const MAX_EARLY_EVENTS: usize = 200;
 
@@ -20,12 +23,21 @@ pub(super) struct Orders {
     orders: VecDeque<Order>,
     numbers: HashMap<String, u64>,
     next_number: u64,
-    failures: VecDeque<Failure>,
+    failures: Failures,
     /// Topics are read independently, so an order's first event may arrive last.
     early: VecDeque<OrderEvent>,
     /// Incremented at every change.
     version: u64,
     failures_version: u64,
+}
+
+/// The newest failures, the oldest first, and the number of all.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Failures {
+    failed_orders: u64,
+    malformed_records: u64,
+    newest: VecDeque<Failure>,
 }
 
 /// The changes since a version.
@@ -34,9 +46,9 @@ pub(super) struct Changes {
     #[serde(skip)]
     pub(super) version: u64,
     pub(super) orders: Vec<Order>,
-    /// All failures if there is a new one.
+    /// If there is a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) failures: Option<Vec<Failure>>,
+    pub(super) failures: Option<Failures>,
 }
 
 impl Orders {
@@ -77,6 +89,23 @@ impl Orders {
         {
             self.numbers.remove(&oldest.order_id);
         }
+        self.drop_oldest_records();
+    }
+
+    /// Drops the oldest records until the others fit.
+    fn drop_oldest_records(&mut self) {
+        let version = self.version.saturating_add(1);
+        let mut total: usize = self.orders.iter().map(Order::record_bytes).sum();
+        for order in &mut self.orders {
+            if total <= MAX_RECORD_BYTES {
+                return;
+            }
+            total = total.saturating_sub(order.record_bytes());
+            if order.created.take().is_some() {
+                order.version = version;
+                self.version = version;
+            }
+        }
     }
 
     fn step(&mut self, event: OrderEvent) {
@@ -102,14 +131,17 @@ impl Orders {
     fn fail(&mut self, event: OrderEvent) {
         self.version = self.version.saturating_add(1);
         self.failures_version = self.version;
-        self.failures.push_back(Failure::of(event));
-        if self.failures.len() > MAX_FAILURES {
-            self.failures.pop_front();
+        let Failures { failed_orders, malformed_records, newest } = &mut self.failures;
+        let count = if event.is_malformed_report { malformed_records } else { failed_orders };
+        *count = count.saturating_add(1);
+        newest.push_back(Failure::of(event));
+        if newest.len() > MAX_FAILURES {
+            newest.pop_front();
         }
     }
 
     /// The `OrderCreated` record of an order, if it is still kept.
-    pub(super) fn created(&self, order_id: &str) -> Option<CreatedRecord> {
+    pub(super) fn created(&self, order_id: &str) -> Option<Arc<CreatedRecord>> {
         self.orders.get(self.index(order_id)?)?.created.clone()
     }
 
@@ -129,8 +161,7 @@ impl Orders {
         has_changed.then(|| Changes {
             version: self.version,
             orders: self.orders.iter().filter(|order| order.version > version).cloned().collect(),
-            failures: (self.failures_version > version)
-                .then(|| self.failures.iter().cloned().collect()),
+            failures: (self.failures_version > version).then(|| self.failures.clone()),
         })
     }
 }
@@ -185,7 +216,7 @@ mod tests {
         assert_eq!(shown["orders"].as_array().unwrap().len(), 1);
         assert_eq!(shown["orders"][0]["status"], "FAILED");
         assert_eq!(shown["orders"][0]["steps"][0]["times"], 2);
-        assert_eq!(shown["failures"].as_array().unwrap().len(), 1);
+        assert_eq!(shown["failures"]["newest"].as_array().unwrap().len(), 1);
     }
 
     #[test]
@@ -200,7 +231,7 @@ mod tests {
         let steps = shown["orders"][1]["steps"].as_array().unwrap().iter();
         let steps: Vec<_> = steps.map(|step| step["event"].as_str().unwrap()).collect();
         assert_eq!(steps, ["OrderCreated", "OrderPaymentFailed"]);
-        assert_eq!(shown["failures"].as_array().unwrap().len(), 1);
+        assert_eq!(shown["failures"]["newest"].as_array().unwrap().len(), 1);
         assert!(orders.early.is_empty());
     }
 
@@ -213,7 +244,9 @@ mod tests {
         orders.observe(&record("order.failed", &report));
         let shown = shown(&orders);
         assert_eq!(shown["orders"][0]["status"], "PENDING");
-        assert_eq!(shown["failures"][0]["isMalformedReport"], true);
+        assert_eq!(shown["failures"]["newest"][0]["isMalformedReport"], true);
+        assert_eq!(shown["failures"]["malformedRecords"], 1);
+        assert_eq!(shown["failures"]["failedOrders"], 0);
     }
 
     #[test]
@@ -248,7 +281,8 @@ mod tests {
         }
         assert_eq!(orders.orders.len(), MAX_ORDERS);
         assert_eq!(orders.numbers.len(), MAX_ORDERS);
-        assert_eq!(orders.failures.len(), MAX_FAILURES);
+        assert_eq!(orders.failures.newest.len(), MAX_FAILURES);
+        assert_eq!(shown(&orders)["failures"]["failedOrders"], MAX_ORDERS + 5);
         assert!(orders.created("ord-4").is_none() && orders.created("ord-5").is_some());
         orders
             .observe(&record("order.validated", &event("OrderValidated", "ord-0", 1, &json!({}))));

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 /// The topics in the order of the template, and their mappings.
 pub(super) struct Pipeline {
-    intake: Option<String>,
     topics: Vec<(String, BTreeMap<i32, OffsetRange>)>,
     mappings: Vec<MappingHandle>,
 }
@@ -24,8 +23,6 @@ struct OffsetRange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PipelineView {
-    /// The function that accepts orders.
-    intake: Option<String>,
     topics: Vec<TopicView>,
 }
 
@@ -72,11 +69,7 @@ impl Pipeline {
             });
             (topic.name.clone(), range.collect())
         });
-        Self {
-            intake: template.http_function().map(|function| function.name.binary.clone()),
-            topics: topics.collect(),
-            mappings,
-        }
+        Self { topics: topics.collect(), mappings }
     }
 
     pub(super) fn observe(&mut self, record: &TapRecord) {
@@ -105,7 +98,7 @@ impl Pipeline {
                 stages: readers.map(|mapping| stage(mapping, partitions)).collect(),
             }
         });
-        PipelineView { intake: self.intake.clone(), topics: topics.collect() }
+        PipelineView { topics: topics.collect() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Routes of the page: `/` and `/_page/…`. All others belong to the HTTP API.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -12,6 +12,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router};
 
 use emulator::event_source_mapping::MappingHandle;
 use emulator::loopback::problem;
@@ -19,6 +20,7 @@ use emulator::loopback::problem;
 use super::Page;
 use super::feed::feed;
 use super::guard::same_origin;
+use super::log::tail;
 
 /// A closed connection is detected within this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -46,6 +48,7 @@ pub(super) fn in_front_of(page: Arc<Page>, api: Router) -> Router {
         .route("/_page/feed", get(events))
         .route("/_page/mappings/{id}/pause", post(pause))
         .route("/_page/mappings/{id}/resume", post(resume))
+        .route("/_page/mappings/{id}/log", get(log))
         .route("/_page/orders/{id}/deliver-again", post(deliver_again))
         .with_state(page)
         .layer(map_response(with_headers))
@@ -59,6 +62,7 @@ fn scripts() -> Router<Arc<Page>> {
         ("/_page/pipeline.js", include_str!("../../page/pipeline.js")),
         ("/_page/orders.js", include_str!("../../page/orders.js")),
         ("/_page/failures.js", include_str!("../../page/failures.js")),
+        ("/_page/log.js", include_str!("../../page/log.js")),
         ("/_page/post.js", include_str!("../../page/post.js")),
         ("/_page/format.js", include_str!("../../page/format.js")),
     ];
@@ -97,7 +101,34 @@ fn steer(page: &Page, id: &str, how: fn(&MappingHandle)) -> Response {
             how(mapping);
             StatusCode::NO_CONTENT.into_response()
         }
-        None => problem(StatusCode::NOT_FOUND, "the template has no mapping with this name"),
+        None => no_mapping(),
+    }
+}
+
+/// The last lines of the log of the mapping's function.
+async fn log(State(page): State<Arc<Page>>, Path(id): Path<String>) -> Response {
+    let Some(stack) = page.stack.get() else { return starting() };
+    let function = page.pipeline().and_then(|pipeline| {
+        pipeline.mapping(&id).map(|mapping| mapping.declaration().function.binary.clone())
+    });
+    let Some(function) = function else { return no_mapping() };
+    let Some(folder) = &stack.logs else {
+        return problem(
+            StatusCode::NOT_FOUND,
+            "the functions are hosted elsewhere (read their logs there)",
+        );
+    };
+    let path = folder.join(format!("{function}.log"));
+    match tokio::task::spawn_blocking(move || tail(&path)).await.map_err(io::Error::other).flatten()
+    {
+        Ok(tail) => Json(tail).into_response(),
+        Err(error) => {
+            tracing::warn!(function, %error, "cannot read the log");
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "cannot read the log (the terminal has the error)",
+            )
+        }
     }
 }
 
@@ -121,6 +152,10 @@ async fn deliver_again(State(page): State<Arc<Page>>, Path(id): Path<String>) ->
             )
         }
     }
+}
+
+fn no_mapping() -> Response {
+    problem(StatusCode::NOT_FOUND, "the template has no mapping with this name")
 }
 
 fn starting() -> Response {

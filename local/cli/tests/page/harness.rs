@@ -1,5 +1,8 @@
-//! Test harness: the program, run as `up` with stub functions that succeed.
+//! Test harness: the program, run as `up` with stub functions.
 
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -34,7 +37,8 @@ pub(crate) struct Harness {
     http: Client,
     /// The events that the functions were invoked with.
     invoked: Arc<Mutex<Vec<Value>>>,
-    functions: JoinHandle<()>,
+    /// The server of the stubs, unless the program hosts them.
+    functions: Option<JoinHandle<()>>,
     /// Lines of standard output and standard error.
     printed: Arc<Mutex<Vec<String>>>,
     _program: Child,
@@ -43,7 +47,9 @@ pub(crate) struct Harness {
 
 impl Drop for Harness {
     fn drop(&mut self) {
-        self.functions.abort();
+        if let Some(functions) = &self.functions {
+            functions.abort();
+        }
     }
 }
 
@@ -53,6 +59,7 @@ async fn invoke(State(invoked): State<Arc<Mutex<Vec<Value>>>>, event: Bytes) -> 
 }
 
 impl Harness {
+    /// With functions that succeed, hosted elsewhere.
     pub(crate) async fn start() -> Self {
         let invoked: Arc<Mutex<Vec<Value>>> = Arc::default();
         let router = Router::new()
@@ -61,10 +68,30 @@ impl Harness {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let lambda = format!("http://{}", listener.local_addr().unwrap());
         let functions = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let mut up = Self::run(workspace(), ["--lambda".as_ref(), lambda.as_ref()]).await;
+        up.invoked = invoked;
+        up.functions = Some(functions);
+        up
+    }
 
+    /// With this script as each function, hosted by the program.
+    pub(crate) async fn hosting(script: &str) -> Self {
         let workspace = workspace();
+        let folder = workspace.path().join("functions");
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["validator", "inventory", "payment", "notification", "order-api"] {
+            std::fs::write(folder.join(name), script).unwrap();
+            let mode = Permissions::from_mode(0o755);
+            std::fs::set_permissions(folder.join(name), mode).unwrap();
+        }
+        Self::run(workspace, ["--function-dir".as_ref(), folder.as_ref()]).await
+    }
+
+    async fn run(workspace: TempDir, functions: [&OsStr; 2]) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
-            .args(["up", "--port", "0", "--lambda", &lambda, "--template"])
+            .args(["up", "--port", "0"])
+            .args(functions)
+            .arg("--template")
             .arg(workspace.path().join("template.yaml"))
             .env_remove("KAFKA_BOOTSTRAP_SERVERS")
             .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
@@ -91,13 +118,12 @@ impl Harness {
         };
         tokio::time::timeout(TIMEOUT, up).await.unwrap();
         tokio::spawn(keep(lines, Arc::clone(&printed)));
-        let http = Client::new();
         Self {
             url,
             kafka,
-            http,
-            invoked,
-            functions,
+            http: Client::new(),
+            invoked: Arc::default(),
+            functions: None,
             printed,
             _program: program,
             _workspace: workspace,
@@ -139,6 +165,33 @@ impl Harness {
         let response = self.get("/_page/feed").send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Feed { response, unread: String::new() }
+    }
+
+    /// Waits until the full state, as a new browser gets it, matches.
+    pub(crate) async fn until_state(&self, holds: impl Fn(&Value) -> bool) -> Value {
+        let state = async {
+            loop {
+                let state = self.feed().await.next().await;
+                if holds(&state) {
+                    return state;
+                }
+            }
+        };
+        tokio::time::timeout(TIMEOUT, state).await.unwrap()
+    }
+
+    /// Waits until the log of a mapping's function matches.
+    pub(crate) async fn until_log(&self, mapping: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let log = async {
+            loop {
+                let response = self.get(&format!("/_page/mappings/{mapping}/log")).send().await;
+                let log = response.unwrap().json().await.unwrap();
+                if holds(&log) {
+                    return log;
+                }
+            }
+        };
+        tokio::time::timeout(TIMEOUT, log).await.unwrap()
     }
 
     /// Writes an `OrderCreated` event.

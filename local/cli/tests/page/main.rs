@@ -42,7 +42,9 @@ async fn a_browser_gets_the_full_state_and_then_changes() {
     // A browser that connects later gets the same state.
     let late = up.feed().await.next().await;
     assert_eq!(late["orders"][0]["orderId"], "ord-1");
-    assert_eq!(late["failures"][0]["reason"], "PAYMENT_DECLINED: no");
+    assert_eq!(late["failures"]["newest"][0]["reason"], "PAYMENT_DECLINED: no");
+    assert_eq!(late["failures"]["failedOrders"], 1);
+    assert_eq!(late["failures"]["malformedRecords"], 0);
 }
 
 #[tokio::test]
@@ -81,6 +83,78 @@ async fn an_order_is_redelivered_unchanged() {
 
     let unknown = up.post("/_page/orders/ord-9/deliver-again").send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn large_events_are_cut_and_their_oldest_records_are_dropped() {
+    const EVENTS: usize = 40;
+    let up = Harness::start().await;
+    let large = "1".repeat(900_000);
+    for number in 0..EVENTS {
+        // Large by its value or by its key.
+        let id = format!("ord-{number}");
+        let (key, amount) =
+            if number % 2 == 0 { (id.as_str(), large.as_str()) } else { (large.as_str(), "1") };
+        let event = format!(
+            r#"{{"eventType":"OrderCreated","orderId":"{id}","correlationId":"corr-1",
+                "timestamp":"2026-02-06T12:00:00Z","payload":{{"totalAmount":{amount}}}}}"#
+        );
+        let partition = i32::try_from(number % 10).unwrap();
+        up.write_to(partition, "order.created", key, &event).await;
+    }
+    let failed = json!({
+        "eventType": "OrderValidationFailed", "orderId": "ord-0", "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:01Z", "payload": { "failureReason": large },
+    });
+    up.write("order.failed", "ord-0", &failed.to_string()).await;
+    let state = up
+        .until_state(|state| {
+            let orders = state["orders"].as_array().map_or(0, Vec::len);
+            orders == EVENTS && !state["failures"].is_null()
+        })
+        .await;
+    assert!(state.to_string().len() < 100_000, "{} bytes", state.to_string().len());
+    let orders = state["orders"].as_array().unwrap();
+    let large = orders.iter().find(|order| order["orderId"] == "ord-0").unwrap();
+    assert_eq!(large["amount"], format!("{}… (899976 bytes more)", "1".repeat(24)));
+    let reason = state["failures"]["newest"][0]["reason"].as_str().unwrap();
+    assert!(reason.ends_with("1… (899700 bytes more)"), "{reason}");
+    // 4 MiB of records.
+    let kept = orders.iter().map(|order| order["isRecordKept"] == true);
+    assert!(kept.eq((0..EVENTS).map(|place| place >= EVENTS - 4)), "{orders:?}");
+    for (order, status) in
+        [(&orders[0], StatusCode::NOT_FOUND), (&orders[EVENTS - 1], StatusCode::NO_CONTENT)]
+    {
+        let path = format!("/_page/orders/{}/deliver-again", order["orderId"].as_str().unwrap());
+        assert_eq!(up.post(&path).send().await.unwrap().status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stage_shows_the_last_lines_of_its_functions_log() {
+    let up = Harness::hosting(include_str!("function.py")).await;
+    let is_last = |line: &Value| line.as_str().unwrap().starts_with("<b>");
+    let shown = up
+        .until_log("ValidatorMapping", |log| {
+            log["lines"].as_array().unwrap().last().is_some_and(is_last)
+        })
+        .await;
+    let lines: Vec<_> =
+        shown["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(lines.len(), 200);
+    assert_eq!(lines[0], r#"{"level":"INFO","message":"line 102"}"#);
+    assert!(lines[198].ends_with("x… (95905 bytes more)"), "{}", lines[198].len());
+    assert_eq!(lines[199], "<b>\u{fffd}[2J");
+    assert_eq!(shown["omittedBytes"], 102 * 38);
+    assert!(shown["file"].as_str().unwrap().ends_with("validator.log"));
+    let unknown = up.get("/_page/mappings/NoSuchMapping/log").send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+
+    let elsewhere = Harness::start().await;
+    let log = elsewhere.get("/_page/mappings/ValidatorMapping/log").send().await.unwrap();
+    assert_eq!(log.status(), StatusCode::NOT_FOUND);
+    let problem: Value = log.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("hosted elsewhere"), "{problem}");
 }
 
 #[tokio::test]

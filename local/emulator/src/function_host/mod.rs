@@ -48,6 +48,7 @@ pub struct HostedFunction {
 pub struct FunctionHost {
     pools: Arc<Pools>,
     outcomes: Outcomes,
+    log_dir: PathBuf,
     server: LoopbackServer,
 }
 
@@ -105,7 +106,7 @@ impl FunctionHost {
             .merge(runtime_api::router())
             .with_state(Arc::clone(&pools));
         let server = port.serve(routes, Origins::None);
-        let host = Self { pools, outcomes, server };
+        let host = Self { pools, outcomes, log_dir: log_dir.to_owned(), server };
         host.warm().await?;
         Ok(host)
     }
@@ -131,6 +132,12 @@ impl FunctionHost {
     #[must_use]
     pub fn outcomes(&self) -> &Outcomes {
         &self.outcomes
+    }
+
+    /// The folder with `NAME.log` of each function.
+    #[must_use]
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
     }
 
     #[must_use]
