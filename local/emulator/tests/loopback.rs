@@ -11,7 +11,11 @@ use emulator::stack::{Stack, StackOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
+
+/// The ports of this process are those of one stack.
+static ONE_STACK: Mutex<()> = Mutex::const_new(());
 
 const TEMPLATE: &str = "
 Resources:
@@ -68,6 +72,7 @@ async fn status(port: u16, method: &str, headers: &str) -> Option<u16> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_port_refuses_foreign_hosts_and_origins() {
+    let _only = ONE_STACK.lock().await;
     let workspace = workspace();
     let stack = stack(&workspace).await;
     let ports = listening_ports();
@@ -109,6 +114,7 @@ async fn every_port_refuses_foreign_hosts_and_origins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_takes_no_invocation_of_another() {
+    let _only = ONE_STACK.lock().await;
     let workspace = workspace();
     let stack = stack(&workspace).await;
     let port = stack.invoke_url().rsplit(':').next().unwrap();
