@@ -108,7 +108,8 @@ async fn the_indexes_are_those_that_are_queried_and_their_keys_are_stored_in_fir
     let response = harness.http("GET", "/orders", "customerId=cust-1").await;
     assert_eq!(response["statusCode"], 200, "{response}");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    harness.api.recover(Timestamp::UNIX_EPOCH, deadline).await.expect("nothing is open");
+    let scheduled = order_api::Scheduled { at: Timestamp::UNIX_EPOCH, accepted_since: None };
+    harness.api.recover(scheduled, deadline).await.expect("nothing is open");
     let mut queried = BTreeMap::new();
     for query in harness.requests("Query") {
         let condition = query["KeyConditionExpression"].as_str().expect("a condition");

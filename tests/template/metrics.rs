@@ -120,7 +120,8 @@ async fn log_lines() -> Vec<Value> {
     let response = engine.handle(&batch, Instant::now() + Duration::from_secs(60)).await;
     assert!(response.expect("a response").is_success());
     let deadline = Instant::now() + Duration::from_secs(60);
-    harness.api.recover(Timestamp::UNIX_EPOCH, deadline).await.expect("nothing is open");
+    let scheduled = order_api::Scheduled { at: Timestamp::UNIX_EPOCH, accepted_since: None };
+    harness.api.recover(scheduled, deadline).await.expect("nothing is open");
     drop(logging);
     let log = log.0.lock().expect("the log");
     let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

@@ -108,5 +108,6 @@ async fn missing_settings_are_all_named_before_anything_starts() {
             assert!(stderr.contains(&format!("for example {variable}=")), "{name}: {stderr}");
         }
         assert!(stderr.contains("KAFKA_SIGN_IN is not set"), "{name}: {stderr}");
+        assert!(stderr.contains("`cargo run -p local` runs all of them"), "{name}: {stderr}");
     }
 }

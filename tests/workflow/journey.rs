@@ -73,11 +73,12 @@ async fn an_order_is_rejected_at_each_stage_with_its_reason() {
         ),
         (
             json!({
-                "customerId": "cust-1", "totalAmount": 1000.01,
+                "customerId": "cust-1",
+                "totalAmount": serde_json::from_str::<Value>("1000.10").unwrap(),
                 "items": [{ "sku": "SKU-1", "quantity": 1 }],
             }),
             "payment",
-            "PAYMENT_DECLINED: the balance does not cover 1000.01",
+            "PAYMENT_DECLINED: the balance does not cover 1000.10",
         ),
         (
             json!({

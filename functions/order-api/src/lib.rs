@@ -41,7 +41,7 @@ pub use crate::{
     recovery_settings::RecoverySettings,
     request::Request,
     routes::{OrderApi, READ_TIMEOUT},
-    schedule::scheduled_at,
+    schedule::Scheduled,
     wait::{MAX_WAIT, MAX_WAITS, RESPONSE_TIMEOUT, Waits},
 };
 

@@ -5,7 +5,7 @@ use std::env;
 use engine::{Engine, lambda_event::KafkaEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request, scheduled_at};
+use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request, Scheduled};
 use runtime::Environment;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
@@ -45,8 +45,8 @@ async fn main() -> Result<(), Error> {
             runtime::flush_logs();
             return Ok(to_raw_value(&response)?);
         }
-        if let Some(at) = scheduled_at(&event.payload) {
-            let recovered = api.recover(at, runtime::deadline(&event.context)).await;
+        if let Some(scheduled) = Scheduled::read(&event.payload) {
+            let recovered = api.recover(scheduled?, runtime::deadline(&event.context)).await;
             runtime::flush_logs();
             return Ok(to_raw_value(&recovered?)?);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::{FailureCode, FailureReason};
 use engine::{Row, TransientError, engine::ahead_of};
 use futures::{StreamExt, future::join_all, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::{
     orders::retry_until,
     progress,
     routes::OrderApi,
+    schedule::Scheduled,
 };
 
 /// The ranges of the index that are read concurrently.
@@ -53,21 +54,26 @@ pub enum RecoveryError {
 }
 
 impl OrderApi {
-    /// Recovers the orders that have not ended at the configured ages.
+    /// Recovers the orders that have not ended: those at the configured ages or, on request, every
+    /// order accepted since a time.
     ///
     /// # Errors
     /// If not every order was checked; the others were.
     pub async fn recover(
         &self,
-        at: Timestamp,
+        scheduled: Scheduled,
         deadline: Instant,
     ) -> Result<Vec<Recovered>, RecoveryError> {
         let until = ahead_of(deadline, Instant::now(), PUBLISH_MARGIN);
-        let ages = self.recovery.all_ages();
+        let Scheduled { at, accepted_since } = scheduled;
+        let window = |age: SignedDuration| (at - age - self.recovery.window, at - age);
+        let ages = match accepted_since {
+            Some(_) => vec![SignedDuration::ZERO],
+            None => self.recovery.all_ages(),
+        };
         let parts = ages.iter().enumerate().flat_map(|(index, age)| {
-            intake_ranges(at - *age - self.recovery.window, at - *age)
-                .into_iter()
-                .map(move |range| (index, *age, range))
+            let (from, to) = accepted_since.map_or_else(|| window(*age), |since| (since, at));
+            intake_ranges(from, to).into_iter().map(move |range| (index, *age, range))
         });
         let done = stream::iter(parts)
             .map(|(index, age, range)| async move {

@@ -1,35 +1,68 @@
-//! The event that `EventBridge` sends on a schedule.
+//! The event that `EventBridge` sends on a schedule, or a person who wants a recovery now.
 
 use contracts::parse_rfc3339;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The time for which an invocation was scheduled; `None` for any other event.
-pub fn scheduled_at(event: &RawValue) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Scheduled {
-        #[serde(rename = "detail-type")]
-        detail_type: String,
-        time: String,
+/// A request for a recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The time for which the invocation was scheduled.
+    pub at: Timestamp,
+    /// Recovers every order accepted from this time on, whatever its age; a schedule has none.
+    pub accepted_since: Option<Timestamp>,
+}
+
+impl Scheduled {
+    /// Reads an event; `None` for any other event.
+    ///
+    /// # Errors
+    /// The correction, if `acceptedSince` is malformed.
+    pub fn read(event: &RawValue) -> Option<Result<Self, String>> {
+        #[derive(Deserialize)]
+        struct Event {
+            #[serde(rename = "detail-type")]
+            detail_type: String,
+            time: String,
+            #[serde(default)]
+            detail: Detail,
+        }
+        #[derive(Default, Deserialize)]
+        struct Detail {
+            #[serde(rename = "acceptedSince")]
+            accepted_since: Option<String>,
+        }
+        let event: Event = serde_json::from_str(event.get()).ok()?;
+        let at = parse_rfc3339(&event.time).filter(|_| event.detail_type == "Scheduled Event")?;
+        let since = event.detail.accepted_since.map(|since| {
+            parse_rfc3339(&since).ok_or_else(|| {
+                format!("acceptedSince is {since:?}, but must be RFC 3339: 2026-02-06T12:00:00Z")
+            })
+        });
+        Some(since.transpose().map(|accepted_since| Self { at, accepted_since }))
     }
-    let event: Scheduled = serde_json::from_str(event.get()).ok()?;
-    parse_rfc3339(&event.time).filter(|_| event.detail_type == "Scheduled Event")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(event: &str) -> Option<Timestamp> {
-        scheduled_at(&RawValue::from_string(event.to_owned()).unwrap())
+    fn read(event: &str) -> Option<Result<Scheduled, String>> {
+        Scheduled::read(&RawValue::from_string(event.to_owned()).unwrap())
     }
 
     #[test]
-    fn only_an_event_of_a_schedule_has_its_time() {
+    fn only_an_event_of_a_schedule_starts_a_recovery() {
         let scheduled = r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","time":"2026-02-06T12:00:00Z","detail":{}}"#;
-        assert_eq!(at(scheduled), "2026-02-06T12:00:00Z".parse().ok());
-        assert_eq!(at(&scheduled.replace("Scheduled Event", "EC2 Command")), None);
-        assert_eq!(at(r#"{"eventSource":"aws:kafka","records":{}}"#), None);
+        let at = "2026-02-06T12:00:00Z".parse().unwrap();
+        assert_eq!(read(scheduled), Some(Ok(Scheduled { at, accepted_since: None })));
+        assert_eq!(read(&scheduled.replace("Scheduled Event", "EC2 Command")), None);
+        assert_eq!(read(r#"{"eventSource":"aws:kafka","records":{}}"#), None);
+        let since = scheduled.replace("{}", r#"{"acceptedSince":"2026-02-01T00:00:00Z"}"#);
+        let accepted_since = "2026-02-01T00:00:00Z".parse().ok();
+        assert_eq!(read(&since), Some(Ok(Scheduled { at, accepted_since })));
+        let error = read(&since.replace("2026-02-01T", "yesterday ")).unwrap().unwrap_err();
+        assert!(error.contains("must be RFC 3339"), "{error}");
     }
 }

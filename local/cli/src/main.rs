@@ -1,11 +1,12 @@
 //! The program behind `cargo run`. `demo` sends orders through the whole workflow and checks the
-//! books; `up` keeps the workflow running and shows it on a page.
+//! books; `up` keeps the workflow running and shows it on a page; `event` makes event files.
 //!
 //! Exit codes: 0 success, 1 the books do not balance or the run failed, 2 the start failed.
 
 mod boot;
 mod cli;
 mod demo;
+mod event;
 mod fixtures;
 mod page;
 mod up;
@@ -48,6 +49,7 @@ async fn run(
             Ok(())
         }
         Parsed::Run(Command::Demo(options)) => Box::pin(demo::run(&options, terminal)).await,
+        Parsed::Run(Command::Event(options)) => event::run(&options, terminal),
         Parsed::Run(Command::Up(options)) => Box::pin(up::run(&options, terminal)).await,
     }
 }

@@ -13,7 +13,7 @@ pub(crate) const MAX_WHOLE_DIGITS: u32 = 15;
 /// of a group of 100 orders is exact.
 pub(crate) const MAX_DECIMALS: u32 = 9;
 
-/// An exact decimal amount; never a float.
+/// An exact decimal amount; never a float. It keeps its decimals: 18.90 is printed as 18.90.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Money(Decimal);
 
@@ -21,7 +21,11 @@ impl Money {
     /// Reads an amount such as `99.98` or `1e3`; `None` if it is not exact within 28 digits.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
-        exact(text).map(|amount| Self(amount.normalize()))
+        let mut amount = exact(text)?.normalize();
+        if let Some(decimals) = written_decimals(text) {
+            amount.rescale(decimals);
+        }
+        Some(Self(amount))
     }
 
     #[must_use]
@@ -31,7 +35,8 @@ impl Money {
 
     /// The sum of a group of 100 such amounts is exact.
     pub(crate) fn is_bounded(self) -> bool {
-        self.0.scale() <= MAX_DECIMALS && self.0.abs() < Decimal::from(10_u64.pow(MAX_WHOLE_DIGITS))
+        self.decimals() <= MAX_DECIMALS
+            && self.0.abs() < Decimal::from(10_u64.pow(MAX_WHOLE_DIGITS))
     }
 
     #[must_use]
@@ -42,7 +47,7 @@ impl Money {
     /// Decimals that the amount needs: 2 for 99.98, 0 for 100.00.
     #[must_use]
     pub fn decimals(self) -> u32 {
-        self.0.scale()
+        self.0.normalize().scale()
     }
 
     /// The amount in units of its last digit: 9998 for 99.98 at 2 decimals.
@@ -50,7 +55,7 @@ impl Money {
     /// `None` if the amount has more decimals than that, is below zero, or overflows.
     #[must_use]
     pub fn in_units(self, decimals: u32) -> Option<u64> {
-        let units = self.0.checked_mul(Decimal::from(10_u64.checked_pow(decimals)?))?;
+        let units = self.0.normalize().checked_mul(Decimal::from(10_u64.checked_pow(decimals)?))?;
         units.is_integer().then(|| units.to_u64()).flatten()
     }
 
@@ -65,6 +70,12 @@ impl Money {
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(|difference| Self(difference.normalize()))
     }
+}
+
+/// The decimals of a text without exponent; `None` above [`MAX_DECIMALS`], where a sum might round.
+fn written_decimals(text: &str) -> Option<u32> {
+    let (_, decimals) = text.split_once('.').filter(|_| !text.contains(['e', 'E']))?;
+    u32::try_from(decimals.len()).ok().filter(|decimals| *decimals <= MAX_DECIMALS)
 }
 
 impl fmt::Display for Money {
@@ -91,6 +102,17 @@ mod tests {
         assert_eq!(money("99.980").unwrap().decimals(), 2);
         assert!(!money("-0.01").unwrap().is_above_zero());
         assert!(!money("0.00").unwrap().is_above_zero());
+    }
+
+    #[test]
+    fn an_amount_is_printed_with_the_decimals_that_it_was_written_with() {
+        let printed = |text| money(text).unwrap().to_string();
+        for text in ["18.90", "18.9", "0.00", "-5.10", "1000", "0.123456780"] {
+            assert_eq!(printed(text), text);
+        }
+        assert_eq!(printed("1.890e1"), "18.9");
+        assert_eq!(printed("1.5000000000"), "1.5");
+        assert_eq!(money("18.90"), money("18.9"));
     }
 
     #[test]

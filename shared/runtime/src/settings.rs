@@ -67,6 +67,9 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// For a person who runs a function by itself, such as with `cargo run` in its folder.
+const NOT_IN_LAMBDA: &str = "this is a Lambda function: `cargo run -p local` runs all of them here";
+
 /// Every missing or malformed setting.
 ///
 /// `Debug` has the same text, because a failing `main` prints that.
@@ -200,7 +203,11 @@ impl Environment {
         if self.errors.is_empty() {
             Ok(read)
         } else {
-            Err(SettingsError { errors: self.errors.clone() })
+            let mut errors = self.errors.clone();
+            if !self.variables.contains_key("AWS_LAMBDA_RUNTIME_API") {
+                errors.push(NOT_IN_LAMBDA.to_owned());
+            }
+            Err(SettingsError { errors })
         }
     }
 }
@@ -221,6 +228,7 @@ mod tests {
             ("ROW_TTL_DAYS", "a month"),
             ("FUNCTION_RESPONSE_TYPES", "true"),
             ("ORDERS_TABLE", " "),
+            ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
         ]);
         let settings = Settings::read(&mut environment);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The brokers to read from and publish to: `--kafka`, or those of a running `cargo run -- up`.
 
 use std::{
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -11,9 +11,8 @@ use terminal::{ExitError, Terminal};
 
 use crate::options::{AuthChoice, BrokerOptions};
 
-/// Written by `cargo run -- up` once it runs, and removed at its end.
-const STACK_FILE: &str = "target/stack.env";
 const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS=";
+const API_URL: &str = "HTTP_API_URL=";
 
 #[derive(Debug, thiserror::Error)]
 enum NoBroker {
@@ -22,6 +21,18 @@ enum NoBroker {
          or start `cargo run -- up` in another terminal"
     )]
     NotRunning,
+    #[error(
+        "no Kafka broker given, and the `cargo run -- up` that wrote {} was killed: give \
+         --kafka HOST:PORT, or start `cargo run -- up` in another terminal",
+        settings.display()
+    )]
+    Killed { settings: PathBuf },
+    #[error(
+        "{} of `cargo run -- up` are running here: give the broker of one, {}",
+        runs.len(),
+        runs.iter().map(LocalRun::option).collect::<Vec<_>>().join(" or ")
+    )]
+    Several { runs: Vec<LocalRun> },
     #[error("--auth msk-iam needs the cluster's brokers: give --kafka HOST:PORT")]
     NotLocal,
     #[error(
@@ -29,6 +40,14 @@ enum NoBroker {
         path.display()
     )]
     Unreadable { path: PathBuf, cause: String },
+}
+
+/// A running `cargo run -- up`.
+#[derive(Debug)]
+struct LocalRun {
+    settings: PathBuf,
+    bootstrap_servers: String,
+    api_url: Option<String>,
 }
 
 /// Returns the brokers of these options; prints where they come from unless they were given.
@@ -42,11 +61,11 @@ pub(crate) async fn connect(
         (None, AuthChoice::MskIam) => return Err(ExitError::start(NoBroker::NotLocal)),
         (None, AuthChoice::None) => {
             let folder = env::current_dir().map_err(ExitError::start)?;
-            let (servers, path) = local_run(&folder).map_err(ExitError::start)?;
-            let path = path.display();
+            let run = local_run(&folder).map_err(ExitError::start)?;
+            let (servers, path) = (&run.bootstrap_servers, run.settings.display());
             terminal
                 .eprintln(&format!("using the broker of `cargo run -- up`: {servers} ({path})"));
-            servers
+            run.bootstrap_servers
         }
     };
     let auth = match options.auth {
@@ -59,21 +78,52 @@ pub(crate) async fn connect(
     Ok(Brokers { bootstrap_servers, auth })
 }
 
-/// The brokers in the nearest [`STACK_FILE`] of this folder and its parents, and the file's path.
-fn local_run(folder: &Path) -> Result<(String, PathBuf), NoBroker> {
-    for path in folder.ancestors().map(|parent| parent.join(STACK_FILE)) {
-        let unreadable =
-            |cause: &str| NoBroker::Unreadable { path: path.clone(), cause: cause.to_owned() };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(unreadable(&error.to_string())),
-        };
-        let servers = text.lines().find_map(|line| line.strip_prefix(BOOTSTRAP_SERVERS));
-        let servers = servers.ok_or_else(|| unreadable("KAFKA_BOOTSTRAP_SERVERS is missing"))?;
-        return Ok((kafka::bootstrap_servers(servers).map_err(unreadable)?, path));
+/// The run in the nearest of this folder and its parents that has one.
+fn local_run(folder: &Path) -> Result<LocalRun, NoBroker> {
+    let mut killed = None;
+    for workspace in folder.ancestors() {
+        let found = local_runs::find(workspace).map_err(|error| NoBroker::Unreadable {
+            path: workspace.to_owned(),
+            cause: error.to_string(),
+        })?;
+        let mut runs = Vec::new();
+        for run in found {
+            match run.settings {
+                Some(settings) if run.is_running => runs.push(LocalRun::read(settings)?),
+                Some(settings) => killed = killed.or(Some(settings)),
+                None => {}
+            }
+        }
+        match runs.pop() {
+            Some(run) if runs.is_empty() => return Ok(run),
+            Some(run) => {
+                runs.push(run);
+                return Err(NoBroker::Several { runs });
+            }
+            None => {}
+        }
     }
-    Err(NoBroker::NotRunning)
+    Err(killed.map_or(NoBroker::NotRunning, |settings| NoBroker::Killed { settings }))
+}
+
+impl LocalRun {
+    fn read(settings: PathBuf) -> Result<Self, NoBroker> {
+        let unreadable =
+            |cause: &str| NoBroker::Unreadable { path: settings.clone(), cause: cause.to_owned() };
+        let text = fs::read_to_string(&settings).map_err(|error| unreadable(&error.to_string()))?;
+        let value = |name: &'static str| text.lines().find_map(|line| line.strip_prefix(name));
+        let servers = value(BOOTSTRAP_SERVERS)
+            .ok_or_else(|| unreadable("KAFKA_BOOTSTRAP_SERVERS is missing"))?;
+        let bootstrap_servers = kafka::bootstrap_servers(servers).map_err(unreadable)?;
+        let api_url = value(API_URL).map(ToOwned::to_owned);
+        Ok(Self { settings, bootstrap_servers, api_url })
+    }
+
+    /// The option that selects it, and its page.
+    fn option(&self) -> String {
+        let page = self.api_url.as_ref().map(|url| format!(" (its page: {url})"));
+        format!("--kafka {}{}", self.bootstrap_servers, page.unwrap_or_default())
+    }
 }
 
 async fn msk_iam(
@@ -86,30 +136,29 @@ async fn msk_iam(
 
 #[cfg(test)]
 mod tests {
+    use local_runs::Run;
+
     use super::*;
 
-    fn with_stack_file(text: &str) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("target")).unwrap();
-        fs::create_dir_all(root.path().join("docs/images")).unwrap();
-        fs::write(root.path().join(STACK_FILE), text).unwrap();
-        root
+    fn read(settings: &str) -> Result<LocalRun, NoBroker> {
+        let workspace = tempfile::tempdir().unwrap();
+        let run = Run::start(workspace.path()).unwrap();
+        run.publish(settings).unwrap();
+        fs::create_dir_all(workspace.path().join("docs/images")).unwrap();
+        local_run(&workspace.path().join("docs/images"))
     }
 
     #[test]
-    fn the_stack_file_is_found_from_any_folder_of_the_workspace() {
-        let root = with_stack_file("CURRENCY=EUR\nKAFKA_BOOTSTRAP_SERVERS=127.0.0.1:4711\nX=\n");
-        for folder in [root.path().to_owned(), root.path().join("docs/images")] {
-            let (servers, path) = local_run(&folder).unwrap();
-            assert_eq!(servers, "127.0.0.1:4711");
-            assert_eq!(path, root.path().join(STACK_FILE));
-        }
+    fn the_run_is_found_from_any_folder_of_the_workspace() {
+        let run = read("CURRENCY=EUR\nKAFKA_BOOTSTRAP_SERVERS=127.0.0.1:4711\nX=\n").unwrap();
+        assert_eq!(run.bootstrap_servers, "127.0.0.1:4711");
+        assert!(run.settings.ends_with("stack.env"), "{run:?}");
     }
 
     #[test]
-    fn a_stack_file_without_a_broker_is_an_error() {
+    fn settings_without_a_broker_are_an_error() {
         for text in ["", "KAFKA_BOOTSTRAP_SERVERS=\n", "CURRENCY=EUR\n"] {
-            let error = local_run(with_stack_file(text).path()).unwrap_err().to_string();
+            let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with("cannot read the broker from "), "{error}");
         }
     }

@@ -85,8 +85,8 @@ mod tests {
             "0.001 USD cannot be charged; USD has at most 2 decimals"
         );
         assert_eq!(
-            refused("12.5", "JPY"),
-            "12.5 JPY cannot be charged; JPY has at most 0 decimals"
+            refused("12.50", "JPY"),
+            "12.50 JPY cannot be charged; JPY has at most 0 decimals"
         );
         assert_eq!(
             refused("5.124", "KWD"),

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// Keep the workflow running, with a page that shows and sends orders
     Up(UpOptions),
+    /// Make an event file: read events from standard input, print the Lambda event with their records
+    Event(EventOptions),
 }
 
 /// Options of `demo`.
@@ -73,8 +75,18 @@ pub(crate) struct UpOptions {
     /// Port of the page and the HTTP API; 0 selects a free port
     #[arg(long, default_value_t = 3000)]
     port: u16,
+    /// Keep the orders in this folder, and go on with those that it has
+    #[arg(long, value_name = "FOLDER", conflicts_with = "dynamodb")]
+    pub(crate) keep: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
+}
+
+/// Options of `event`.
+#[derive(Debug, Args)]
+pub(crate) struct EventOptions {
+    /// The function that reads the records, such as validator
+    pub(crate) function: String,
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +100,7 @@ struct CommonOptions {
     /// Invoke the functions at this URL, such as that of `cargo lambda watch`
     #[arg(long, value_name = "URL", value_parser = url)]
     lambda: Option<String>,
-    /// The SAM template [default: template.yaml of this folder or the workspace]
+    /// The SAM template [default: template.yaml of this folder or a parent]
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
     /// Maximum number of processes per function
@@ -166,7 +178,6 @@ impl CommonOptions {
             None => AwsSettings::default(),
         };
         StackOptions {
-            log_dir: workspace(&template).join("target/local-logs"),
             template,
             kafka: self.kafka.clone(),
             dynamodb: self.dynamodb.clone(),
@@ -193,13 +204,21 @@ pub(crate) fn workspace(template: &Path) -> PathBuf {
     template.parent().unwrap_or(template).to_owned()
 }
 
-fn default_template() -> PathBuf {
-    let here = PathBuf::from("template.yaml");
-    if here.is_file() {
-        return here;
+pub(crate) fn default_template() -> PathBuf {
+    // Without a current folder, that of the program's workspace.
+    template_of(&env::current_dir().unwrap_or_default())
+}
+
+/// The template of the nearest of this folder and its parents that has one, or of the workspace that
+/// this program was built in.
+fn template_of(folder: &Path) -> PathBuf {
+    const TEMPLATE: &str = "template.yaml";
+    if folder.join(TEMPLATE).is_file() {
+        return PathBuf::from(TEMPLATE);
     }
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.join("../../template.yaml")
+    let mut found = folder.ancestors().chain(package.ancestors()).map(|it| it.join(TEMPLATE));
+    found.find(|template| template.is_file()).unwrap_or_else(|| PathBuf::from(TEMPLATE))
 }
 
 #[cfg(test)]
@@ -230,6 +249,20 @@ mod tests {
         let Ok(Parsed::Run(Command::Up(options))) = parse(&["up"]) else { panic!() };
         assert_eq!(options.stack().port, 3000);
         assert_eq!(options.stack().processes, 2);
+    }
+
+    #[test]
+    fn the_template_is_found_from_any_folder_of_the_workspace() {
+        let workspace = tempfile::tempdir().unwrap();
+        let package = workspace.path().join("functions/validator");
+        std::fs::create_dir_all(&package).unwrap();
+        let template = workspace.path().join("template.yaml");
+        std::fs::write(&template, "").unwrap();
+        assert_eq!(template_of(&package), template);
+        assert_eq!(template_of(workspace.path()), PathBuf::from("template.yaml"));
+        // Elsewhere, that of the workspace in which this program was built.
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(template_of(elsewhere.path()).is_file());
     }
 
     #[test]

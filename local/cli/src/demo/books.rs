@@ -76,8 +76,12 @@ fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
         }
         Expected::End(..) | Expected::Anything => {}
     }
-    let changed = end.content.is_some() && end.content != accepted.content;
-    changed.then(|| format!("order {order_id} ended with {ended} and another payload than posted"))
+    let (content, posted) = (end.content.as_ref()?, accepted.content.as_ref()?);
+    let differences = content.differences(posted);
+    (!differences.is_empty()).then(|| {
+        let differences = differences.join("; ");
+        format!("order {order_id}: the payload of {ended} is not that posted: {differences}")
+    })
 }
 
 fn has_failed_before_payment(end: &End) -> bool {
@@ -365,8 +369,15 @@ mod tests {
         run.accept("ord-1", Kind::Good);
         let mut changed = order();
         changed.insert("note".to_owned(), "für Zoe".into());
+        changed.insert("shipmentId".to_owned(), "ship-1".into());
+        changed.shift_remove("totalAmount");
         run.complete("ord-1", &changed.into());
-        assert!(run.imbalance().contains("another payload than posted"));
+        assert_eq!(
+            run.imbalance(),
+            "order ord-1: the payload of OrderCompleted is not that posted: \
+             field \"totalAmount\" is missing; field \"note\" differs; \
+             field \"shipmentId\" is unknown (a stage that adds it names it in `adds` of STAGES)"
+        );
     }
 
     #[test]

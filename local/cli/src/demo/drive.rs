@@ -2,6 +2,7 @@
 //!
 //! Every order has an idempotency key, so a retry never makes a second order.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, TryStreamExt};
@@ -32,18 +33,21 @@ pub(crate) struct Driver<'a> {
     pub(crate) run_id: String,
     pub(crate) in_flight: &'a InFlight,
     pub(crate) producer: &'a Producer,
+    /// The folder of the functions' logs.
+    pub(crate) logs: &'a Path,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DriveError {
-    #[error("POST {url}: no response within 60 s (see the log of order-api in target/local-logs)")]
+    #[error("POST {url}: no response within 60 s (see {log})", log = log.display())]
     Unanswered {
         url: String,
+        log: PathBuf,
         #[source]
         source: reqwest::Error,
     },
-    #[error("POST {url}: {status} for 60 s (see the log of order-api in target/local-logs)")]
-    Unavailable { url: String, status: StatusCode },
+    #[error("POST {url}: {status} for 60 s (see {log})", log = log.display())]
+    Unavailable { url: String, status: StatusCode, log: PathBuf },
     #[error("POST {url}: the response has no orderId")]
     MissingOrderId {
         url: String,
@@ -185,6 +189,7 @@ impl Driver<'_> {
     ) -> Result<Response, DriveError> {
         let until = Instant::now() + ORDER_TIMEOUT;
         let mut backoff = FIRST_BACKOFF;
+        let (url, log) = (url.to_owned(), self.logs.join("order-api.log"));
         loop {
             let error = match request().send().await {
                 Ok(response) if response.status().is_success() || is_final(response.status()) => {
@@ -192,9 +197,15 @@ impl Driver<'_> {
                 }
                 Ok(response) => {
                     backoff = retry_after(&response).unwrap_or(backoff);
-                    DriveError::Unavailable { url: url.to_owned(), status: response.status() }
+                    DriveError::Unavailable {
+                        url: url.clone(),
+                        status: response.status(),
+                        log: log.clone(),
+                    }
                 }
-                Err(source) => DriveError::Unanswered { url: url.to_owned(), source },
+                Err(source) => {
+                    DriveError::Unanswered { url: url.clone(), log: log.clone(), source }
+                }
             };
             if Instant::now() + backoff > until {
                 return Err(error);

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod books;
+mod content;
 mod counts;
 mod drive;
 mod generator;
@@ -18,11 +19,13 @@ mod report;
 mod run;
 mod schemas;
 
+use std::path::Path;
 use std::time::Duration;
 
 use emulator::stack::Stack;
 use emulator::tap::Tap;
 use emulator::template::Template;
+use local_runs::Run as LocalRun;
 
 use crate::boot;
 use crate::cli::{self, DemoOptions};
@@ -42,12 +45,9 @@ use report::Figures;
 use run::Run;
 use schemas::Schemas;
 
-const NEXT: &str =
-    "Next: `cargo run -- up` keeps it running, with a page at http://127.0.0.1:3000.";
-
 /// Runs the demo.
 pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<(), ExitError> {
-    let stack_options = options.stack();
+    let mut stack_options = options.stack();
     // Options and files are checked before the slow start of the stack.
     Template::read(&stack_options.template).map_err(ExitError::start)?;
     let workspace = cli::workspace(&stack_options.template);
@@ -58,13 +58,16 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<()
             Plan::Made { catalogue: catalogue.clone(), seed: options.seed, count: options.orders }
         }
     };
+    let local_run = LocalRun::start(&workspace).map_err(ExitError::start)?;
+    let logs = local_run.logs();
+    stack_options.log_dir.clone_from(&logs);
     let stack = boot::stack(stack_options, |api| api, terminal).await?;
     for line in plan.description() {
         terminal.println(&line);
     }
     let outages = (!options.calm).then(Outages::default);
     let result = tokio::select! {
-        result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), terminal)) => result,
+        result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), &logs, terminal)) => result,
         interrupted = boot::interrupted() => interrupted.and(Err(ExitError::Interrupted)),
     };
     stack.stop().await;
@@ -76,12 +79,13 @@ async fn demonstrate(
     catalogue: &Catalogue,
     stack: &Stack,
     outages: Option<&Outages>,
+    logs: &Path,
     terminal: &Terminal,
 ) -> Result<(), ExitError> {
     let backlog = Backlog::of(&stack.template, &stack.broker).await.map_err(ExitError::start)?;
     // An external broker may have unhandled records, which would change the stock.
     let mut topics_ended = backlog::Ends::new();
-    run::wait_until_idle(&backlog, &mut topics_ended).await?;
+    run::wait_until_idle(&backlog, &mut topics_ended, logs).await?;
     let mut holdings = catalogue.holdings();
     plan.supply(catalogue, &mut holdings);
     holdings.load(stack).await.map_err(ExitError::start)?;
@@ -92,7 +96,8 @@ async fn demonstrate(
     let topics: Vec<&str> = stack.template.topics.iter().map(|topic| topic.name.as_str()).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.map_err(ExitError::start)?;
     let mut progress = Progress::new(terminal, plan.count());
-    let run = Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog, outages };
+    let run =
+        Run { stack, in_flight: &in_flight, producer: &producer, backlog: &backlog, outages, logs };
     let ended = tokio::select! {
         ended = run.drive(plan, topics_ended) => ended,
         error = run.watch(&mut tap) => Err(error),
@@ -111,6 +116,7 @@ async fn demonstrate(
             redelivered: redelivered(stack),
             outages: outages.map(Outages::description),
         },
+        logs,
         terminal,
     )
 }
@@ -120,6 +126,7 @@ fn conclude(
     before: &Holdings,
     after: &Holdings,
     figures: Figures,
+    logs: &Path,
     terminal: &Terminal,
 ) -> Result<(), ExitError> {
     let ledger = in_flight.ledger();
@@ -135,7 +142,7 @@ fn conclude(
         terminal.println(&line);
     }
     terminal.println("");
-    terminal.println(NEXT);
+    terminal.println(&report::next_step(imbalances.is_empty(), logs));
     if imbalances.is_empty() { Ok(()) } else { Err(ExitError::Unbalanced) }
 }
 

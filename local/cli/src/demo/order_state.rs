@@ -7,9 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
 use contracts::failure::failure_code;
-use contracts::nesting::compact;
-use contracts::{Envelope, EventType, FailureCode, Item, Money, Object, STAGES, Topic};
+use contracts::{Envelope, EventType, FailureCode, Item, Money, Object, Topic};
 
+use super::content::Content;
 use super::orders::{Expected, Order, Repeat};
 use crate::fixtures::CreatedRecord;
 
@@ -29,8 +29,8 @@ pub(crate) struct Accepted {
     pub(crate) customer_id: Option<String>,
     pub(crate) items: Vec<Item>,
     pub(crate) amount: Money,
-    /// Digest of the posted payload; `None` if the body is not a JSON object.
-    pub(crate) content: Option<u64>,
+    /// The posted payload; `None` if the body is not a JSON object.
+    pub(crate) content: Option<Content>,
     pub(crate) at: Instant,
     /// Permits to release when it ends.
     pub(crate) permits: usize,
@@ -44,8 +44,8 @@ pub(crate) struct Accepted {
 pub(crate) struct End {
     pub(crate) event_type: EventType,
     pub(crate) code: Option<FailureCode>,
-    /// Digest of the order's payload in the event; `None` if a failure event does not wrap it.
-    pub(crate) content: Option<u64>,
+    /// The order's payload in the event; `None` if a failure event does not wrap it.
+    pub(crate) content: Option<Content>,
     pub(crate) at: Instant,
 }
 
@@ -82,7 +82,7 @@ impl OrderState {
             customer_id: order.customer_id.clone(),
             items: order.items.clone(),
             amount: order.amount,
-            content: Object::parse(&order.body).ok().map(|payload| content(&payload)),
+            content: Object::parse(&order.body).ok().map(|payload| Content::of(&payload)),
             at,
             permits,
             is_cancelled: false,
@@ -128,9 +128,9 @@ impl OrderState {
         let content = if event.event_type.is_failure() {
             let original = event.payload.get("originalPayload");
             let original = original.and_then(|json| Object::parse(json).ok());
-            original.map(|payload| content(&payload))
+            original.map(|payload| Content::of(&payload))
         } else {
-            Some(content(&event.payload))
+            Some(Content::of(&event.payload))
         };
         let code = failure_code(&event.payload);
         self.end = Some(End { event_type: event.event_type, code, content, at });
@@ -140,13 +140,6 @@ impl OrderState {
 
 pub(super) fn topic_index(topic: Topic) -> Option<usize> {
     Topic::ALL.iter().position(|other| *other == topic)
-}
-
-/// A digest of the payload without the fields that stages add. Values count as spelled in JSON.
-pub(super) fn content(payload: &Object<'_>) -> u64 {
-    let is_added = |name: &str| STAGES.iter().any(|stage| stage.adds.contains(&name));
-    let fields = payload.fields().filter(|(name, _)| !is_added(name));
-    digest(&fields.map(|(name, value)| (name, compact(value))).collect::<Vec<_>>())
 }
 
 pub(super) fn digest(bytes: &impl Hash) -> u64 {

@@ -1,6 +1,7 @@
 //! The report of a run: a table, latency and throughput, and the verdict on the books.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
@@ -105,6 +106,19 @@ pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger) -> Vec<String> {
     lines
 }
 
+/// What to do after the run.
+pub(crate) fn next_step(is_balanced: bool, logs: &Path) -> String {
+    if is_balanced {
+        return "Next: `cargo run -- up` keeps it running, with a page at http://127.0.0.1:3000."
+            .to_owned();
+    }
+    format!(
+        "Next: search the functions' logs for an order of these entries, `grep ORDER-ID {}/*`; the \
+         rules are in local/cli/src/demo/books.rs. `--calm` repeats the run without outages.",
+        logs.display()
+    )
+}
+
 fn balance(taken: &Taken, ledger: &Ledger) -> String {
     let pieces: i128 = taken.stock.values().sum();
     let money =
@@ -164,6 +178,15 @@ mod tests {
     fn amounts_have_two_decimals() {
         let texts = ["0", "12.5", "73711.80", "1000"].map(|text| Money::from_text(text).unwrap());
         assert_eq!(texts.map(amount), ["0.00", "12.50", "73,711.80", "1,000.00"]);
+    }
+
+    #[test]
+    fn a_run_that_does_not_balance_names_the_logs() {
+        let logs = Path::new("target/local/7/logs");
+        assert!(next_step(true, logs).contains("`cargo run -- up`"));
+        let next = next_step(false, logs);
+        assert!(next.contains("grep ORDER-ID target/local/7/logs/*"), "{next}");
+        assert!(!next.contains("up`"), "{next}");
     }
 
     #[test]

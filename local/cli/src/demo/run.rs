@@ -1,5 +1,6 @@
 //! The run. It is complete when every order has ended and the workflow is idle.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use emulator::stack::Stack;
@@ -27,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) backlog: &'a Backlog,
     /// `None` to leave everything up.
     pub(super) outages: Option<&'a Outages>,
+    /// The folder of the functions' logs.
+    pub(super) logs: &'a Path,
 }
 
 impl Run<'_> {
@@ -43,6 +46,7 @@ impl Run<'_> {
             run_id: Uuid::new_v4().simple().to_string(),
             in_flight: self.in_flight,
             producer: self.producer,
+            logs: self.logs,
         };
         let started = Instant::now();
         tokio::select! {
@@ -69,7 +73,7 @@ impl Run<'_> {
         let start = ends.clone();
         loop {
             let records = self.in_flight.ledger().counts.records;
-            wait_until_idle(self.backlog, &mut ends).await?;
+            wait_until_idle(self.backlog, &mut ends, self.logs).await?;
             while !self.in_flight.ledger().has_seen(&start, &ends) {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
@@ -111,19 +115,24 @@ impl Run<'_> {
         let example = ledger.unfinished().next();
         ExitError::Run(format!(
             "no activity for {} s: {} of {} accepted orders have not ended{} (see the functions' \
-             logs in target/local-logs)",
+             logs in {})",
             STALL_TIMEOUT.as_secs(),
             grouped(ledger.counts.unfinished()),
             grouped(ledger.counts.accepted),
             example
                 .map(|order_id| format!(", such as {}", printable(order_id)))
                 .unwrap_or_default(),
+            self.logs.display(),
         ))
     }
 }
 
 /// Waits until the functions have handled all records. Stores the ends of the topics.
-pub(super) async fn wait_until_idle(backlog: &Backlog, ends: &mut Ends) -> Result<(), ExitError> {
+pub(super) async fn wait_until_idle(
+    backlog: &Backlog,
+    ends: &mut Ends,
+    logs: &Path,
+) -> Result<(), ExitError> {
     let (mut last, mut since) = (i64::MAX, Instant::now());
     while since.elapsed() < STALL_TIMEOUT {
         match backlog.read().await {
@@ -139,7 +148,8 @@ pub(super) async fn wait_until_idle(backlog: &Backlog, ends: &mut Ends) -> Resul
     }
     Err(ExitError::Run(format!(
         "no progress for {} s: the topics have unhandled records (see the functions' logs in \
-         target/local-logs)",
+         {})",
         STALL_TIMEOUT.as_secs(),
+        logs.display(),
     )))
 }

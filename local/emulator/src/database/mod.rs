@@ -1,10 +1,13 @@
 //! A DynamoDB database: embedded in this process, or external at a URL.
 //!
 //! The embedded database is dynoxide: it serves DynamoDB's protocol on a port of 127.0.0.1 and
-//! keeps everything in memory. The tables are created from the template in both cases.
+//! keeps everything in memory or, to survive a restart, in a file. The tables are created from the
+//! template in all cases.
 
 mod server;
 mod tables;
+
+use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
@@ -48,8 +51,28 @@ impl Database {
         settings: &AwsSettings,
         table_prefix: &str,
     ) -> Result<Self, DatabaseError> {
-        let storage = dynoxide::Database::memory()
-            .map_err(|error| DatabaseError::Embedded(error.to_string()))?;
+        Self::serve(dynoxide::Database::memory(), settings, table_prefix).await
+    }
+
+    /// Starts a database in this process that keeps its items in a file.
+    ///
+    /// # Errors
+    /// As [`Self::embedded`].
+    pub async fn kept_in(
+        file: &Path,
+        settings: &AwsSettings,
+        table_prefix: &str,
+    ) -> Result<Self, DatabaseError> {
+        let storage = dynoxide::Database::new(&file.to_string_lossy());
+        Self::serve(storage, settings, table_prefix).await
+    }
+
+    async fn serve(
+        storage: dynoxide::errors::Result<dynoxide::Database>,
+        settings: &AwsSettings,
+        table_prefix: &str,
+    ) -> Result<Self, DatabaseError> {
+        let storage = storage.map_err(|error| DatabaseError::Embedded(error.to_string()))?;
         let port = LoopbackPort::bind(0).await.map_err(DatabaseError::Port)?;
         let server = port.serve(server::routes(storage), Origins::None);
         Ok(Self::new(server.url(), settings, table_prefix, Some(server)))

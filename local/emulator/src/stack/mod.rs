@@ -71,9 +71,10 @@ impl Stack {
         };
         broker.create_topics(&template.topics).await?;
         let prefix = &options.table_prefix;
-        let database = match &options.dynamodb {
-            None => Database::embedded(&options.aws, prefix).await?,
-            Some(url) => Database::outside(url, &options.aws, prefix),
+        let database = match (&options.dynamodb, &options.database_file) {
+            (Some(url), _) => Database::outside(url, &options.aws, prefix),
+            (None, Some(file)) => Database::kept_in(file, &options.aws, prefix).await?,
+            (None, None) => Database::embedded(&options.aws, prefix).await?,
         };
         database.create_tables(&template.tables).await?;
         let mut stack = Self {
@@ -171,8 +172,9 @@ impl Stack {
         self.database.table_name(logical_id)
     }
 
-    /// Accepts no more requests, waits for work in flight, and stops all parts.
-    pub async fn stop(mut self) {
+    /// Accepts no more requests, waits for work in flight, and stops all parts but the broker, so
+    /// that records without a committed offset can still be read.
+    pub async fn stop(mut self) -> Broker {
         if let Some(http_api) = self.http_api.take() {
             http_api.stop().await;
         }
@@ -185,5 +187,6 @@ impl Stack {
             functions.stop().await;
         }
         self.database.stop().await;
+        self.broker
     }
 }

@@ -15,6 +15,8 @@ pub struct StackOptions {
     pub kafka: Option<String>,
     /// URL of a DynamoDB to use instead of the embedded one.
     pub dynamodb: Option<String>,
+    /// File of the embedded database; `None` keeps it in memory.
+    pub database_file: Option<PathBuf>,
     /// URL of an Invoke API to use instead of hosting the functions.
     pub lambda: Option<String>,
     /// Port of the HTTP API; 0 for any free port.
@@ -45,12 +47,13 @@ impl Default for StackOptions {
             template: PathBuf::from("template.yaml"),
             kafka: None,
             dynamodb: None,
+            database_file: None,
             lambda: None,
             port: 0,
             table_prefix: String::new(),
             processes: 2,
             function_dir: None,
-            log_dir: PathBuf::from("target/local-logs"),
+            log_dir: PathBuf::from("target/function-logs"),
             function_dynamodb: None,
             function_env: Vec::new(),
             allowed_origins: Vec::new(),

@@ -1,0 +1,124 @@
+//! One line for each order that ends.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use contracts::{Envelope, EventType};
+use emulator::tap::TapRecord;
+use terminal::printable;
+
+/// The ends whose redelivery is recognised.
+const MAX_REMEMBERED: usize = 100_000;
+
+/// Digests of the last ends.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    digests: HashSet<u64>,
+    oldest_first: VecDeque<u64>,
+}
+
+impl Ends {
+    /// The line for a terminal event or a malformed report; `None` for other records.
+    pub(super) fn line(&mut self, record: &TapRecord) -> Option<String> {
+        let value = record.payload.as_deref()?;
+        let event = Envelope::decode(value).ok()?;
+        let is_report = event.is_malformed_report();
+        if !is_report && !event.event_type.is_terminal() {
+            return None;
+        }
+        let order_id = printable(event.order_id.as_str());
+        let mut line = match (event.event_type, is_report) {
+            (EventType::OrderCompleted, _) => format!("{order_id}  COMPLETED"),
+            (_, true) => format!("{order_id}  MALFORMED"),
+            (_, false) => format!("{order_id}  FAILED"),
+        };
+        if self.is_redelivered(value) {
+            line.push_str(" (redelivered)");
+        }
+        if event.event_type.is_failure() {
+            let reason = event.payload.string("failureReason");
+            line.push_str("  ");
+            line.push_str(&printable(reason.as_deref().unwrap_or("no reason given")));
+        }
+        Some(line)
+    }
+
+    fn is_redelivered(&mut self, value: &[u8]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        let digest = hasher.finish();
+        if !self.digests.insert(digest) {
+            return true;
+        }
+        self.oldest_first.push_back(digest);
+        if self.oldest_first.len() > MAX_REMEMBERED
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.digests.remove(&oldest);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(event_type: &str, payload: &str) -> TapRecord {
+        let value = format!(
+            r#"{{"eventType":"{event_type}","orderId":"ord-1","correlationId":"c",
+                "timestamp":"2026-02-06T12:00:00Z","payload":{payload}}}"#
+        );
+        TapRecord {
+            topic: "order.failed".to_owned(),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 0,
+            key: None,
+            payload: Some(value.into_bytes()),
+            headers: Vec::new(),
+        }
+    }
+
+    fn line_of(event_type: &str, payload: &str) -> Option<String> {
+        Ends::default().line(&record(event_type, payload))
+    }
+
+    #[test]
+    fn an_ended_order_is_one_line_with_its_reason() {
+        assert_eq!(line_of("OrderCompleted", "{}").as_deref(), Some("ord-1  COMPLETED"));
+        assert_eq!(
+            line_of("OrderPaymentFailed", r#"{"failureReason":"PAYMENT_DECLINED: no"}"#).as_deref(),
+            Some("ord-1  FAILED  PAYMENT_DECLINED: no")
+        );
+        assert_eq!(
+            line_of(
+                "OrderValidationFailed",
+                r#"{"failureReason":"MALFORMED_EVENT: not JSON","malformed":true}"#
+            )
+            .as_deref(),
+            Some("ord-1  MALFORMED  MALFORMED_EVENT: not JSON")
+        );
+        assert_eq!(line_of("OrderValidated", "{}"), None);
+    }
+
+    #[test]
+    fn an_end_that_comes_twice_is_marked() {
+        let mut ends = Ends::default();
+        let completed = record("OrderCompleted", "{}");
+        let failed = record("OrderPaymentFailed", r#"{"failureReason":"PAYMENT_DECLINED: no"}"#);
+        let lines: Vec<_> = [&completed, &failed, &completed, &failed]
+            .into_iter()
+            .filter_map(|it| ends.line(it))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "ord-1  COMPLETED",
+                "ord-1  FAILED  PAYMENT_DECLINED: no",
+                "ord-1  COMPLETED (redelivered)",
+                "ord-1  FAILED (redelivered)  PAYMENT_DECLINED: no",
+            ]
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The folder of `up --keep`: orders, stock and accounts survive a restart.
+//!
+//! The embedded database keeps its rows in a file. The embedded broker keeps nothing: a run that
+//! ends writes the records that a function has still to handle to a file, and the next run publishes
+//! them again. Then the recovery publishes the last event of every open order again, so that an
+//! order also goes on after a crash, or if its record is a dead letter. A record that is published
+//! twice has no second effect.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use emulator::broker::Broker;
+use emulator::invoke::InvokeResponse;
+use emulator::stack::Stack;
+use emulator::template::Mapping;
+use jiff::{Timestamp, ToSpan};
+use kafka::{Brokers, ProduceError, Producer};
+use local_runs::RunError;
+use rdkafka::error::KafkaError;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::kept_records::{KeptRecord, unhandled};
+
+const DATABASE: &str = "database.sqlite";
+const RECORDS: &str = "records.jsonl";
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The rows of an order expire after this time.
+const ROW_LIFETIME_DAYS: i64 = 30;
+
+/// A folder that this run has locked.
+#[derive(Debug)]
+pub(super) struct Keep {
+    folder: PathBuf,
+    _lock: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeepError {
+    #[error(transparent)]
+    Folder(#[from] RunError),
+    #[error("cannot read or write {path}", path = path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("line {line} of {path} is not a record (delete the line)", path = path.display())]
+    Malformed {
+        path: PathBuf,
+        line: usize,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("cannot publish the kept records again")]
+    Publish(#[source] ProduceError),
+    #[error("cannot connect to the broker")]
+    Broker(#[from] KafkaError),
+    #[error("the recovery of the open orders failed: {0}")]
+    Recovery(String),
+}
+
+/// The response of one recovery.
+#[derive(Deserialize)]
+struct Recovered {
+    published: u64,
+}
+
+impl Keep {
+    pub(super) fn open(folder: &Path) -> Result<Self, KeepError> {
+        Ok(Self { folder: folder.to_owned(), _lock: local_runs::lock(folder)? })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn database_file(&self) -> PathBuf {
+        self.folder.join(DATABASE)
+    }
+
+    fn file_error(&self, source: io::Error) -> KeepError {
+        KeepError::File { path: self.folder.join(RECORDS), source }
+    }
+
+    /// Publishes the records of the last run again. Returns their number.
+    pub(super) async fn restore(&self, stack: &Stack) -> Result<usize, KeepError> {
+        let records = self.read()?;
+        let servers = Brokers::plaintext(stack.broker.bootstrap_servers());
+        let producer = Producer::new(&servers, DELIVERY_TIMEOUT)?;
+        for batch in records.chunks(1_000) {
+            let sent: Result<Vec<_>, _> =
+                batch.iter().map(|record| record.send(&producer)).collect();
+            let sent =
+                sent.map_err(KeepError::Publish)?.into_iter().map(kafka::Delivery::delivered);
+            futures::future::try_join_all(sent).await.map_err(KeepError::Publish)?;
+        }
+        match fs::remove_file(self.folder.join(RECORDS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(self.file_error(error));
+            }
+            _ => {}
+        }
+        Ok(records.len())
+    }
+
+    fn read(&self) -> Result<Vec<KeptRecord>, KeepError> {
+        let path = self.folder.join(RECORDS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.file_error(error)),
+        };
+        let record = |(index, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|source| KeepError::Malformed {
+                path: path.clone(),
+                line: index + 1,
+                source,
+            })
+        };
+        text.lines().enumerate().map(record).collect()
+    }
+
+    /// Writes the records that the functions have still to handle. An external broker keeps them
+    /// itself.
+    pub(super) async fn save(
+        &self,
+        broker: &Broker,
+        mappings: Vec<Mapping>,
+    ) -> Result<usize, KeepError> {
+        if broker.mock().is_none() {
+            return Ok(0);
+        }
+        let records = unhandled(broker, mappings).await?;
+        let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
+        let lines = lines.map_err(io::Error::from).map_err(|error| self.file_error(error))?;
+        // A run that ended before it had published the kept records leaves them in the file.
+        let mut text = fs::read_to_string(self.folder.join(RECORDS)).unwrap_or_default();
+        text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
+        let new = self.folder.join("records.new");
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(new, self.folder.join(RECORDS)))
+            .map_err(|error| self.file_error(error))?;
+        Ok(records.len())
+    }
+}
+
+/// Publishes the last event of every order that has not ended. Returns their number.
+pub(super) async fn recover(stack: &Stack) -> Result<u64, KeepError> {
+    let functions = &stack.template.functions;
+    let Some(function) = functions.iter().find(|function| !function.schedules.is_empty()) else {
+        return Ok(0);
+    };
+    let failed = |error: &dyn std::error::Error| KeepError::Recovery(terminal::error_chain(error));
+    let now = Timestamp::now();
+    let since =
+        now.checked_sub((ROW_LIFETIME_DAYS * 24).hours()).map_err(|error| failed(&error))?;
+    let event = json!({
+        "detail-type": "Scheduled Event",
+        "time": format!("{now:.3}"),
+        "detail": { "acceptedSince": format!("{since:.3}") },
+    });
+    let answer = stack.invoke_client().invoke(&function.name, event.to_string().into()).await;
+    match answer.map_err(|error| failed(&error))? {
+        InvokeResponse::Returned(body) => {
+            let recovered: Vec<Recovered> =
+                serde_json::from_slice(&body).map_err(|error| failed(&error))?;
+            Ok(recovered.iter().map(|it| it.published).sum())
+        }
+        InvokeResponse::Failed(error) => Err(KeepError::Recovery(error.error_message)),
+    }
+}

@@ -1,0 +1,166 @@
+//! Test harness: the program as a person runs it, with signals.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use emulator::aws_settings::AwsSettings;
+use emulator::database::Database;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The functions may have to be built first.
+const START_TIMEOUT: Duration = Duration::from_secs(580);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A copy of the workspace's files that the program reads.
+pub(crate) fn workspace() -> TempDir {
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::create_dir(workspace.path().join("events")).unwrap();
+    for file in ["template.yaml", "events/stock-and-accounts.json"] {
+        std::fs::copy(root().join(file), workspace.path().join(file)).unwrap();
+    }
+    workspace
+}
+
+/// A running `up`.
+pub(crate) struct Up {
+    pub(crate) url: String,
+    pub(crate) database: String,
+    program: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Up {
+    /// Starts `up` in this folder, and waits until it is complete.
+    pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
+            .args(["up", "--port", "0"])
+            .args(arguments)
+            .current_dir(folder)
+            .env_remove("KAFKA_BOOTSTRAP_SERVERS")
+            .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
+        let kept = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = output.next_line().await {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let mut up = Self { url: String::new(), database: String::new(), program, lines };
+        up.wait_for(START_TIMEOUT, |line| line.starts_with("Orders that end are listed")).await;
+        for line in up.printed() {
+            match line.split_whitespace().collect::<Vec<_>>()[..] {
+                ["Page", page, ..] => page.trim_end_matches('/').clone_into(&mut up.url),
+                ["DynamoDB", url, ..] => url.clone_into(&mut up.database),
+                _ => {}
+            }
+        }
+        up
+    }
+
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn until_printed(&self, holds: impl Fn(&str) -> bool) {
+        self.wait_for(TIMEOUT, holds).await;
+    }
+
+    async fn wait_for(&self, timeout: Duration, holds: impl Fn(&str) -> bool) {
+        let printed = async {
+            while !self.printed().iter().any(|line| holds(line)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let printed = tokio::time::timeout(timeout, printed).await;
+        printed.unwrap_or_else(|_| panic!("{:?}", self.printed()));
+    }
+
+    /// Ends the program as Ctrl-C does. Returns the lines that it has printed.
+    pub(crate) async fn stop(mut self) -> Vec<String> {
+        let process = self.program.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-INT", &process]).status().await.unwrap();
+        assert!(sent.success());
+        let ended = tokio::time::timeout(TIMEOUT, self.program.wait()).await.unwrap().unwrap();
+        assert!(ended.success(), "{:?}", self.printed());
+        self.until_printed(|line| line.starts_with("Stopped.")).await;
+        self.printed()
+    }
+
+    /// Ends the program as a crash does.
+    pub(crate) async fn kill(mut self) -> Vec<String> {
+        self.program.kill().await.unwrap();
+        self.printed()
+    }
+
+    /// Pauses the mapping with this logical id.
+    pub(crate) async fn pause(&self, mapping: &str) {
+        let request = reqwest::Client::new()
+            .post(format!("{}/_page/mappings/{mapping}/pause", self.url))
+            .header(reqwest::header::ORIGIN, &self.url);
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
+    /// Posts an order of one customer for two of `ITEM-A`; returns its id.
+    pub(crate) async fn order(&self, customer_id: &str) -> String {
+        let order = serde_json::json!({
+            "customerId": customer_id, "items": [{ "sku": "ITEM-A", "quantity": 2 }],
+            "totalAmount": 99.98,
+        });
+        let request = reqwest::Client::new().post(format!("{}/orders", self.url));
+        let response = request.body(order.to_string()).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 202);
+        let body: Value = response.json().await.unwrap();
+        body["orderId"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until an order has ended; returns its status.
+    pub(crate) async fn ended(&self, order_id: &str) -> String {
+        let ended = async {
+            loop {
+                let response = reqwest::get(format!("{}/orders/{order_id}", self.url)).await;
+                let order: Value = response.unwrap().json().await.unwrap();
+                match order["status"].as_str().unwrap() {
+                    "PENDING" => tokio::time::sleep(Duration::from_millis(50)).await,
+                    status => return status.to_owned(),
+                }
+            }
+        };
+        let ended = tokio::time::timeout(TIMEOUT, ended).await;
+        ended.unwrap_or_else(|_| panic!("{order_id} has not ended: {:?}", self.printed()))
+    }
+
+    /// A number of the item with this key.
+    pub(crate) async fn number(&self, table: &str, key: (&str, &str), attribute: &str) -> String {
+        let settings = AwsSettings::default();
+        let database = Database::outside(&self.database, &settings, "");
+        let key = (key.0, aws_sdk_dynamodb::types::AttributeValue::S(key.1.to_owned()));
+        let request = database.client().get_item().table_name(table).consistent_read(true);
+        let item = request.key(key.0, key.1).send().await.unwrap().item.unwrap();
+        item[attribute].as_n().unwrap().clone()
+    }
+
+    /// Waits until so many pieces of `ITEM-A` are reserved.
+    pub(crate) async fn until_reserved(&self, expected: &str) {
+        let reserved = async {
+            while self.number("StockTable", ("sku", "ITEM-A"), "reserved").await != expected {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let reserved = tokio::time::timeout(TIMEOUT, reserved).await;
+        reserved.unwrap_or_else(|_| panic!("not {expected} reserved: {:?}", self.printed()));
+    }
+}

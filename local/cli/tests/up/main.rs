@@ -1,0 +1,115 @@
+//! Tests of `up` as a program: its folders, its restart, and the event files of `event`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at the first error"
+)]
+
+mod event_files;
+mod harness;
+
+use std::fs;
+
+use harness::{Up, root, workspace};
+
+/// An address without functions: the tests that use it send no order.
+const NO_FUNCTIONS: [&str; 2] = ["--lambda", "http://127.0.0.1:9"];
+
+#[tokio::test]
+async fn two_runs_of_one_workspace_have_their_own_settings() {
+    let workspace = workspace();
+    let latest = || fs::read_to_string(workspace.path().join("target/stack.env")).ok();
+    let is_of = |up: &Up| latest().is_some_and(|text| text.contains(&up.url));
+    let first = Up::start(workspace.path(), &NO_FUNCTIONS).await;
+    assert!(is_of(&first));
+    let second = Up::start(workspace.path(), &NO_FUNCTIONS).await;
+    assert!(is_of(&second));
+    let runs = || local_runs::find(workspace.path()).unwrap();
+    assert_eq!(runs().iter().filter(|run| run.is_running && run.settings.is_some()).count(), 2);
+    second.stop().await;
+    assert!(is_of(&first), "the first one still runs");
+    first.kill().await;
+    let killed: Vec<_> = runs().into_iter().filter(|run| run.settings.is_some()).collect();
+    assert_eq!(killed.len(), 1);
+    assert!(!killed[0].is_running);
+    let third = Up::start(workspace.path(), &NO_FUNCTIONS).await;
+    assert!(!killed[0].settings.as_ref().unwrap().exists());
+    assert!(is_of(&third));
+    third.stop().await;
+    assert_eq!(latest(), None);
+}
+
+#[tokio::test]
+async fn a_kept_folder_is_used_by_one_run_at_a_time() {
+    let workspace = workspace();
+    let keep = workspace.path().join("kept");
+    let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
+    let first = Up::start(workspace.path(), &arguments).await;
+    let second = tokio::process::Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["up", "--port", "0", "--keep", keep.to_str().unwrap()])
+        .current_dir(workspace.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert!(error.contains("is in use by another run"), "{error}");
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn kept_orders_end_once_after_a_stop_and_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--keep", folder.path().to_str().unwrap()];
+    let up = Up::start(&root(), &arguments).await;
+    // A failed order whose stock is not released yet, orders without their reservation, and one
+    // that is paid.
+    up.pause("InventoryReleaseMapping").await;
+    let declined = up.order("cust-broke").await;
+    assert_eq!(up.ended(&declined).await, "FAILED");
+    let completed = up.order("cust-1").await;
+    assert_eq!(up.ended(&completed).await, "COMPLETED");
+    up.pause("InventoryReserveMapping").await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(up.order("cust-2").await);
+    }
+    up.until_reserved("4").await;
+    up.stop().await;
+
+    let up = Up::start(&root(), &arguments).await;
+    for order_id in &waiting {
+        assert_eq!(up.ended(order_id).await, "COMPLETED");
+        up.until_printed(|line| line.starts_with(order_id)).await;
+    }
+    assert_eq!(up.ended(&declined).await, "FAILED");
+    // Two for each completed order; those of the declined one are released.
+    up.until_reserved("8").await;
+    up.pause("PaymentMapping").await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(up.order("cust-3").await);
+    }
+    let printed = up.kill().await;
+    for order_id in &waiting {
+        let ends: Vec<_> = printed.iter().filter(|line| line.starts_with(order_id)).collect();
+        let first = ends.iter().filter(|line| !line.ends_with("(redelivered)")).count();
+        assert_eq!(first, 1, "{ends:?}");
+    }
+
+    let up = Up::start(&root(), &arguments).await;
+    for order_id in &open {
+        assert_eq!(up.ended(order_id).await, "COMPLETED");
+    }
+    up.until_reserved("14").await;
+    let stock = |attribute| up.number("StockTable", ("sku", "ITEM-A"), attribute);
+    assert_eq!((stock("available").await, stock("reserved").await), ("486".into(), "14".into()));
+    let balance = |id| up.number("AccountsTable", ("customerId", id), "balance");
+    assert_eq!(balance("cust-1").await, "900.02");
+    assert_eq!(balance("cust-2").await, "700.06");
+    assert_eq!(balance("cust-3").await, "700.06");
+    assert_eq!(balance("cust-broke").await, "0.49");
+    up.stop().await;
+}

@@ -1,0 +1,224 @@
+//! The folders of the local runs of a workspace: `target/local/RUN`, with the run's logs and, while
+//! `up` runs, its settings for other programs.
+//!
+//! A run locks its folder until its process ends, in whichever way. So the settings of a killed run
+//! are recognised, whatever process has its id now.
+
+mod folder;
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process;
+
+pub use folder::{FoundRun, find};
+use folder::{LOCK, RUNS, STACK_FILE};
+
+/// The settings of the latest `up` that runs: a link.
+pub const LATEST: &str = "target/stack.env";
+
+/// Ended runs whose logs are kept.
+const MAX_ENDED: usize = 5;
+
+/// The folder of the running program.
+#[derive(Debug)]
+pub struct Run {
+    workspace: PathBuf,
+    folder: PathBuf,
+    /// Held until the process ends.
+    _lock: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot create the folder of this run, {path}", path = path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is in use by another run (use another folder)", path = path.display())]
+    InUse { path: PathBuf },
+    #[error("cannot write {path}", path = path.display())]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Run {
+    /// Creates the folder of this run, and deletes those of the oldest ended ones.
+    ///
+    /// # Errors
+    /// [`RunError`] if the folder cannot be created.
+    pub fn start(workspace: &Path) -> Result<Self, RunError> {
+        let folder = workspace.join(RUNS).join(process::id().to_string());
+        // Of a process that had this id before.
+        if folder.exists() && !folder::is_running(&folder) {
+            fs::remove_dir_all(&folder)
+                .map_err(|source| RunError::Folder { path: folder.clone(), source })?;
+        }
+        let run =
+            Self { workspace: workspace.to_owned(), _lock: lock(&folder)?, folder: folder.clone() };
+        fs::create_dir_all(run.logs())
+            .map_err(|source| RunError::Folder { path: folder, source })?;
+        run.clean_up();
+        Ok(run)
+    }
+
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    /// Writes the settings for other programs, and returns their file.
+    ///
+    /// # Errors
+    /// [`RunError::Unwritable`].
+    pub fn publish(&self, settings: &str) -> Result<PathBuf, RunError> {
+        let path = self.folder.join(STACK_FILE);
+        let unwritable = |source| RunError::Unwritable { path: path.clone(), source };
+        fs::write(&path, settings).map_err(unwritable)?;
+        self.link_latest().map_err(unwritable)?;
+        Ok(path)
+    }
+
+    /// Removes the settings of this run. Its logs stay.
+    ///
+    /// # Errors
+    /// The file's, if it cannot be removed.
+    pub fn end(self) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(STACK_FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.link_latest()
+    }
+
+    /// Links [`LATEST`] to the newest settings; without any, removes it.
+    fn link_latest(&self) -> io::Result<()> {
+        let link = self.workspace.join(LATEST);
+        let newest = find(&self.workspace)?.into_iter().find(|run| run.is_running);
+        let Some(settings) = newest.and_then(|run| run.settings) else {
+            return match fs::remove_file(&link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        };
+        // Renamed, so that a reader finds the old link or the new one.
+        let new = self.folder.join("latest");
+        let target = self.workspace.join("target");
+        symlink(settings.strip_prefix(target).unwrap_or(&settings), &new)?;
+        fs::rename(new, link)
+    }
+
+    /// Removes the settings of killed runs, and the folders of the oldest ended ones. An error is
+    /// not fatal: the next run tries again.
+    fn clean_up(&self) {
+        let runs = find(&self.workspace).unwrap_or_default();
+        let ended: Vec<_> = runs.into_iter().filter(|run| !run.is_running).collect();
+        for settings in ended.iter().filter_map(|run| run.settings.as_ref()) {
+            fs::remove_file(settings).ok();
+        }
+        for run in ended.iter().skip(MAX_ENDED) {
+            fs::remove_dir_all(&run.folder).ok();
+        }
+    }
+}
+
+/// Creates a folder and locks it for this process, until the file is dropped.
+///
+/// # Errors
+/// [`RunError`] if it cannot be created, or another run uses it.
+pub fn lock(folder: &Path) -> Result<File, RunError> {
+    let path = folder.to_owned();
+    let locked = fs::create_dir_all(folder)
+        .and_then(|()| File::create(folder.join(LOCK)))
+        .map(|file| file.try_lock().map(|()| file));
+    match locked {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(TryLockError::WouldBlock)) => Err(RunError::InUse { path }),
+        Ok(Err(TryLockError::Error(source))) | Err(source) => {
+            Err(RunError::Folder { path, source })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The run of another process: a folder that is locked as long as the file lives.
+    fn other_run(workspace: &Path, name: &str) -> File {
+        let folder = workspace.join(RUNS).join(name);
+        let file = lock(&folder).unwrap();
+        fs::write(folder.join(STACK_FILE), format!("RUN={name}\n")).unwrap();
+        file
+    }
+
+    fn latest(workspace: &Path) -> Option<String> {
+        fs::read_to_string(workspace.join(LATEST)).ok()
+    }
+
+    #[test]
+    fn a_run_that_ends_leaves_the_settings_of_the_others() {
+        let workspace = tempfile::tempdir().unwrap();
+        let other = other_run(workspace.path(), "other");
+        let run = Run::start(workspace.path()).unwrap();
+        let settings = run.publish("RUN=ours\n").unwrap();
+        assert_eq!(latest(workspace.path()).as_deref(), Some("RUN=ours\n"));
+        assert_eq!(find(workspace.path()).unwrap().len(), 2);
+        run.end().unwrap();
+        assert!(!settings.exists());
+        assert_eq!(latest(workspace.path()).as_deref(), Some("RUN=other\n"));
+        drop(other);
+        let run = Run::start(workspace.path()).unwrap();
+        run.publish("RUN=ours\n").unwrap();
+        run.end().unwrap();
+        assert_eq!(latest(workspace.path()), None);
+    }
+
+    #[test]
+    fn the_settings_of_a_killed_run_are_removed_by_the_next() {
+        let workspace = tempfile::tempdir().unwrap();
+        drop(other_run(workspace.path(), "killed"));
+        let found = find(workspace.path()).unwrap();
+        assert!(!found[0].is_running && found[0].settings.is_some(), "{found:?}");
+        let run = Run::start(workspace.path()).unwrap();
+        let found = find(workspace.path()).unwrap();
+        assert!(found.iter().all(|run| run.settings.is_none()), "{found:?}");
+        run.end().unwrap();
+    }
+
+    #[test]
+    fn the_logs_of_the_last_ended_runs_are_kept() {
+        let workspace = tempfile::tempdir().unwrap();
+        let running = other_run(workspace.path(), "0");
+        for name in 1..=9 {
+            let file = other_run(workspace.path(), &name.to_string());
+            let age = std::time::Duration::from_secs(100 - name);
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+        running.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let run = Run::start(workspace.path()).unwrap();
+        let found = find(workspace.path()).unwrap();
+        let names: Vec<_> = found
+            .iter()
+            .filter(|found| found.folder != run.folder)
+            .map(|found| found.folder.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["9", "8", "7", "6", "5", "0"]);
+    }
+
+    #[test]
+    fn a_folder_is_used_by_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let second = lock(folder.path()).unwrap_err();
+        assert!(second.to_string().ends_with("is in use by another run (use another folder)"));
+        drop(first);
+        lock(folder.path()).unwrap();
+    }
+}
