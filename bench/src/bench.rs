@@ -50,11 +50,11 @@ struct Accepted {
 impl Bench {
     pub(crate) async fn start(options: Options, share: Option<CpuShare>) -> Result<Self> {
         // Fail early if an executable is missing.
-        for stage in Stage::ALL {
+        for stage in Stage::all() {
             options.executable(stage.binary())?;
         }
         let servers = Servers::start(&options).await?;
-        let published = Stage::ALL.into_iter().filter_map(Stage::publishes_to);
+        let published = Stage::all().filter_map(Stage::publishes_to);
         let topics: Vec<&str> =
             [ORDER_CREATED, ORDER_FAILED].into_iter().chain(published).collect();
         let topics = TopicReader::new(servers.broker.bootstrap_servers(), &topics)?;

@@ -48,7 +48,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
         progress(&format!("cold start: round {round} of {rounds}"));
         let created = bench.usual(BATCH + 1).await?;
         let mut records = created.clone();
-        for stage in Stage::ALL {
+        for stage in Stage::all() {
             check_count(stage.name(), &records, BATCH + 1)?;
             let contender = bench.function(stage)?;
             measure(bench, &contender, &records, &mut starts).await?;
@@ -69,8 +69,8 @@ async fn measure_peers(bench: &mut Bench, starts: &mut Vec<ColdStart>) -> Result
     for stage in PEER_STAGES {
         for contender in bench.peers(stage)? {
             let mut records = bench.usual(BATCH + 1).await?;
-            if stage == Stage::Inventory {
-                records = bench.carry(Stage::Validator, &records).await?;
+            if stage == Stage::INVENTORY {
+                records = bench.carry(Stage::VALIDATOR, &records).await?;
             }
             measure(bench, &contender, &records, starts).await?;
         }

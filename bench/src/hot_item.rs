@@ -48,9 +48,9 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
 async fn measure(bench: &mut Bench, hot: HotItem, plan: Plan) -> Result<Run> {
     let id_prefix = format!("{}-{}-{}", bench.run_id, hot.stage().binary(), plan.batch);
     let mut records = hot.orders(plan.orders, &id_prefix);
-    if hot.stage() == Stage::Payment {
+    if hot.stage() == Stage::PAYMENT {
         // The payment reads the row of the reservation.
-        records = bench.carry(Stage::Inventory, &records).await?;
+        records = bench.carry(Stage::INVENTORY, &records).await?;
     }
     check_count(hot.name(), &records, usize::try_from(plan.orders).unwrap_or(usize::MAX))?;
     let partitions = partitions(records);

@@ -49,8 +49,8 @@ impl HotItem {
 
     pub(crate) fn stage(self) -> Stage {
         match self {
-            Self::Sku => Stage::Inventory,
-            Self::Account => Stage::Payment,
+            Self::Sku => Stage::INVENTORY,
+            Self::Account => Stage::PAYMENT,
         }
     }
 

@@ -66,8 +66,7 @@ pub(crate) async fn run(
 async fn count(bench: &mut Bench) -> Result<Vec<Counted>> {
     let folder = bench.options.output.with_file_name("callgrind");
     std::fs::create_dir_all(&folder).context(format!("cannot create {}", folder.display()))?;
-    let mut counted: Vec<Counted> = Stage::ALL
-        .into_iter()
+    let mut counted: Vec<Counted> = Stage::all()
         .map(|stage| Counted {
             stage,
             instructions: Spread::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::report::Section;
+use crate::stage;
 use crate::statistics::percentile;
 use terminal::grouped;
 
@@ -14,10 +15,16 @@ pub(crate) const STEP: Duration = Duration::from_secs(5);
 const SATURATED_PERCENT: u64 = 80;
 
 /// Milliseconds since the epoch of an order's POST and of its event on each topic.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Times {
     pub(crate) posted: u64,
-    pub(crate) events: [Option<u64>; 5],
+    pub(crate) events: Vec<Option<u64>>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { posted: 0, events: vec![None; stage::steps().len()] }
+    }
 }
 
 /// A step of the load.
@@ -32,7 +39,7 @@ impl Times {
         self.events.last().copied().flatten()
     }
 
-    /// Milliseconds from one point to the next: intake, validator, inventory, payment, notification.
+    /// Milliseconds from the previous step's event, or the POST, to that of a step.
     fn stage(&self, index: usize) -> Option<u64> {
         let before = match index.checked_sub(1) {
             None => self.posted,
@@ -77,8 +84,8 @@ impl Step {
         percentile(&times, 50)
     }
 
-    fn stage_medians(&self) -> [u64; 5] {
-        [0, 1, 2, 3, 4].map(|index| self.stage_median(index))
+    fn stage_medians(&self) -> Vec<u64> {
+        (0..stage::steps().len()).map(|index| self.stage_median(index)).collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -96,19 +103,9 @@ impl Step {
 }
 
 pub(crate) fn section(steps: &[Step]) -> Section {
-    let header = [
-        "orders/s sent",
-        "completed/s",
-        "completed",
-        "p50 ms",
-        "p99 ms",
-        "intake ms",
-        "validator ms",
-        "inventory ms",
-        "payment ms",
-        "notification ms",
-    ];
-    let mut section = Section::new("Load: POST to OrderCompleted, stages by median", &header);
+    let mut header = vec!["orders/s sent", "completed/s", "completed", "p50 ms", "p99 ms"];
+    header.extend(stage::steps().into_iter().map(|(name, _)| name));
+    let mut section = Section::new("Load: POST to OrderCompleted, stages by median ms", &header);
     section.rows = steps
         .iter()
         .map(|step| {
@@ -130,7 +127,9 @@ mod tests {
     use super::*;
 
     fn order(posted: u64, completed: Option<u64>) -> Times {
-        let events = [Some(posted + 2), Some(posted + 5), Some(posted + 9), None, completed];
+        let mut events = Times::default().events;
+        events[..3].copy_from_slice(&[Some(posted + 2), Some(posted + 5), Some(posted + 9)]);
+        *events.last_mut().unwrap() = completed;
         Times { posted, events }
     }
 
@@ -140,7 +139,9 @@ mod tests {
         let step = Step { rate: 1, posted: 3, orders };
         assert_eq!((step.completed(), step.throughput()), (2, 2));
         assert_eq!(step.latencies(), [20, 500]);
-        assert_eq!(step.stage_medians(), [2, 3, 4, 0, 0]);
+        let medians = step.stage_medians();
+        assert_eq!(medians[..3], [2, 3, 4]);
+        assert!(medians[3..].iter().all(|median| *median == 0), "{medians:?}");
         assert!(step.is_saturated());
     }
 

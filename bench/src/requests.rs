@@ -21,9 +21,9 @@ const RECORDS: usize = 100;
 const REJECTED: usize = 5;
 /// The stages that reject orders, each with the kind of order.
 const REJECTIONS: [(Stage, Kind, &str); 3] = [
-    (Stage::Validator, Kind::Invalid, "5 of 100 invalid"),
-    (Stage::Inventory, Kind::OutOfStock, "5 of 100 out of stock"),
-    (Stage::Payment, Kind::Declined, "5 of 100 declined"),
+    (Stage::VALIDATOR, Kind::Invalid, "5 of 100 invalid"),
+    (Stage::INVENTORY, Kind::OutOfStock, "5 of 100 out of stock"),
+    (Stage::PAYMENT, Kind::Declined, "5 of 100 declined"),
 ];
 
 struct Counted {
@@ -38,7 +38,7 @@ pub(crate) async fn run(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let proxy = CountingProxy::start(&bench.servers).await?;
     let mut counted = Vec::new();
     let mut records = bench.usual(RECORDS).await?;
-    for stage in Stage::ALL {
+    for stage in Stage::all() {
         for situation in ["usual", "redelivered"] {
             counted.push(count(bench, &proxy, stage, situation, &[&records]).await?);
         }
@@ -66,7 +66,7 @@ async fn count_rejected(
         })
         .collect();
     let mut records = bench.intake(&kinds).await?;
-    for stage in Stage::ALL.into_iter().take_while(|stage| *stage != rejecting) {
+    for stage in Stage::all().take_while(|stage| *stage != rejecting) {
         records = bench.carry(stage, &records).await?;
     }
     counted.push(count(bench, proxy, rejecting, situation, &[&records]).await?);
@@ -76,8 +76,8 @@ async fn count_rejected(
     Ok(())
 }
 
-/// Counts the closing of rejected orders by their failure events, and of the others after payment
-/// and notification.
+/// Counts the closing of rejected orders by their failure events, and of the others after all
+/// stages.
 async fn count_closing(
     bench: &mut Bench,
     proxy: &CountingProxy,
@@ -88,11 +88,12 @@ async fn count_closing(
         validated.into_iter().partition(|record| orders::is_out_of_stock(&record.value));
     let keys: HashSet<String> = rejected.iter().map(|record| record.key.clone()).collect();
     let failed = bench.read(ORDER_FAILED, &keys)?;
-    let mut records = bench.published(Stage::Inventory, &usual)?;
-    for stage in [Stage::Payment, Stage::Notification] {
+    let mut records = bench.published(Stage::INVENTORY, &usual)?;
+    let after = Stage::all().skip_while(|stage| *stage != Stage::PAYMENT);
+    for stage in after.take_while(|stage| *stage != Stage::CLOSE) {
         records = bench.carry(stage, &records).await?;
     }
-    count(bench, proxy, Stage::Close, situation, &[&records, &failed]).await
+    count(bench, proxy, Stage::CLOSE, situation, &[&records, &failed]).await
 }
 
 /// Delivers batches to a new process, and counts from its first request for an invocation on.

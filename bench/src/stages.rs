@@ -21,7 +21,7 @@ use terminal::grouped;
 const ROUNDS: u64 = 3;
 /// The batch sizes that include the peers.
 const PEER_SIZES: [usize; 2] = [20, 100];
-pub(crate) const PEER_STAGES: [Stage; 2] = [Stage::Validator, Stage::Inventory];
+pub(crate) const PEER_STAGES: [Stage; 2] = [Stage::VALIDATOR, Stage::INVENTORY];
 
 /// One contender at one batch size, over the rounds.
 #[derive(Default)]
@@ -66,7 +66,7 @@ async fn measure_workflow(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) 
     let count = load.size * (WARM_UP_BATCHES + load.batches);
     let created = bench.usual(count).await?;
     let mut records = created.clone();
-    for stage in Stage::ALL {
+    for stage in Stage::all() {
         check_count(stage.name(), &records, count)?;
         let contender = bench.function(stage)?;
         measure(bench, &contender, &records, load.size, cells).await?;
@@ -84,8 +84,8 @@ async fn measure_peers(bench: &mut Bench, load: Load, cells: &mut Vec<Cell>) -> 
     for stage in PEER_STAGES {
         for contender in bench.peers(stage)? {
             let mut records = bench.usual(count).await?;
-            if stage == Stage::Inventory {
-                records = bench.carry(Stage::Validator, &records).await?;
+            if stage == Stage::INVENTORY {
+                records = bench.carry(Stage::VALIDATOR, &records).await?;
             }
             measure(bench, &contender, &records, load.size, cells).await?;
         }

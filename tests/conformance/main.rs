@@ -6,7 +6,7 @@
 //! cargo test --workspace --test conformance -- --nocapture
 //! ```
 //!
-//! Uses only the binaries, topics and tables, not the engine.
+//! Uses the binaries, the workflow table, topics and tables, but not the engine.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

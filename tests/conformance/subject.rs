@@ -1,5 +1,8 @@
 //! The stages under test, each with its possible providers.
 
+use contracts::{StageName, StageSpec, Topic, happy_path};
+use workflow_tests::functions::function_of;
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
@@ -27,83 +30,62 @@ pub(crate) enum Provider {
     Sns,
 }
 
-/// A stage without a provider, whose customers have an account.
-const PLAIN: Subject = Subject {
-    name: "validator",
-    function: "validator",
-    stage: "validator",
-    input: "order.created",
-    output: Some("order.validated"),
-    provider: Provider::None,
-    has_account: true,
-    reserves: false,
-    charges_wallet: false,
-};
-
-const PAYMENT: Subject = Subject {
-    name: "payment with wallet",
-    function: "payment",
-    stage: "payment",
-    input: "order.inventory-reserved",
-    output: Some("order.payment-completed"),
-    reserves: true,
-    charges_wallet: true,
-    ..PLAIN
-};
-
-const NOTIFICATION: Subject = Subject {
-    name: "notification with log",
-    function: "notification",
-    stage: "notification",
-    input: "order.payment-completed",
-    output: Some("order.completed"),
-    ..PAYMENT
-};
-
-const CLOSE: Subject = Subject {
-    name: "close of a completed order",
-    function: "order-api",
-    stage: "close",
-    input: "order.completed",
-    output: None,
-    ..NOTIFICATION
-};
-
-pub(crate) const SUBJECTS: [Subject; 9] = [
-    PLAIN,
-    Subject {
-        name: "inventory",
-        function: "inventory",
-        stage: "inventory",
-        input: "order.validated",
-        output: Some("order.inventory-reserved"),
-        reserves: true,
-        ..PLAIN
-    },
-    Subject {
-        name: "release",
-        function: "inventory",
-        stage: "release",
-        input: "order.failed",
+/// Every stage that consumes, and each provider that it may call.
+pub(crate) fn subjects() -> Vec<Subject> {
+    let payment = on_happy_path(StageName::Payment.spec());
+    let notification = on_happy_path(StageName::Notification.spec());
+    let close = Subject {
+        name: "close of a completed order",
+        function: function_of(StageName::Close),
+        stage: StageName::Close.name(),
+        input: Topic::OrderCompleted.name(),
         output: None,
-        has_account: false,
-        ..PLAIN
-    },
-    PAYMENT,
+        ..notification
+    };
+    let mut subjects: Vec<_> = happy_path().skip(1).map(on_happy_path).collect();
+    subjects.extend([
+        Subject {
+            name: "release",
+            function: function_of(StageName::Release),
+            stage: StageName::Release.name(),
+            input: Topic::OrderFailed.name(),
+            output: None,
+            has_account: false,
+            charges_wallet: false,
+            reserves: false,
+            ..payment
+        },
+        Subject {
+            name: "payment with stripe",
+            provider: Provider::Stripe,
+            charges_wallet: false,
+            ..payment
+        },
+        Subject { name: "notification with sns", provider: Provider::Sns, ..notification },
+        close,
+        Subject {
+            name: "close of a failed order",
+            input: Topic::OrderFailed.name(),
+            has_account: false,
+            charges_wallet: false,
+            ..close
+        },
+    ]);
+    subjects
+}
+
+/// A stage of an order that completes, with the providers of the default settings.
+fn on_happy_path(spec: &StageSpec) -> Subject {
+    let input = spec.consumed_events().next().expect("the stage consumes an event");
     Subject {
-        name: "payment with stripe",
-        provider: Provider::Stripe,
-        charges_wallet: false,
-        ..PAYMENT
-    },
-    NOTIFICATION,
-    Subject { name: "notification with sns", provider: Provider::Sns, ..NOTIFICATION },
-    CLOSE,
-    Subject {
-        name: "close of a failed order",
-        input: "order.failed",
-        has_account: false,
-        charges_wallet: false,
-        ..CLOSE
-    },
-];
+        name: spec.name.name(),
+        function: function_of(spec.name),
+        stage: spec.name.name(),
+        input: input.topic().name(),
+        output: spec.publishes.map(|it| it.accepted.topic().name()),
+        provider: Provider::None,
+        has_account: true,
+        reserves: spec.name >= StageName::Inventory,
+        charges_wallet: spec.name >= StageName::Payment,
+    }
+}

@@ -10,17 +10,9 @@ use crate::{
     harness::{Harness, number, text},
     process::Process,
     root,
-    subject::{SUBJECTS, Subject},
+    subject::{Provider, Subject, subjects},
     topics::published,
 };
-
-/// The stages before a stage under test, each with its topic.
-const STAGES: [(&str, &str); 4] = [
-    ("order.created", "validator"),
-    ("order.validated", "inventory"),
-    ("order.inventory-reserved", "payment"),
-    ("order.payment-completed", "notification"),
-];
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -58,7 +50,7 @@ pub(crate) async fn orders(
     };
     let order_api = start("order-api").await;
     let mut waiting = HashMap::new();
-    for subject in SUBJECTS {
+    for subject in subjects() {
         let sku = sku(&subject);
         let stock =
             [("sku", text(&sku)), ("available", number(AVAILABLE)), ("reserved", number(0))];
@@ -72,7 +64,9 @@ pub(crate) async fn orders(
             waiting.insert(post(&order_api, &customer, &sku).await, (subject, customer));
         }
     }
-    for (topic, function) in STAGES {
+    // Each stage once, with the providers of the default settings.
+    let is_before = |it: &Subject| it.output.is_some() && it.provider == Provider::None;
+    for Subject { input: topic, function, .. } in subjects().into_iter().filter(is_before) {
         let is_input = |record: &Record| {
             let subject = record.order_id().and_then(|id| Some(waiting.get(&id)?.0));
             record.topic == topic && subject.is_some_and(|it| it.input != topic)
@@ -94,7 +88,7 @@ pub(crate) async fn orders(
         assert_eq!(orders.len(), number_of_orders, "{}: orders on their topic", subject.name);
         (subject, orders)
     };
-    SUBJECTS.map(of_subject).to_vec()
+    subjects().into_iter().map(of_subject).collect()
 }
 
 /// Posts an order; returns its id.

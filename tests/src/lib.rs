@@ -8,6 +8,7 @@
 )]
 
 pub mod database_proxy;
+pub mod functions;
 pub mod lossy_proxy;
 pub mod stages;
 pub mod world;

@@ -23,11 +23,12 @@ impl io::Write for Captured {
 }
 
 impl Captured {
-    /// Captures this thread's log with these directives of `RUST_LOG`.
+    /// Captures this thread's log, as the validator's, with these directives of `RUST_LOG`.
     pub(crate) fn start(directives: &str) -> (Self, tracing::subscriber::DefaultGuard) {
         let captured = Self::default();
         let writer = captured.clone();
-        let lines = runtime::json_lines(EnvFilter::new(directives), move || writer.clone());
+        let lines =
+            runtime::json_lines(EnvFilter::new(directives), "validator", move || writer.clone());
         (captured, lines.set_default())
     }
 

@@ -57,8 +57,8 @@ async fn the_rows_of_an_order_expire_together_though_its_stages_are_late() {
     let reservation = expiry(StageName::Inventory);
     let behind = reservation - expiry(StageName::OrderApi);
     assert!((600..=601).contains(&behind), "{behind}");
-    for stage in [StageName::Payment, StageName::Notification, StageName::Close] {
-        assert_eq!(expiry(stage), reservation, "{stage}");
+    for (stage, row) in rows.range(StageName::Payment..) {
+        assert_eq!(row.expires_at, reservation, "{stage}");
     }
 }
 
@@ -79,7 +79,7 @@ async fn an_expired_row_is_not_read_and_gives_way_to_a_new_one() {
     assert!(stages.store(created((stages.context.clock)()).as_bytes()).await);
     stages.carry("ord-1").await;
     let first = stages.rows("ord-1").await;
-    assert_eq!(first.len(), 6);
+    assert!(first.contains_key(&StageName::Close), "{:?}", first.keys());
     assert_eq!(reserved(&stages).await, "2");
 
     set_clock_ahead(stages.context.row_ttl + MINUTES);

@@ -5,13 +5,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use contracts::{EventType, StageName, StageSpec, Topic};
 use emulator::template::Function;
 use runtime::FunctionSpec;
-use workflow_tests::world::root;
+use serde_json::Value;
+use workflow_tests::{functions::FUNCTIONS, world::root};
 
 use crate::{template, template_yaml::TemplateYaml};
-
-/// The functions in the order of the workflow.
-pub(crate) const FUNCTIONS: [FunctionSpec; 5] =
-    [order_api::SPEC, validator::SPEC, inventory::SPEC, payment::SPEC, notification::SPEC];
 
 pub(crate) fn spec_of(function: &Function) -> FunctionSpec {
     let spec = FUNCTIONS.into_iter().find(|spec| spec.name == function.name.binary);
@@ -62,11 +59,23 @@ fn every_stage_belongs_to_one_function() {
 }
 
 #[test]
-fn every_function_has_event_files() {
+fn every_function_has_event_files_from_each_topic_that_triggers_it_and_from_no_other() {
     for spec in FUNCTIONS {
         let folder = root().join("events").join(spec.name);
-        assert!(fs::read_dir(&folder).is_ok_and(|files| files.count() > 0), "{}", folder.display());
+        let files = fs::read_dir(&folder).expect(spec.name).map(|entry| entry.expect("an entry"));
+        let topics: BTreeSet<_> = files.flat_map(|entry| topics(&entry.path())).collect();
+        let consumed = consumed_topics(&spec).into_iter().map(|topic| topic.name().to_owned());
+        assert_eq!(topics, consumed.collect(), "{}", folder.display());
     }
+}
+
+/// The topics of the records in an event file; none if it is a request.
+fn topics(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).expect("an event file");
+    let event: Value = serde_json::from_str(&text).expect("an event file is JSON");
+    let partitions = event["records"].as_object().into_iter().flat_map(|it| it.values());
+    let records = partitions.flat_map(|records| records.as_array().into_iter().flatten());
+    records.filter_map(|record| Some(record["topic"].as_str()?.to_owned())).collect()
 }
 
 fn folders(path: &Path) -> BTreeSet<String> {

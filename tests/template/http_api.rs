@@ -16,9 +16,20 @@ use crate::{harness::Harness, template};
 const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 fn paths() -> Value {
+    document()["paths"].clone()
+}
+
+fn document() -> Value {
     // Used as a YAML parser here.
     let document = Template::as_spelled(&root().join("functions/order-api/openapi.yaml"));
-    document.expect("the document is readable")["paths"].clone()
+    document.expect("the document is readable")
+}
+
+#[test]
+fn the_stages_of_an_orders_status_are_those_of_the_happy_path() {
+    let described = document()["components"]["schemas"]["Stage"]["enum"].clone();
+    let stages: Vec<_> = contracts::happy_path().map(|spec| spec.name.name()).collect();
+    assert_eq!(described, Value::from(stages));
 }
 
 /// The detail of a problem document.

@@ -16,6 +16,8 @@ mod limits;
 mod metrics;
 mod published;
 
+mod documents;
+
 mod harness;
 mod template_yaml;
 

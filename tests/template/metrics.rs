@@ -24,6 +24,10 @@ fn every_mapping_is_watched_for_its_lag_and_for_records_given_up() {
         let watched = TemplateYaml::read().watched(metric, "EventSourceMappingUUID");
         assert_eq!(watched, declared, "{metric}");
     }
+    for mapping in &template().mappings {
+        let description = TemplateYaml::read().lag_alarm(mapping).to_owned();
+        assert!(description.contains(&mapping.topic), "{}: {description}", mapping.logical_id);
+    }
 }
 
 #[test]
@@ -44,6 +48,33 @@ fn every_table_and_function_is_watched() {
     let functions: BTreeSet<_> = functions.map(|it| it.name.logical_id).collect();
     for metric in ["Errors", "Throttles"] {
         assert_eq!(yaml.watched(metric, "FunctionName"), functions, "{metric}");
+    }
+}
+
+#[test]
+fn every_function_is_measured_by_stage_and_outcome() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let groups: BTreeSet<_> = template.functions.iter().map(|it| yaml.log_group(it)).collect();
+    for metric in ["Records", "RecordAge"] {
+        assert_eq!(yaml.measured_groups(metric), groups, "{metric}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_mapping_function_and_table() {
+    let (template, yaml) = (template(), TemplateYaml::read());
+    let rows = |id: &str| yaml.dashboard().matches(&format!("\"${{{id}}}\"")).count();
+    for mapping in &template.mappings {
+        // Offset lag, and records given up.
+        assert_eq!(rows(&mapping.logical_id), 2, "{}", mapping.logical_id);
+    }
+    for function in &template.functions {
+        // Errors, duration, concurrency, and throttles.
+        assert_eq!(rows(&function.name.logical_id), 4, "{}", function.name.logical_id);
+    }
+    for table in &template.tables {
+        // Write units, and throttled writes.
+        assert_eq!(rows(&table.logical_id), 2, "{}", table.logical_id);
     }
 }
 

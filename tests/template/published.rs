@@ -7,10 +7,10 @@ use std::{
 
 use contracts::{EventType, Topic};
 use serde_json::{Value, json};
-use workflow_tests::world::root;
+use workflow_tests::{functions::FUNCTIONS, world::root};
 
 use crate::{
-    functions::{FUNCTIONS, published_events, stages},
+    functions::{published_events, stages},
     template,
 };
 

@@ -138,6 +138,22 @@ impl TemplateYaml {
         arn.expect("the function has a role").trim_end_matches(".Arn")
     }
 
+    /// The description of the alarm on a mapping's lag.
+    pub(crate) fn lag_alarm(&self, mapping: &Mapping) -> &str {
+        let mut alarms = self.resources("AWS::CloudWatch::Alarm").map(|(_, it)| it);
+        let alarm = alarms.find(|it| {
+            let of_mapping = texts(&it["Dimensions"][0]["Value"]) == [mapping.logical_id.as_str()];
+            it["MetricName"] == "MaxOffsetLag" && of_mapping
+        });
+        alarm.expect(&mapping.logical_id)["AlarmDescription"].as_str().expect("a description")
+    }
+
+    /// The names of the alarms, without the stack's.
+    pub(crate) fn alarms(&self) -> BTreeSet<String> {
+        let names = self.resources("AWS::CloudWatch::Alarm").map(|(_, it)| texts(&it["AlarmName"]));
+        names.flatten().map(|it| it.replace("${AWS::StackName}-", "")).collect()
+    }
+
     /// The values of a dimension for which this metric has an alarm.
     pub(crate) fn watched(&self, metric: &str, dimension: &str) -> BTreeSet<String> {
         let mut watched = BTreeSet::new();
@@ -151,6 +167,16 @@ impl TemplateYaml {
             }
         }
         watched
+    }
+
+    /// The log groups whose lines are measured as this metric.
+    pub(crate) fn measured_groups(&self, metric: &str) -> BTreeSet<&str> {
+        let filters = self.resources("AWS::Logs::MetricFilter").map(|(_, it)| it);
+        let of_metric = filters.filter(|it| {
+            let transformations = it["MetricTransformations"].as_array().into_iter().flatten();
+            transformations.into_iter().any(|it| it["MetricName"] == metric)
+        });
+        of_metric.filter_map(|it| it["LogGroupName"].as_str()).collect()
     }
 
     /// The log fields that metric filters read.

@@ -2,15 +2,15 @@
 
 use std::process::Command;
 
-use contracts::{EventType, Topic};
+use contracts::{EventType, StageName, Topic, happy_path};
 use emulator::tap::TapRecord;
 use serde_json::{Value, json};
 use workflow_tests::world::World;
 
 use crate::{
-    JOURNEY, distinct,
+    distinct,
     ends::{RECOVERY_ENV, often_recovered},
-    journey, order, world, world_as,
+    happy_events, journey, order, world, world_as,
 };
 
 /// Neither UTF-8 nor JSON.
@@ -66,7 +66,7 @@ async fn an_order_whose_producer_dates_it_1970_is_not_given_up_for_its_age() {
         "timestamp": "2026-02-06T12:00:00Z", "payload": order(),
     });
     world.write_at(1, Topic::OrderCreated, &order_id, created.to_string().as_bytes()).await;
-    assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), JOURNEY);
+    assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), happy_events());
     // The embedded broker keeps the producer's timestamp.
     if std::env::var("KAFKA_BOOTSTRAP_SERVERS").is_ok() {
         let created = world.records(&order_id, EventType::OrderCreated);
@@ -78,7 +78,7 @@ async fn an_order_whose_producer_dates_it_1970_is_not_given_up_for_its_age() {
 #[tokio::test(flavor = "multi_thread")]
 async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
     let mut world = world().await;
-    for stage in ["order-api", "validator", "inventory", "payment", "notification", "close"] {
+    for stage in happy_path().map(|spec| spec.name).chain([StageName::Close]) {
         let stage = format!("\"S\":\"{stage}\"");
         world.database.throttle(&[&stage]);
         world.database.lose_response(&[&stage]);
@@ -86,7 +86,7 @@ async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
     let order_id = world.accepted(&order()).await;
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
     let events = journey(&mut world, &order_id, 1).await;
-    assert_eq!(distinct(&events), JOURNEY);
+    assert_eq!(distinct(&events), happy_events());
     assert_eq!(world.database.faults_left(), 0);
     assert_eq!(world.available_and_reserved("SKU-1").await, ("98".to_owned(), "2".to_owned()));
     assert_eq!(world.balance("cust-1").await, "987.5");
@@ -116,7 +116,7 @@ async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_l
     let events = journey(&mut world, order_id, 1).await;
     let mut types: Vec<EventType> = events.into_iter().map(|(event_type, _)| event_type).collect();
     types.dedup();
-    assert_eq!(types, JOURNEY);
+    assert_eq!(types, happy_events());
     assert_eq!(world.balance("cust-1").await, "975");
     world.stop().await;
 }
@@ -139,7 +139,7 @@ async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
     let events = journey(&mut world, &order_id, 1).await;
     let mut types: Vec<EventType> = events.into_iter().map(|(event_type, _)| event_type).collect();
     types.dedup();
-    assert_eq!(types, JOURNEY);
+    assert_eq!(types, happy_events());
     assert_eq!(world.balance("cust-1").await, "975");
     world.stop().await;
 }

@@ -5,7 +5,7 @@ use emulator::tap::TapRecord;
 use serde_json::{Map, Value};
 use workflow_tests::world::World;
 
-use crate::{JOURNEY, journey, order, world};
+use crate::{happy_events, journey, order, world};
 
 const TRACESTATE: &str = "vendor=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -25,7 +25,7 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
     journey(&mut world, &order_id, 1).await;
     // The client repeats its request, and everything is published again.
     assert_eq!(post(&world, &traced, &order()).await, order_id);
-    for event_type in JOURNEY {
+    for event_type in happy_events() {
         world.until_event(&order_id, event_type, 2).await;
         let records = world.records(&order_id, event_type);
         assert!(records.len() >= 2, "{event_type}");
@@ -49,7 +49,7 @@ async fn every_event_has_the_published_headers_and_the_trace_of_its_request() {
     for headers in [&[][..], &malformed] {
         let order_id = post(&world, headers, &order()).await;
         journey(&mut world, &order_id, 1).await;
-        for event_type in JOURNEY {
+        for event_type in happy_events() {
             for record in world.records(&order_id, event_type) {
                 let headers = checked_headers(record);
                 assert_eq!(headers.get("traceparent"), None, "{event_type}");

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use workflow_tests::functions::FUNCTIONS;
 
 use crate::{order, world};
 
@@ -91,7 +92,7 @@ async fn a_compressed_body_is_refused_with_what_is_taken_instead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_settings_are_all_named_before_anything_starts() {
-    let names = ["order-api", "validator", "inventory", "payment", "notification"];
+    let names = FUNCTIONS.map(|spec| spec.name);
     let root = workflow_tests::world::root();
     let functions = emulator::binaries::build(&root, &names.map(str::to_owned)).await.unwrap();
     for (name, executable) in functions {

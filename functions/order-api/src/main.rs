@@ -13,7 +13,7 @@ use uuid::Uuid;
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main provides the clock and the ids")]
 async fn main() -> Result<(), Error> {
-    runtime::log_as_json();
+    runtime::log_as_json(env!("CARGO_CRATE_NAME"));
     let mut environment = Environment::new(env::vars());
     let (settings, api) = order_api::read_settings(&mut environment);
     environment.finish(())?;

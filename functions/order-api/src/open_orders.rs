@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use contracts::StageName;
+use contracts::{StageName, happy_path};
 use engine::{
     OrdersTable, Row, RowKey, TransientError,
     orders_table::MAX_KEYS,
@@ -14,8 +14,6 @@ use engine::{
     },
 };
 use jiff::{Timestamp, ToSpan};
-
-use crate::progress::WAY;
 
 /// The index of orders by time of intake; only the first row of an order is in it.
 const INTAKE_INDEX: &str = "OrdersByIntake";
@@ -104,8 +102,8 @@ pub(crate) async fn rows_of_open(
     ids: &[String],
 ) -> Result<Vec<Vec<Row>>, TransientError> {
     let mut open = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(MAX_KEYS / (WAY.len() + 1)) {
-        let stages = || WAY.into_iter().chain([StageName::Close]);
+    let stages = || happy_path().map(|spec| spec.name).chain([StageName::Close]);
+    for chunk in ids.chunks(MAX_KEYS / stages().count()) {
         let keys =
             chunk.iter().flat_map(|id| stages().map(move |stage| RowKey { id: id.clone(), stage }));
         let mut found: HashMap<_, _> = table.get_all(&keys.collect::<Vec<_>>()).await?;

@@ -4,17 +4,8 @@
 //! the reservation, so that the release finds it; until then the order continues, and may still
 //! fail at an earlier stage.
 
-use contracts::{EventType, StageName, StoredEvent};
+use contracts::{EventType, StageName, StoredEvent, happy_path};
 use engine::Row;
-
-/// The stages of an order from its intake to its completion, in order.
-pub(crate) const WAY: [StageName; 5] = [
-    StageName::OrderApi,
-    StageName::Validator,
-    StageName::Inventory,
-    StageName::Payment,
-    StageName::Notification,
-];
 
 pub(crate) fn row_of(rows: &[Row], stage: StageName) -> Option<&Row> {
     rows.iter().find(|row| row.key.stage == stage)
@@ -42,7 +33,7 @@ pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &Store
     let has_turn = |stage: &StageName| {
         *stage != StageName::Payment || early(rows).is_none() || is_reserved(rows)
     };
-    let stages = WAY.into_iter().filter(has_turn);
+    let stages = happy_path().map(|spec| spec.name).filter(has_turn);
     stages.filter_map(|stage| Some((stage, event_of(rows, stage)?)))
 }
 

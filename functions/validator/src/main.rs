@@ -10,7 +10,7 @@ use runtime::Environment;
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main provides the clock")]
 async fn main() -> Result<(), Error> {
-    runtime::log_as_json();
+    runtime::log_as_json(env!("CARGO_CRATE_NAME"));
     let mut environment = Environment::new(env::vars());
     let (settings, validate) = validator::read_settings(&mut environment);
     environment.finish(())?;

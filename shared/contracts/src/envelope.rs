@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn an_event_of_another_system_is_unexpected_and_its_name_is_cut() {
         let mut event = valid_event();
-        event["eventType"] = "OrderShipped".into();
-        let shipped = reason(&event.to_string());
-        assert_eq!(shipped, r#"UNEXPECTED_EVENT: "OrderShipped" is not an event of this workflow"#);
+        event["eventType"] = "InvoiceSent".into();
+        let foreign = reason(&event.to_string());
+        assert_eq!(foreign, r#"UNEXPECTED_EVENT: "InvoiceSent" is not an event of this workflow"#);
         event["eventType"] = "\u{301}".repeat(123 * 1024).into();
         assert!(reason(&event.to_string()).len() < 2_000);
     }

@@ -4,7 +4,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::{STAGES, StageName, Topic};
 
-/// The nine events of the order workflow.
+/// The events of the order workflow.
 #[derive(
     Debug,
     Clone,
@@ -118,7 +118,7 @@ mod tests {
         for event_type in EventType::ALL {
             assert_eq!(EventType::from_name(event_type.name()), Some(*event_type));
         }
-        assert_eq!(EventType::from_name("OrderShipped"), None);
+        assert_eq!(EventType::from_name("InvoiceSent"), None);
     }
 
     #[test]
@@ -137,6 +137,26 @@ mod tests {
                 serde_json::from_str(event_type.schema()).expect("the schema is JSON");
             assert!(jsonschema::meta::is_valid(&schema), "{event_type}");
             assert_eq!(schema["properties"]["eventType"]["const"], event_type.name());
+        }
+    }
+
+    #[test]
+    fn every_schema_says_who_publishes_its_event_and_which_malformed_records_it_reports() {
+        for event_type in EventType::ALL {
+            let schema: serde_json::Value =
+                serde_json::from_str(event_type.schema()).expect("the schema is JSON");
+            let description = schema["description"].as_str().expect("a description");
+            let (topic, publisher) = (event_type.topic(), event_type.published_by());
+            let published = match event_type.is_failure() {
+                true => format!("Published on {topic}."),
+                false => format!("Published by {publisher} on {topic}."),
+            };
+            assert!(description.ends_with(&published), "{event_type}: {description}");
+            for topic in Topic::ALL.iter().filter(|it| **it != Topic::OrderFailed) {
+                let is_named = description.trim_end_matches(&published).contains(topic.name());
+                let is_reported = topic.malformed_failure() == Some(*event_type);
+                assert_eq!(is_named, is_reported, "{event_type} and {topic}: {description}");
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ pub use money::Money;
 pub use object::{Fields, Object};
 pub use order::Item;
 pub use order_id::OrderId;
-pub use stage::{Consumes, Publishes, STAGES, StageName, StageSpec};
+pub use stage::{Consumes, Publishes, STAGES, StageName, StageSpec, happy_path};
 pub use stored_event::StoredEvent;
 pub use time::parse_rfc3339;
 pub use topic::Topic;

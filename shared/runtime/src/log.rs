@@ -24,37 +24,34 @@ use crate::json_line::JsonLine;
 static OUTPUT: LazyLock<Mutex<BufWriter<Stdout>>> =
     LazyLock::new(|| Mutex::new(BufWriter::with_capacity(64 * 1024, io::stdout())));
 
-/// The targets that may log below level `info`: our own crates, and the Kafka client.
+/// The targets that may log below level `info`, beside the function's own crate: our shared crates,
+/// and the Kafka client.
 ///
 /// Below `info` the others log their traffic: payloads, API keys and tokens.
-const OPEN_TARGETS: [&str; 11] = [
-    "contracts",
-    "engine",
-    "kafka",
-    "runtime",
-    "order_api",
-    "validator",
-    "inventory",
-    "payment",
-    "notification",
-    "librdkafka",
-    "rdkafka",
-];
+const OPEN_TARGETS: [&str; 6] =
+    ["contracts", "engine", "kafka", "runtime", "librdkafka", "rdkafka"];
 
 /// Writes logs as JSON lines, at the levels of `RUST_LOG` or from `info` on.
-pub fn log_as_json() {
+///
+/// `function` is the name of its crate, whose lines below `info` are not dropped.
+pub fn log_as_json(function: &'static str) {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    json_lines(wanted, Output).init();
+    json_lines(wanted, function, Output).init();
     report_panics();
 }
 
 /// JSON lines at the levels of `wanted`, but never below `info` for foreign crates.
-pub fn json_lines<W>(wanted: EnvFilter, writer: W) -> impl Subscriber + Send + Sync + use<W>
+pub fn json_lines<W>(
+    wanted: EnvFilter,
+    function: &'static str,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let open =
-        FilterFn::new(|metadata| *metadata.level() <= Level::INFO || is_open(metadata.target()));
+    let open = FilterFn::new(move |metadata| {
+        *metadata.level() <= Level::INFO || is_open(metadata.target(), function)
+    });
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
         .event_format(JsonLine)
@@ -62,9 +59,9 @@ where
     tracing_subscriber::registry().with(wanted).with(open).with(lines)
 }
 
-fn is_open(target: &str) -> bool {
+fn is_open(target: &str, function: &str) -> bool {
     let name = target.split("::").next().unwrap_or_default();
-    OPEN_TARGETS.contains(&name)
+    name == function || OPEN_TARGETS.contains(&name)
 }
 
 /// Writes the buffered lines before the report of a panic, which ends the process.

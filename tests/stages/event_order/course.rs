@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::{EventType, StageName};
+use contracts::{EventType, StageName, happy_path};
 use engine::{Row, RowBody};
 use strum::VariantArray;
 
@@ -25,7 +25,11 @@ pub(super) enum Course {
 
 impl Course {
     pub(super) const ALL: &'static [Self] = Self::VARIANTS;
-    pub(super) const MAX_STEPS: usize = 6;
+
+    /// The number of stages of the longest course.
+    pub(super) fn max_steps() -> usize {
+        Self::ALL.iter().map(|course| course.stages().len()).max().unwrap_or_default()
+    }
 
     /// True if the payment is decided early.
     pub(super) fn is_cancelled(self) -> bool {
@@ -33,17 +37,20 @@ impl Course {
     }
 
     /// The stages that an order passes, in their order.
-    pub(super) fn stages(self) -> &'static [StageName] {
-        use StageName::{Close, Inventory, Notification, OrderApi, Payment, Release, Validator};
+    pub(super) fn stages(self) -> Vec<StageName> {
+        use StageName::{Close, Inventory, OrderApi, Payment, Release, Validator};
+        let path = || happy_path().map(|spec| spec.name);
+        let up_to = |last: StageName| path().take_while(move |stage| *stage <= last);
+        let early = |last: StageName| [OrderApi, Payment].into_iter().chain(up_to(last).skip(1));
         match self {
-            Self::Completed => &[OrderApi, Validator, Inventory, Payment, Notification, Close],
-            Self::Invalid => &[OrderApi, Validator, Close],
-            Self::OutOfStock => &[OrderApi, Validator, Inventory, Close],
-            Self::Declined => &[OrderApi, Validator, Inventory, Payment, Release, Close],
-            Self::DeclinedClosedFirst => &[OrderApi, Validator, Inventory, Payment, Close, Release],
-            Self::Cancelled => &[OrderApi, Payment, Validator, Inventory, Release, Close],
-            Self::CancelledInvalid => &[OrderApi, Payment, Validator, Close],
-            Self::CancelledOutOfStock => &[OrderApi, Payment, Validator, Inventory, Close],
+            Self::Completed => path().chain([Close]).collect(),
+            Self::Invalid => up_to(Validator).chain([Close]).collect(),
+            Self::OutOfStock => up_to(Inventory).chain([Close]).collect(),
+            Self::Declined => up_to(Payment).chain([Release, Close]).collect(),
+            Self::DeclinedClosedFirst => up_to(Payment).chain([Close, Release]).collect(),
+            Self::Cancelled => early(Inventory).chain([Release, Close]).collect(),
+            Self::CancelledInvalid => early(Validator).chain([Close]).collect(),
+            Self::CancelledOutOfStock => early(Inventory).chain([Close]).collect(),
         }
     }
 
@@ -54,16 +61,16 @@ impl Course {
         stage: StageName,
         rows: &BTreeMap<StageName, Row>,
     ) -> (EventType, String) {
-        let before = self.stages().iter().take_while(|it| **it != stage);
-        let mut before: Vec<_> = before.collect();
+        let mut before = self.stages();
+        before.truncate(before.iter().take_while(|it| **it != stage).count());
         before.sort_unstable();
-        let is_reserved = before.contains(&&StageName::Inventory)
+        let is_reserved = before.contains(&StageName::Inventory)
             && !matches!(self, Self::CancelledInvalid | Self::CancelledOutOfStock);
         if self.is_cancelled() && !is_reserved {
-            before.retain(|it| **it != StageName::Payment);
+            before.retain(|it| *it != StageName::Payment);
         }
         let mut bodies =
-            before.into_iter().filter_map(|it| rows.get(it)).filter_map(|row| match &row.body {
+            before.into_iter().filter_map(|it| rows.get(&it)).filter_map(|row| match &row.body {
                 RowBody::Event(event) => Some((event.event_type, event.body.clone())),
                 RowBody::Data(_) => None,
             });
@@ -78,7 +85,7 @@ impl Course {
             let is_early = stage == StageName::Payment && self.is_cancelled();
             if is_last(stage) || is_early { publishes.rejected } else { Some(publishes.accepted) }
         };
-        let mut stages = self.stages().to_vec();
+        let mut stages = self.stages();
         stages.sort_unstable();
         stages.into_iter().map(|stage| (stage, event(stage))).collect()
     }

@@ -34,7 +34,7 @@ async fn no_event_in_any_state_moves_stock_money_or_status_of_an_order() {
     for cell in &cells {
         cell.put_stock_and_account(&stages).await;
     }
-    for step in 0..Course::MAX_STEPS {
+    for step in 0..Course::max_steps() {
         advance(&stages, &cells, step).await;
     }
     let before = Tables::read(&stages).await;
@@ -65,20 +65,19 @@ async fn advance(stages: &Stages, cells: &[Cell], step: usize) {
     let tables = Tables::read(stages).await;
     let mut batches: BTreeMap<(StageName, Topic), Vec<Record>> = BTreeMap::new();
     for cell in cells {
-        let Some(stage) = cell.course.stages().get(step).filter(|_| step < cell.steps) else {
-            continue;
-        };
-        if *stage == StageName::OrderApi {
+        let stage = cell.course.stages().get(step).copied();
+        let Some(stage) = stage.filter(|_| step < cell.steps) else { continue };
+        if stage == StageName::OrderApi {
             assert!(stages.store(cell.created().as_bytes()).await);
             continue;
         }
-        if *stage == StageName::Payment && cell.course.is_cancelled() {
+        if stage == StageName::Payment && cell.course.is_cancelled() {
             stages.cancel(cell.created().as_bytes()).await;
             continue;
         }
         let rows = tables.rows(cell).expect("the rows of the stages before");
-        let (event_type, body) = cell.course.input(*stage, rows);
-        batches.entry((*stage, event_type.topic())).or_default().push(Record::of(body));
+        let (event_type, body) = cell.course.input(stage, rows);
+        batches.entry((stage, event_type.topic())).or_default().push(Record::of(body));
     }
     for ((stage, topic), records) in batches {
         for batch in records.chunks(BATCH) {

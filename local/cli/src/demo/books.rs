@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use contracts::order::quantity_by_sku;
-use contracts::{EventType, FailureCode, Money};
+use contracts::{EventType, FailureCode, Money, StageName};
 
 use super::ledger::Ledger;
 use super::order_state::{Accepted, End};
@@ -85,7 +85,7 @@ fn wrong_end(order_id: &str, accepted: &Accepted, end: &End) -> Option<String> {
 }
 
 fn has_failed_before_payment(end: &End) -> bool {
-    matches!(end.event_type, EventType::OrderValidationFailed | EventType::OrderInventoryFailed)
+    end.event_type.published_by() < StageName::Payment
 }
 
 fn describe(event_type: EventType, code: Option<&str>) -> String {
@@ -119,23 +119,14 @@ fn unreported_malformed_records(ledger: &Ledger) -> Vec<String> {
     entries
 }
 
-/// Computes the stock held and money paid. An order that failed before or at payment holds and pays
-/// nothing.
+/// Computes the stock held and money paid. An order that failed before or at its payment holds and
+/// pays nothing.
 pub(crate) fn taken(ledger: &Ledger) -> Taken {
     let mut taken = Taken::default();
     for order in ledger.orders.values() {
         let (Some(accepted), Some(end)) = (&order.accepted, &order.end) else { continue };
-        let paid = match end.event_type {
-            EventType::OrderCompleted | EventType::OrderNotificationFailed => true,
-            EventType::OrderCreated
-            | EventType::OrderValidated
-            | EventType::InventoryReserved
-            | EventType::PaymentCompleted
-            | EventType::OrderValidationFailed
-            | EventType::OrderInventoryFailed
-            | EventType::OrderPaymentFailed => false,
-        };
-        if !paid {
+        // Whatever ends an order after its payment, the order stays paid.
+        if end.event_type.published_by() <= StageName::Payment {
             continue;
         }
         for (sku, quantity) in quantity_by_sku(&accepted.items) {

@@ -1,5 +1,7 @@
 //! Counters of a run in progress.
 
+use contracts::Topic;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Orders with a final response of the HTTP API.
@@ -12,7 +14,7 @@ pub(crate) struct Counts {
     /// Records on all topics.
     pub(crate) records: u64,
     /// Events of orders by topic, without duplicates.
-    pub(crate) events: [u64; 6],
+    pub(crate) events: [u64; Topic::ALL.len()],
     /// Duplicate events.
     pub(crate) repeated: u64,
     /// Records on `order.dead-letter`.

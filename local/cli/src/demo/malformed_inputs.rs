@@ -66,7 +66,7 @@ pub(crate) fn malformed_record(number: u64, key: &str) -> (Option<Vec<u8>>, Fail
     let (value, code) = match number % 5 {
         0 => ("not JSON at all".to_owned(), FailureCode::MalformedEvent),
         1 => (envelope("OrderCompleted"), FailureCode::UnexpectedEvent),
-        2 => (envelope("OrderShipped"), FailureCode::UnexpectedEvent),
+        2 => (envelope("InvoiceSent"), FailureCode::UnexpectedEvent),
         3 => ("{\"customerId\":\"cust-1\",\"items\":[]}".to_owned(), FailureCode::MalformedEvent),
         _ => return (None, FailureCode::MalformedEvent),
     };

@@ -18,7 +18,7 @@ pub(crate) struct OrderState {
     pub(crate) accepted: Option<Accepted>,
     pub(crate) end: Option<End>,
     /// Digest of its event on each topic.
-    events: [Option<u64>; 6],
+    events: [Option<u64>; Topic::ALL.len()],
     /// The `OrderCreated` record, if it arrives before the HTTP response.
     created: Option<CreatedRecord>,
 }

@@ -1,6 +1,6 @@
 //! The engine on an embedded database and broker, with a toy stage in place of a real one.
 //!
-//! The rules of the real stages are tested beside them, the five functions together in
+//! The rules of the real stages are tested beside them, the functions together in
 //! `tests/workflow`, each as a process in `tests/conformance`.
 #![expect(
     clippy::unwrap_used,
