@@ -100,8 +100,8 @@ impl Run {
     /// Links [`LATEST`] to the newest settings; without any, removes it.
     fn link_latest(&self) -> io::Result<()> {
         let link = self.workspace.join(LATEST);
-        let newest = find(&self.workspace)?.into_iter().find(|run| run.is_running);
-        let Some(settings) = newest.and_then(|run| run.settings) else {
+        let mut running = find(&self.workspace)?.into_iter().filter(|run| run.is_running);
+        let Some(settings) = running.find_map(|run| run.settings) else {
             return match fs::remove_file(&link) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),

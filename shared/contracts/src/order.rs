@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn an_amount_is_a_bounded_number() {
         let amount = |json| total_amount(&Object::parse(json).unwrap());
-        assert_eq!(amount(r#"{"totalAmount":99.980}"#).unwrap().to_string(), "99.98");
+        assert_eq!(amount(r#"{"totalAmount":99.980}"#).unwrap().to_string(), "99.980");
         assert_eq!(amount("{}").unwrap_err(), "missing totalAmount");
         assert_eq!(amount(r#"{"totalAmount":"1"}"#).unwrap_err(), "totalAmount must be a number");
         assert!(amount(r#"{"totalAmount":1e400}"#).unwrap_err().contains("below 1e15"));

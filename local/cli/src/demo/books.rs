@@ -359,14 +359,14 @@ mod tests {
         run.ledger.orders.clear();
         run.accept("ord-1", Kind::Good);
         let mut changed = order();
-        changed.insert("note".to_owned(), "für Zoe".into());
+        changed.insert("totalAmount".to_owned(), 8.into());
         changed.insert("shipmentId".to_owned(), "ship-1".into());
-        changed.shift_remove("totalAmount");
+        changed.shift_remove("note");
         run.complete("ord-1", &changed.into());
         assert_eq!(
             run.imbalance(),
             "order ord-1: the payload of OrderCompleted is not that posted: \
-             field \"totalAmount\" is missing; field \"note\" differs; \
+             field \"note\" is missing; field \"totalAmount\" differs; \
              field \"shipmentId\" is unknown (a stage that adds it names it in `adds` of STAGES)"
         );
     }
