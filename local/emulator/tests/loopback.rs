@@ -25,7 +25,7 @@ Resources:
     Properties: { Timeout: 2, Events: { Http: { Type: HttpApi } } }
 ";
 
-/// What the stack needs on disk.
+/// A folder with the template and the function.
 fn workspace() -> TempDir {
     let workspace = tempfile::tempdir().unwrap();
     std::fs::write(workspace.path().join("template.yaml"), TEMPLATE).unwrap();

@@ -6,7 +6,7 @@ use strum::VariantArray;
 
 use super::cell::Cell;
 
-/// Where the event of a cell comes from.
+/// The origin of a cell's event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub(super) enum Variant {
     /// The order's own event of that type, where there is one.

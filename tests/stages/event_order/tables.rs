@@ -1,4 +1,4 @@
-//! What the tables say of the order of a cell.
+//! The order of a cell, by what the tables say of it.
 
 use std::collections::BTreeMap;
 

@@ -106,7 +106,7 @@ pub(crate) fn verdict(imbalances: &[String], ledger: &Ledger) -> Vec<String> {
     lines
 }
 
-/// What to do after the run.
+/// The next step after the run.
 pub(crate) fn next_step(is_balanced: bool, logs: &Path) -> String {
     if is_balanced {
         return "Next: `cargo run -- up` keeps it running, with a page at http://127.0.0.1:3000."
