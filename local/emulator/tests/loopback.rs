@@ -126,3 +126,34 @@ async fn a_process_takes_no_invocation_of_another() {
     }
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
+    let _only = ONE_STACK.lock().await;
+    let workspace = workspace();
+    let stack = stack(&workspace).await;
+    let url = stack.api_url().unwrap();
+    let address = url.trim_start_matches("http://");
+    let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: 6000000\r\n\r\n{{");
+    let mut slow = Vec::new();
+    // Together they announce more than is received at a time.
+    for _ in 0..20 {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        slow.push(connection);
+    }
+    let http = reqwest::Client::new();
+    let small = timeout(Duration::from_secs(5), http.post(&url).body("{}").send());
+    assert_eq!(small.await.unwrap().unwrap().status(), 200);
+    let large = http.post(&url).body(vec![b' '; 7_000_000]).send().await;
+    // The response may be lost, because the server does not read the rest.
+    assert!(large.is_err() || large.is_ok_and(|response| response.status() == 413));
+    for mut connection in slow {
+        let mut response = vec![0; 64];
+        let read = timeout(Duration::from_secs(30), connection.read(&mut response));
+        let length = read.await.unwrap().unwrap();
+        let status = String::from_utf8_lossy(&response[..length]).into_owned();
+        assert!(status.starts_with("HTTP/1.1 408"), "{status}");
+    }
+    stack.stop().await;
+}

@@ -1,7 +1,7 @@
 //! HTTP servers on ports of 127.0.0.1: every listener of the emulator is one of these.
 //!
 //! Any page in a browser can send requests to 127.0.0.1, and any program on the machine can be slow
-//! or send too much: [`guard`] refuses the one, [`body`] and the limits here bound the other.
+//! or send too much: `guard` refuses the one, [`body`] and the limits here bound the other.
 
 pub mod body;
 mod guard;
