@@ -349,7 +349,8 @@ impl World {
     pub async fn balance(&self, customer_id: &str) -> String {
         let item = self.get("AccountsTable", "customerId", customer_id).await;
         // Databases write the same number in different ways.
-        Money::from_text(item["balance"].as_n().unwrap()).expect("an amount").to_string()
+        let balance = Money::from_text(item["balance"].as_n().unwrap()).expect("an amount");
+        balance.decimal().normalize().to_string()
     }
 
     async fn put(&self, table: &str, item: HashMap<&str, AttributeValue>) {
