@@ -41,7 +41,7 @@ pub(super) struct Keep {
 pub(super) enum KeepError {
     #[error(transparent)]
     Folder(#[from] RunError),
-    #[error("cannot read or write {path}", path = path.display())]
+    #[error("cannot read or write {path} (make it readable, or move it away)", path = path.display())]
     File {
         path: PathBuf,
         #[source]
@@ -137,8 +137,11 @@ impl Keep {
         let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
         let lines = lines.map_err(io::Error::from).map_err(|error| self.file_error(error))?;
         // A run that ended before it had published the kept records leaves them in the file.
-        let mut text = fs::read_to_string(self.folder.join(RECORDS)).unwrap_or_default();
-        text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
+        let mut text = match fs::read(self.folder.join(RECORDS)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|error| self.file_error(error))?,
+        };
+        text.extend(lines.iter().flat_map(|line| line.bytes().chain([b'\n'])));
         let new = self.folder.join("records.new");
         fs::write(&new, text)
             .and_then(|()| fs::rename(new, self.folder.join(RECORDS)))

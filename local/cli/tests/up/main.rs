@@ -113,3 +113,24 @@ async fn kept_orders_end_once_after_a_stop_and_after_a_kill() {
     assert_eq!(balance("cust-broke").await, "0.49");
     up.stop().await;
 }
+
+#[tokio::test]
+async fn kept_records_that_cannot_be_read_stay_in_their_file() {
+    let workspace = workspace();
+    let keep = workspace.path().join("kept");
+    fs::create_dir(&keep).unwrap();
+    let file = keep.join("records.jsonl");
+    let content = b"{}\n\xff\xfe\n";
+    fs::write(&file, content).unwrap();
+    let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["up", "--port", "0", "--keep", keep.to_str().unwrap()])
+        .args(NO_FUNCTIONS)
+        .current_dir(workspace.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let error = String::from_utf8(ended.stderr).unwrap();
+    assert!(error.contains("make it readable, or move it away"), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), content);
+}
