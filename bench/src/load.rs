@@ -18,7 +18,7 @@ use crate::load_step::{STEP, Step, Times, section};
 use crate::orders::{self, Kind};
 use crate::report::{Report, progress};
 use crate::servers::load_holdings;
-use crate::stage::{ORDER_FAILED, steps};
+use crate::stage::{ORDER_FAILED, STEPS};
 
 const FULL_RATES: [u64; 6] = [25, 50, 100, 200, 400, 800];
 const QUICK_RATES: [u64; 3] = [25, 50, 100];
@@ -55,8 +55,7 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> Result<()> {
 
 async fn drive(options: &Options, stack: &Stack) -> Result<Vec<Step>> {
     load_holdings(stack.database.client(), |table| stack.table(table)).await?;
-    let topics: Vec<&str> =
-        steps().into_iter().map(|(_, topic)| topic).chain([ORDER_FAILED]).collect();
+    let topics: Vec<&str> = STEPS.iter().map(|(_, topic)| *topic).chain([ORDER_FAILED]).collect();
     let mut tap = Tap::start(&stack.broker, &topics).await.context("cannot read the topics")?;
     // On brokers with earlier records, the mappings have a backlog.
     while timeout(IDLE, tap.next()).await.is_ok_and(|record| record.is_some()) {}
@@ -133,7 +132,7 @@ async fn post(
 
 fn note(record: &TapRecord, orders: &mut HashMap<String, Times>) -> Result<()> {
     let order_id = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-    let Some(at) = steps().iter().position(|(_, topic)| *topic == record.topic) else {
+    let Some(at) = STEPS.iter().position(|(_, topic)| *topic == record.topic) else {
         return Err(BenchError::Invalid(format!("order {order_id} has failed: see order.failed")));
     };
     let event = orders.entry(order_id).or_default().events.get_mut(at).map(|event| (event, record));

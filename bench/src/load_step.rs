@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::report::Section;
-use crate::stage;
+use crate::stage::STEPS;
 use crate::statistics::percentile;
 use terminal::grouped;
 
@@ -23,7 +23,7 @@ pub(crate) struct Times {
 
 impl Default for Times {
     fn default() -> Self {
-        Self { posted: 0, events: vec![None; stage::steps().len()] }
+        Self { posted: 0, events: vec![None; STEPS.len()] }
     }
 }
 
@@ -85,7 +85,7 @@ impl Step {
     }
 
     fn stage_medians(&self) -> Vec<u64> {
-        (0..stage::steps().len()).map(|index| self.stage_median(index)).collect()
+        (0..STEPS.len()).map(|index| self.stage_median(index)).collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -104,7 +104,7 @@ impl Step {
 
 pub(crate) fn section(steps: &[Step]) -> Section {
     let mut header = vec!["orders/s sent", "completed/s", "completed", "p50 ms", "p99 ms"];
-    header.extend(stage::steps().into_iter().map(|(name, _)| name));
+    header.extend(STEPS.iter().map(|(name, _)| *name));
     let mut section = Section::new("Load: POST to OrderCompleted, stages by median ms", &header);
     section.rows = steps
         .iter()

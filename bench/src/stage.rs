@@ -1,5 +1,7 @@
 //! The stages in the order of the workflow.
 
+use std::sync::LazyLock;
+
 use contracts::{StageName, happy_path};
 
 /// A stage that consumes the records of an order that completes.
@@ -44,10 +46,10 @@ impl Stage {
 }
 
 /// The steps of an order that completes, from its intake on, each with the topic of its event.
-pub(crate) fn steps() -> Vec<(&'static str, &'static str)> {
+pub(crate) static STEPS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
     let stages = Stage::all().filter_map(|stage| Some((stage.name(), stage.publishes_to()?)));
     [("intake", ORDER_CREATED)].into_iter().chain(stages).collect()
-}
+});
 
 /// The function that takes orders and closes them.
 pub(crate) const ORDER_API: &str = "order-api";

@@ -66,14 +66,13 @@ impl OrderApi {
     ) -> Result<Vec<Recovered>, RecoveryError> {
         let until = ahead_of(deadline, Instant::now(), PUBLISH_MARGIN);
         let Scheduled { at, accepted_since } = scheduled;
-        let window = |age: SignedDuration| (at - age - self.recovery.window, at - age);
-        let ages = match accepted_since {
-            Some(_) => vec![SignedDuration::ZERO],
-            None => self.recovery.all_ages(),
+        let (ages, window) = match accepted_since {
+            Some(since) => (vec![SignedDuration::ZERO], at.duration_since(since)),
+            None => (self.recovery.all_ages(), self.recovery.window),
         };
         let parts = ages.iter().enumerate().flat_map(|(index, age)| {
-            let (from, to) = accepted_since.map_or_else(|| window(*age), |since| (since, at));
-            intake_ranges(from, to).into_iter().map(move |range| (index, *age, range))
+            let ranges = intake_ranges(at - *age - window, at - *age);
+            ranges.into_iter().map(move |range| (index, *age, range))
         });
         let done = stream::iter(parts)
             .map(|(index, age, range)| async move {

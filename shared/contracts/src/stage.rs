@@ -131,12 +131,12 @@ pub const STAGES: [StageSpec; StageName::ALL.len()] = {
 ///
 /// Every list of stages, events or topics in the tree that follows such an order derives from this.
 pub fn happy_path() -> impl Iterator<Item = &'static StageSpec> {
-    let consumer = |accepted| {
-        let mut publishers = STAGES.iter().filter(|spec| spec.publishes.is_some());
-        publishers.find(|spec| spec.consumes == Consumes::Event(accepted))
+    let publisher_of = |consumes: Consumes| {
+        STAGES.iter().find(|spec| spec.publishes.is_some() && spec.consumes == consumes)
     };
-    let first = STAGES.iter().find(|spec| spec.consumes == Consumes::Requests);
-    iter::successors(first, move |spec| consumer(spec.publishes?.accepted))
+    iter::successors(publisher_of(Consumes::Requests), move |spec| {
+        publisher_of(Consumes::Event(spec.publishes?.accepted))
+    })
 }
 
 impl StageName {

@@ -94,13 +94,11 @@ fn local_run(folder: &Path) -> Result<LocalRun, NoBroker> {
                 None => {}
             }
         }
-        match runs.pop() {
-            Some(run) if runs.is_empty() => return Ok(run),
-            Some(run) => {
-                runs.push(run);
-                return Err(NoBroker::Several { runs });
-            }
-            None => {}
+        if runs.len() > 1 {
+            return Err(NoBroker::Several { runs });
+        }
+        if let Some(run) = runs.pop() {
+            return Ok(run);
         }
     }
     Err(killed.map_or(NoBroker::NotRunning, |settings| NoBroker::Killed { settings }))
