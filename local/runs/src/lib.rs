@@ -81,37 +81,30 @@ impl Run {
         let path = self.folder.join(STACK_FILE);
         let unwritable = |source| RunError::Unwritable { path: path.clone(), source };
         fs::write(&path, settings).map_err(unwritable)?;
-        self.link_latest().map_err(unwritable)?;
+        self.link_latest(&path).map_err(unwritable)?;
         Ok(path)
     }
 
-    /// Removes the settings of this run. Its logs stay.
+    /// Removes the settings of this run; [`LATEST`] leads to those of another one. Its logs stay.
     ///
     /// # Errors
     /// The file's, if it cannot be removed.
     pub fn end(self) -> io::Result<()> {
-        match fs::remove_file(self.folder.join(STACK_FILE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        remove_if_present(&self.folder.join(STACK_FILE))?;
+        let mut running = find(&self.workspace)?.into_iter().filter(|run| run.is_running);
+        match running.find_map(|run| run.settings) {
+            Some(settings) => self.link_latest(&settings),
+            None => remove_if_present(&self.workspace.join(LATEST)),
         }
-        self.link_latest()
     }
 
-    /// Links [`LATEST`] to the newest settings; without any, removes it.
-    fn link_latest(&self) -> io::Result<()> {
-        let link = self.workspace.join(LATEST);
-        let mut running = find(&self.workspace)?.into_iter().filter(|run| run.is_running);
-        let Some(settings) = running.find_map(|run| run.settings) else {
-            return match fs::remove_file(&link) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            };
-        };
-        // Renamed, so that a reader finds the old link or the new one.
+    /// Links [`LATEST`] to these settings. Renamed, so that a reader finds the old link or the new
+    /// one.
+    fn link_latest(&self, settings: &Path) -> io::Result<()> {
         let new = self.folder.join("latest");
         let target = self.workspace.join("target");
-        symlink(settings.strip_prefix(target).unwrap_or(&settings), &new)?;
-        fs::rename(new, link)
+        symlink(settings.strip_prefix(target).unwrap_or(settings), &new)?;
+        fs::rename(new, self.workspace.join(LATEST))
     }
 
     /// Removes the settings of killed runs, and the folders of the oldest ended ones. An error is
@@ -125,6 +118,17 @@ impl Run {
         for run in ended.iter().skip(MAX_ENDED) {
             fs::remove_dir_all(&run.folder).ok();
         }
+    }
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// The system's, unless there is no such file.
+pub fn remove_if_present(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -178,6 +182,19 @@ mod tests {
         run.publish("RUN=ours\n").unwrap();
         run.end().unwrap();
         assert_eq!(latest(workspace.path()), None);
+    }
+
+    #[test]
+    fn the_settings_that_were_published_last_are_the_latest() {
+        let workspace = tempfile::tempdir().unwrap();
+        let other = other_run(workspace.path(), "other");
+        let run = Run::start(workspace.path()).unwrap();
+        // The clock of a file system is too coarse to tell which of two runs is newer.
+        other
+            .set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60))
+            .unwrap();
+        run.publish("RUN=ours\n").unwrap();
+        assert_eq!(latest(workspace.path()).as_deref(), Some("RUN=ours\n"));
     }
 
     #[test]
