@@ -11,7 +11,7 @@ use emulator::stack::{Stack, StackOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 /// The ports of this process are those of one stack.
@@ -34,14 +34,30 @@ fn workspace() -> TempDir {
     workspace
 }
 
-async fn stack(workspace: &TempDir) -> Stack {
-    let options = StackOptions {
-        template: workspace.path().join("template.yaml"),
-        function_dir: Some(workspace.path().to_owned()),
-        log_dir: workspace.path().to_owned(),
-        ..StackOptions::default()
-    };
-    Stack::start(options).await.unwrap()
+/// A stack that runs alone.
+struct Alone {
+    stack: Stack,
+    _workspace: TempDir,
+    _only: MutexGuard<'static, ()>,
+}
+
+impl Alone {
+    async fn start() -> Self {
+        let only = ONE_STACK.lock().await;
+        let workspace = workspace();
+        let options = StackOptions {
+            template: workspace.path().join("template.yaml"),
+            function_dir: Some(workspace.path().to_owned()),
+            log_dir: workspace.path().to_owned(),
+            ..StackOptions::default()
+        };
+        let stack = Stack::start(options).await.unwrap();
+        Self { stack, _workspace: workspace, _only: only }
+    }
+
+    async fn stop(self) {
+        self.stack.stop().await;
+    }
 }
 
 /// The ports that this process listens on, as the kernel lists them.
@@ -72,9 +88,8 @@ async fn status(port: u16, method: &str, headers: &str) -> Option<u16> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_port_refuses_foreign_hosts_and_origins() {
-    let _only = ONE_STACK.lock().await;
-    let workspace = workspace();
-    let stack = stack(&workspace).await;
+    let alone = Alone::start().await;
+    let stack = &alone.stack;
     let ports = listening_ports();
     let url_port = |url: &str| url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
     let http = [
@@ -109,14 +124,13 @@ async fn every_port_refuses_foreign_hosts_and_origins() {
         let status = status(port, "POST", &page).await;
         assert_eq!(status.filter(|status| *status == 403), expected, "{port}");
     }
-    stack.stop().await;
+    alone.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_takes_no_invocation_of_another() {
-    let _only = ONE_STACK.lock().await;
-    let workspace = workspace();
-    let stack = stack(&workspace).await;
+    let alone = Alone::start().await;
+    let stack = &alone.stack;
     let port = stack.invoke_url().rsplit(':').next().unwrap();
     // The paths of a function's first processes, as they would be without a secret.
     for path in ["greeter/1", "greeter/1/1", "greeter/1/00000000000000000000000000000000"] {
@@ -124,14 +138,13 @@ async fn a_process_takes_no_invocation_of_another() {
         let response = timeout(Duration::from_secs(5), reqwest::get(&url)).await.unwrap().unwrap();
         assert!([404, 410].contains(&response.status().as_u16()), "{url}: {response:?}");
     }
-    stack.stop().await;
+    alone.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
-    let _only = ONE_STACK.lock().await;
-    let workspace = workspace();
-    let stack = stack(&workspace).await;
+    let alone = Alone::start().await;
+    let stack = &alone.stack;
     let url = stack.api_url().unwrap();
     let address = url.trim_start_matches("http://");
     let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Length: 6000000\r\n\r\n{{");
@@ -155,5 +168,5 @@ async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
         let status = String::from_utf8_lossy(&response[..length]).into_owned();
         assert!(status.starts_with("HTTP/1.1 408"), "{status}");
     }
-    stack.stop().await;
+    alone.stop().await;
 }

@@ -3,7 +3,7 @@
 use contracts::nesting::compact;
 use contracts::{Object, STAGES};
 
-use super::order_state::digest;
+use crate::fixtures::digest;
 
 /// The fields of a payload, without those that stages add: names, and digests of the values as they
 /// are spelled in JSON.

@@ -189,7 +189,7 @@ impl Driver<'_> {
     ) -> Result<Response, DriveError> {
         let until = Instant::now() + ORDER_TIMEOUT;
         let mut backoff = FIRST_BACKOFF;
-        let (url, log) = (url.to_owned(), self.logs.join("order-api.log"));
+        let named = || (url.to_owned(), self.logs.join("order-api.log"));
         loop {
             let error = match request().send().await {
                 Ok(response) if response.status().is_success() || is_final(response.status()) => {
@@ -197,14 +197,12 @@ impl Driver<'_> {
                 }
                 Ok(response) => {
                     backoff = retry_after(&response).unwrap_or(backoff);
-                    DriveError::Unavailable {
-                        url: url.clone(),
-                        status: response.status(),
-                        log: log.clone(),
-                    }
+                    let (url, log) = named();
+                    DriveError::Unavailable { url, status: response.status(), log }
                 }
                 Err(source) => {
-                    DriveError::Unanswered { url: url.clone(), log: log.clone(), source }
+                    let (url, log) = named();
+                    DriveError::Unanswered { url, log, source }
                 }
             };
             if Instant::now() + backoff > until {

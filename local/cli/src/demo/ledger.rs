@@ -10,10 +10,10 @@ use contracts::{Envelope, RecordPosition, Topic};
 use super::backlog::Ends;
 use super::counts::Counts;
 use super::malformed_records::{MalformedRecords, Reported};
-use super::order_state::{Observation, OrderState, Record, digest, topic_index};
+use super::order_state::{Observation, OrderState, Record, topic_index};
 use super::orders::Order;
 use super::schemas::Schemas;
-use crate::fixtures::CreatedRecord;
+use crate::fixtures::{CreatedRecord, digest};
 
 /// Errors beyond this number are only counted.
 const MAX_ERRORS: usize = 100;

@@ -3,7 +3,6 @@
 //! Events are compared by a digest of their bytes: the same digest is a redelivery, another digest
 //! for the same event is an error.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
 use contracts::failure::failure_code;
@@ -140,10 +139,4 @@ impl OrderState {
 
 pub(super) fn topic_index(topic: Topic) -> Option<usize> {
     Topic::ALL.iter().position(|other| *other == topic)
-}
-
-pub(super) fn digest(bytes: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
 }

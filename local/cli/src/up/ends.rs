@@ -1,11 +1,12 @@
 //! One line for each order that ends.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use contracts::{Envelope, EventType};
 use emulator::tap::TapRecord;
 use terminal::printable;
+
+use crate::fixtures::digest;
 
 /// The ends whose redelivery is recognised.
 const MAX_REMEMBERED: usize = 100_000;
@@ -44,9 +45,7 @@ impl Ends {
     }
 
     fn is_redelivered(&mut self, value: &[u8]) -> bool {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        let digest = hasher.finish();
+        let digest = digest(&value);
         if !self.digests.insert(digest) {
             return true;
         }

@@ -81,8 +81,20 @@ impl Keep {
         self.folder.join(DATABASE)
     }
 
+    fn records_file(&self) -> PathBuf {
+        self.folder.join(RECORDS)
+    }
+
     fn file_error(&self, source: io::Error) -> KeepError {
-        KeepError::File { path: self.folder.join(RECORDS), source }
+        KeepError::File { path: self.records_file(), source }
+    }
+
+    /// The content of the file of records; empty if there is none.
+    fn lines(&self) -> Result<Vec<u8>, KeepError> {
+        match fs::read(self.records_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|error| self.file_error(error)),
+        }
     }
 
     /// Publishes the records of the last run again. Returns their number.
@@ -97,29 +109,21 @@ impl Keep {
                 sent.map_err(KeepError::Publish)?.into_iter().map(kafka::Delivery::delivered);
             futures::future::try_join_all(sent).await.map_err(KeepError::Publish)?;
         }
-        match fs::remove_file(self.folder.join(RECORDS)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(self.file_error(error));
-            }
-            _ => {}
-        }
+        local_runs::remove_if_present(&self.records_file())
+            .map_err(|error| self.file_error(error))?;
         Ok(records.len())
     }
 
     fn read(&self) -> Result<Vec<KeptRecord>, KeepError> {
-        let path = self.folder.join(RECORDS);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.file_error(error)),
-        };
         let record = |(index, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|source| KeepError::Malformed {
-                path: path.clone(),
+                path: self.records_file(),
                 line: index + 1,
                 source,
             })
         };
+        let text = String::from_utf8(self.lines()?)
+            .map_err(|error| self.file_error(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         text.lines().enumerate().map(record).collect()
     }
 
@@ -137,14 +141,11 @@ impl Keep {
         let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
         let lines = lines.map_err(io::Error::from).map_err(|error| self.file_error(error))?;
         // A run that ended before it had published the kept records leaves them in the file.
-        let mut text = match fs::read(self.folder.join(RECORDS)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|error| self.file_error(error))?,
-        };
+        let mut text = self.lines()?;
         text.extend(lines.iter().flat_map(|line| line.bytes().chain([b'\n'])));
         let new = self.folder.join("records.new");
         fs::write(&new, text)
-            .and_then(|()| fs::rename(new, self.folder.join(RECORDS)))
+            .and_then(|()| fs::rename(new, self.records_file()))
             .map_err(|error| self.file_error(error))?;
         Ok(records.len())
     }

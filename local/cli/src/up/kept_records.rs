@@ -8,14 +8,14 @@ use base64::prelude::BASE64_STANDARD;
 use emulator::broker::Broker;
 use emulator::template::Mapping;
 use kafka::{Delivery, OutgoingRecord, ProduceError, Producer};
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Headers, Message};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::fixtures::group_offsets::{self, GroupOffsets, PartitionOffsets};
+
 /// Limit for reading without a new record.
 const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -96,39 +96,25 @@ fn read(
     mappings: &[Mapping],
     partitions: &BTreeMap<String, Vec<i32>>,
 ) -> KafkaResult<Vec<KeptRecord>> {
-    let consumer = |group: &str| -> KafkaResult<BaseConsumer> {
-        ClientConfig::new()
-            .set("bootstrap.servers", servers)
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("fetch.wait.max.ms", "20")
-            .set_log_level(RDKafkaLogLevel::Critical)
-            .create()
-    };
-    let mut first: BTreeMap<(String, i32), i64> = BTreeMap::new();
+    // From the first record on that some mapping has still to handle, to the end.
+    let mut ranges: BTreeMap<(String, i32), (i64, i64)> = BTreeMap::new();
     for mapping in mappings {
-        let mut wanted = TopicPartitionList::new();
-        for partition in partitions.get(&mapping.topic).into_iter().flatten() {
-            wanted.add_partition(&mapping.topic, *partition);
-        }
-        let group = consumer(&mapping.consumer_group)?;
-        for element in group.committed_offsets(wanted, RESPONSE_TIMEOUT)?.elements() {
+        let partitions = partitions.get(&mapping.topic).cloned().unwrap_or_default();
+        let group = GroupOffsets::of(mapping, servers, partitions)?;
+        for PartitionOffsets { partition, committed, low, high } in group.read()? {
             // The embedded broker was empty at the start: without a commit nothing is handled.
-            let next = if let Offset::Offset(next) = element.offset() { next } else { 0 };
-            let key = (element.topic().to_owned(), element.partition());
-            first.entry(key).and_modify(|it| *it = (*it).min(next)).or_insert(next);
+            let next = committed.map_or(low, |next| next.max(low));
+            let range = ranges.entry((group.topic.clone(), partition)).or_insert((next, high));
+            range.0 = range.0.min(next);
         }
     }
-    let reader = consumer("keep")?;
-    let mut missing = BTreeMap::new();
+    ranges.retain(|_, (next, high)| next < high);
+    let reader = group_offsets::consumer(servers, "keep")?;
     let mut assignment = TopicPartitionList::new();
-    for ((topic, partition), next) in first {
-        let (low, high) = reader.fetch_watermarks(&topic, partition, RESPONSE_TIMEOUT)?;
-        if next.max(low) < high {
-            assignment.add_partition_offset(&topic, partition, Offset::Offset(next.max(low)))?;
-            missing.insert((topic, partition), high);
-        }
+    for ((topic, partition), (next, _)) in &ranges {
+        assignment.add_partition_offset(topic, *partition, Offset::Offset(*next))?;
     }
+    let missing = ranges.into_iter().map(|(partition, (_, high))| (partition, high)).collect();
     reader.assign(&assignment)?;
     Ok(poll_until(&reader, missing))
 }

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +26,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::raw_batch::produce;
+use super::workspace::workspace;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -257,17 +257,6 @@ async fn keep(mut lines: Lines<impl AsyncBufRead + Unpin>, kept: Arc<Mutex<Vec<S
     while let Ok(Some(line)) = lines.next_line().await {
         kept.lock().unwrap().push(line);
     }
-}
-
-/// A copy of the workspace files that the program reads.
-fn workspace() -> TempDir {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let workspace = tempfile::tempdir().unwrap();
-    std::fs::create_dir(workspace.path().join("events")).unwrap();
-    for file in ["template.yaml", "events/stock-and-accounts.json"] {
-        std::fs::copy(root.join(file), workspace.path().join(file)).unwrap();
-    }
-    workspace
 }
 
 /// The event stream of one browser.

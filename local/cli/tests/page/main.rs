@@ -9,6 +9,8 @@
 
 mod harness;
 mod raw_batch;
+#[path = "../workspace/mod.rs"]
+mod workspace;
 
 use harness::Harness;
 use reqwest::StatusCode;

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use contracts::Envelope;
 use serde_json::Value;
 
-use super::harness::root;
+use super::workspace::root;
 
 /// Runs `event` in a package's folder: the template is found from any folder of the workspace.
 fn event(function: &str, input: &[u8]) -> Output {

@@ -1,6 +1,6 @@
 //! Test harness: the program as a person runs it, with signals.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use emulator::aws_settings::AwsSettings;
 use emulator::database::Database;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -16,18 +15,23 @@ use tokio::process::{Child, Command};
 const START_TIMEOUT: Duration = Duration::from_secs(580);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+/// `up` with these arguments in this folder.
+fn up(folder: &Path, arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
+    program
+        .args(["up", "--port", "0"])
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("KAFKA_BOOTSTRAP_SERVERS")
+        .env_remove("AWS_ENDPOINT_URL_DYNAMODB");
+    program
 }
 
-/// A copy of the workspace's files that the program reads.
-pub(crate) fn workspace() -> TempDir {
-    let workspace = tempfile::tempdir().unwrap();
-    std::fs::create_dir(workspace.path().join("events")).unwrap();
-    for file in ["template.yaml", "events/stock-and-accounts.json"] {
-        std::fs::copy(root().join(file), workspace.path().join(file)).unwrap();
-    }
-    workspace
+/// The error of an `up` that cannot start.
+pub(crate) async fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let ended = up(folder, arguments).output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    String::from_utf8(ended.stderr).unwrap()
 }
 
 /// A running `up`.
@@ -41,16 +45,8 @@ pub(crate) struct Up {
 impl Up {
     /// Starts `up` in this folder, and waits until it is complete.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
-            .args(["up", "--port", "0"])
-            .args(arguments)
-            .current_dir(folder)
-            .env_remove("KAFKA_BOOTSTRAP_SERVERS")
-            .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut program =
+            up(folder, arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
         let kept = Arc::clone(&lines);

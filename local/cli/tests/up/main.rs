@@ -9,10 +9,13 @@
 
 mod event_files;
 mod harness;
+#[path = "../workspace/mod.rs"]
+mod workspace;
 
 use std::fs;
 
-use harness::{Up, root, workspace};
+use harness::{Up, refused};
+use workspace::{root, workspace};
 
 /// An address without functions: the tests that use it send no order.
 const NO_FUNCTIONS: [&str; 2] = ["--lambda", "http://127.0.0.1:9"];
@@ -47,14 +50,7 @@ async fn a_kept_folder_is_used_by_one_run_at_a_time() {
     let keep = workspace.path().join("kept");
     let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
     let first = Up::start(workspace.path(), &arguments).await;
-    let second = tokio::process::Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["up", "--port", "0", "--keep", keep.to_str().unwrap()])
-        .current_dir(workspace.path())
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(second.status.code(), Some(2));
-    let error = String::from_utf8(second.stderr).unwrap();
+    let error = refused(workspace.path(), &arguments).await;
     assert!(error.contains("is in use by another run"), "{error}");
     first.stop().await;
 }
@@ -122,15 +118,8 @@ async fn kept_records_that_cannot_be_read_stay_in_their_file() {
     let file = keep.join("records.jsonl");
     let content = b"{}\n\xff\xfe\n";
     fs::write(&file, content).unwrap();
-    let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["up", "--port", "0", "--keep", keep.to_str().unwrap()])
-        .args(NO_FUNCTIONS)
-        .current_dir(workspace.path())
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(ended.status.code(), Some(2));
-    let error = String::from_utf8(ended.stderr).unwrap();
+    let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
+    let error = refused(workspace.path(), &arguments).await;
     assert!(error.contains("make it readable, or move it away"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), content);
 }
