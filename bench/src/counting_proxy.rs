@@ -3,71 +3,47 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use emulator::template::{SecondaryIndex, Table};
+use faults::database_proxy::{DatabaseProxy, Exchange};
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::error::{Context, Result};
 use crate::servers::Servers;
 use crate::units::{Index, Indexes, Usage};
-use crate::upstream::{Upstream, operation};
 
 /// Usage by operation.
 pub(crate) type Counts = BTreeMap<String, Usage>;
 
 /// The proxy; ends when dropped.
 pub(crate) struct CountingProxy {
-    pub(crate) url: String,
-    counts: Arc<Mutex<Counts>>,
-    server: JoinHandle<()>,
-}
-
-#[derive(Clone)]
-struct Counter {
-    upstream: Upstream,
-    indexes: Arc<Indexes>,
+    proxy: DatabaseProxy,
     counts: Arc<Mutex<Counts>>,
 }
 
 impl CountingProxy {
     /// Starts the proxy in front of the database's plaintext endpoint.
     pub(crate) async fn start(servers: &Servers) -> Result<Self> {
-        let failed = "cannot start the counting proxy";
-        let listener = TcpListener::bind("127.0.0.1:0").await.context(failed)?;
-        let url = format!("http://{}", listener.local_addr().context(failed)?);
+        let proxy = DatabaseProxy::start(servers.database.endpoint()).await;
+        let proxy = proxy.context("cannot start the counting proxy")?;
         let tables = servers.template.tables.iter();
         let indexes = tables.map(|table| {
             let indexes = table.indexes.iter().map(|index| described(table, index)).collect();
             (servers.database.table_name(&table.logical_id), indexes)
         });
-        let counts = Arc::default();
-        let counter = Counter {
-            upstream: Upstream::new(servers.database.endpoint())?,
-            indexes: Arc::new(Indexes(indexes.collect())),
-            counts: Arc::clone(&counts),
-        };
-        let app = Router::new().fallback(forward).with_state(counter);
-        let server = tokio::spawn(async move {
-            axum::serve(listener, app).await.ok();
-        });
-        Ok(Self { url, counts, server })
+        let indexes = Indexes(indexes.collect());
+        let counts = Arc::<Mutex<Counts>>::default();
+        let all = Arc::clone(&counts);
+        proxy.observe(move |exchange| count(exchange, &indexes, &all));
+        Ok(Self { proxy, counts })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.proxy.url
     }
 
     /// The counts since the previous call.
     pub(crate) fn take(&self) -> Counts {
         std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for CountingProxy {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 
@@ -81,16 +57,10 @@ fn described(table: &Table, index: &SecondaryIndex) -> Index {
     Index { key, projected }
 }
 
-async fn forward(State(counter): State<Counter>, headers: HeaderMap, body: Bytes) -> Response {
-    let operation = operation(&headers);
-    let reply = match counter.upstream.send(headers, body.clone()).await {
-        Ok(reply) => reply,
-        Err(status) => return status,
-    };
+fn count(exchange: &Exchange, indexes: &Indexes, counts: &Mutex<Counts>) {
+    let Some(reply) = &exchange.executed else { return };
     let read = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
-    let usage = counter.indexes.usage(&operation, &read(&body), &read(&reply.body));
-    let mut counts = counter.counts.lock().unwrap_or_else(PoisonError::into_inner);
-    counts.entry(operation).or_default().add(usage);
-    drop(counts);
-    reply.into_response()
+    let usage = indexes.usage(&exchange.operation, &read(&exchange.request), &read(&reply.body));
+    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    counts.entry(exchange.operation.clone()).or_default().add(usage);
 }

@@ -9,18 +9,18 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, check_count};
-use crate::error::{BenchError, Result};
+use crate::error::{BenchError, Context, Result};
 use crate::hot_item_books::{self, Books};
 use crate::hot_item_plan::{HotItem, PARTITIONS, Plan, partitions, plans};
-use crate::limited_items::ItemCounts;
-use crate::limiter::{Limiter, TRANSACTION_LATENCY};
 use crate::partition::{Deliveries, deliver_all};
 use crate::process::Process;
 use crate::record::Record;
 use crate::report::{Report, Section, progress};
 use crate::stage::Stage;
 use crate::statistics::hundredths;
-use crate::written_items::{ItemKey, TableKeys};
+use faults::database_proxy::DatabaseProxy;
+use faults::item_limit::limited_items::{ItemCounts, TRANSACTION_LATENCY};
+use faults::item_limit::written_items::{ItemKey, TableKeys};
 use terminal::grouped;
 
 /// One measurement.
@@ -57,7 +57,9 @@ async fn measure(bench: &mut Bench, hot: HotItem, plan: Plan) -> Result<Run> {
     let reserved = hot_item_books::load(bench, hot, plan.holding).await?;
     let keys = table_keys(bench);
     let key = hot_key(bench, hot, &keys)?;
-    let limiter = Limiter::start(bench.servers.database.endpoint(), keys).await?;
+    let limiter = DatabaseProxy::start(bench.servers.database.endpoint()).await;
+    let limiter = limiter.context("cannot start the limiter")?;
+    let items = limiter.limit_items(keys);
     let contender = bench.function(hot.stage())?.with_database(&limiter.url);
     let starts = partitions.iter().map(|_| Process::start(&contender, None));
     let mut processes = try_join_all(starts).await?;
@@ -68,7 +70,7 @@ async fn measure(bench: &mut Bench, hot: HotItem, plan: Plan) -> Result<Run> {
         .zip(&partitions)
         .map(|(process, records)| deliver_all(process, records, plan.batch, start + plan.limit));
     let deliveries: Vec<Deliveries> = try_join_all(deliveries).await?;
-    let counts = limiter.items.counts(&key);
+    let counts = items.counts(&key);
     try_join_all(processes.into_iter().map(Process::stop)).await?;
     let ended = deliveries.iter().filter_map(|it| it.ended).max().unwrap_or(start);
     let redelivered = deliveries.iter().map(|it| it.redelivered).sum();

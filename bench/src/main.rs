@@ -19,10 +19,6 @@ mod hot_item;
 mod hot_item_books;
 mod hot_item_plan;
 mod instructions;
-mod item_size;
-mod limit_response;
-mod limited_items;
-mod limiter;
 mod load;
 mod load_step;
 mod orders;
@@ -36,13 +32,10 @@ mod runtime_api;
 mod servers;
 mod stage;
 mod stages;
-mod statement;
 mod statistics;
 mod tls;
 mod topics;
 mod units;
-mod upstream;
-mod written_items;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use emulator::broker;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
@@ -57,13 +58,11 @@ impl Process {
         if let Some(invocation) = invocation {
             api.invocations.send(invocation).ok();
         }
-        // Children would inherit the embedded broker's connections and keep them alive.
-        close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let mut command = command(contender, share);
         command.env("AWS_LAMBDA_RUNTIME_API", api.address.to_string());
         let started = Instant::now();
-        let mut child =
-            command.spawn().context(format!("cannot start {}", contender.program.display()))?;
+        let mut child = broker::spawn(|| command.spawn())
+            .context(format!("cannot start {}", contender.program.display()))?;
         let output = Arc::default();
         let mut readers = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {

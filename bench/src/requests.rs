@@ -104,7 +104,7 @@ async fn count(
     situation: &'static str,
     batches: &[&[Record]],
 ) -> Result<Counted> {
-    let contender = bench.function(stage)?.with_database(&proxy.url);
+    let contender = bench.function(stage)?.with_database(proxy.url());
     let mut process = Process::start(&contender, None).await?;
     process.ready().await?;
     proxy.take();

@@ -6,10 +6,9 @@
 
 use std::collections::HashMap;
 
+use faults::item_limit::item_size::{item_size, item_size_of, write_units};
+use faults::item_limit::statement::{inserted, nth};
 use serde_json::Value;
-
-use crate::item_size::{item_size, item_size_of};
-use crate::statement::{inserted, nth};
 
 /// Requests, items and capacity units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -188,10 +187,6 @@ fn sum(usages: impl Iterator<Item = Usage>) -> Usage {
         sum.add(usage);
         sum
     })
-}
-
-pub(crate) fn write_units(size: u64) -> u64 {
-    size.div_ceil(1024).max(1)
 }
 
 /// An update is charged by its item, which only some responses contain.

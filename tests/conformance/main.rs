@@ -16,25 +16,11 @@
     reason = "a test stops at the first failure, and prints its cases"
 )]
 
-mod case;
-mod delivery;
-mod harness;
 mod memory;
-mod process;
 mod situations;
-mod sns;
-mod stripe;
-mod subject;
 mod tally;
-mod topics;
-mod upstream;
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
-
-use axum::Router;
+use workflow_tests::conformance::harness;
 
 use self::tally::for_every_stage;
 
@@ -113,24 +99,4 @@ async fn a_process_killed_amid_a_group_is_taken_over_from() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_record_of_an_order_decides() {
     for_every_stage("conflicting duplicate", 1, situations::conflicting_duplicate).await;
-}
-
-/// The workspace's folder.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Serves a stub of a provider; returns its URL.
-async fn serve(app: Router) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("the stub serves") });
-    url
-}
-
-/// The fields of a form or query.
-fn form(encoded: &[u8]) -> HashMap<String, String> {
-    let mut url = reqwest::Url::parse("http://127.0.0.1/").expect("a URL");
-    url.set_query(std::str::from_utf8(encoded).ok());
-    url.query_pairs().into_owned().collect()
 }

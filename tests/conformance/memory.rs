@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use crate::{harness::Harness, process::Process};
+use workflow_tests::conformance::{harness::Harness, process::Process};
 
 /// Lambda's limit for one event.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;

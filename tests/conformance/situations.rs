@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::{
+use workflow_tests::conformance::{
     case::{Case, TIMEOUT, events},
     delivery::{Batch, CONFLICT, Record},
     process::Process,
@@ -159,7 +159,7 @@ async fn killed_amid_delivery(case: &Case) -> (Process, Batch) {
     let [order, stage] = case.row_texts(&case.orders[0]);
     let mut held = case.proxy.hold_response(&[&order, &stage]);
     let kill = async {
-        held.executed().await;
+        assert!(held.executed().await);
         process.kill().await;
     };
     let (killed, ()) = tokio::join!(process.deliver(&batch), kill);

@@ -1,17 +1,11 @@
 //! Runs a situation for every stage and counts the cases.
 
-use std::{
-    any::Any,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
-use tokio::time::timeout;
-
-use crate::{case::Case, harness::Harness, subject::Subject, upstream};
-
-const CASE_TIMEOUT: Duration = Duration::from_secs(90);
+use workflow_tests::conformance::{
+    case::Case, harness::Harness, outcome::outcome, subject::Subject, upstream,
+};
 
 /// Cases and failed cases so far.
 static TALLY: Mutex<(usize, usize)> = Mutex::new((0, 0));
@@ -30,30 +24,10 @@ pub(crate) async fn for_every_stage<Fut>(
     let orders = upstream::orders(&harness, number_of_orders).await;
     let cases = orders.into_iter().map(async |(subject, orders)| {
         let case = Arc::new(Case::new(Arc::clone(&harness), subject, orders).await);
-        (subject, outcome(tokio::spawn(timeout(CASE_TIMEOUT, run(case)))).await)
+        (subject, outcome(run(case)).await)
     });
     let outcomes = join_all(cases).await;
     report(situation, &outcomes);
-}
-
-/// The result of a case, or its panic message.
-async fn outcome(
-    case: tokio::task::JoinHandle<Result<(), tokio::time::error::Elapsed>>,
-) -> Result<(), String> {
-    match case.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_elapsed)) => Err(format!("timed out after {} s", CASE_TIMEOUT.as_secs())),
-        Err(error) => Err(error.try_into_panic().map_or_else(|it| it.to_string(), message)),
-    }
-}
-
-fn message(panic: Box<dyn Any + Send>) -> String {
-    match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(other) => {
-            other.downcast_ref::<&str>().map_or_else(String::new, |text| (*text).to_owned())
-        }
-    }
 }
 
 fn report(situation: &str, outcomes: &[(Subject, Result<(), String>)]) {

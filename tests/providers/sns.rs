@@ -94,7 +94,7 @@ struct Aws {
 
 impl Aws {
     fn new() -> Self {
-        Self { url: server("MOTO_URL"), http: reqwest::Client::new() }
+        Self { url: server("MOTO_URL"), http: workflow_tests::http_client() }
     }
 
     /// Creates a topic; returns its ARN.

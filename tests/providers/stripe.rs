@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use contracts::Money;
+use faults::lossy_proxy::LossyProxy;
 use serde_json::{Value, json};
-use workflow_tests::{
-    lossy_proxy::LossyProxy,
-    world::{World, WorldOptions},
-};
+use workflow_tests::world::{World, WorldOptions};
 
 use crate::{accepted, order, server, until};
 
@@ -104,15 +102,15 @@ async fn a_declined_card_fails_its_order_with_the_code_and_gives_the_stock_back(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_holds_orders_up_and_fails_none() {
-    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await;
+    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await.unwrap();
     let world =
         started(&proxy, &[("STRIPE_API_KEY", "rk_not_one_of_ours")], WorldOptions::default()).await;
-    let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
+    let stripe = Stripe { url: server("STRIPE_URL"), http: workflow_tests::http_client(), proxy };
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
     until("the charge is retried", || stripe.proxy.responses(401) >= 3).await;
     assert_eq!(world.status(&order_id).await.unwrap()["status"], "PENDING");
-    stripe.proxy.show_key(KEY);
+    stripe.proxy.show_key(KEY).unwrap();
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
     world.stop().await;
 }
@@ -121,7 +119,7 @@ async fn a_wrong_key_holds_orders_up_and_fails_none() {
 async fn the_key_is_read_from_secrets_manager() {
     let moto = server("MOTO_URL");
     let secret = json!({ "Name": "stripe-api-key", "SecretString": KEY, "ClientRequestToken": "c".repeat(32) });
-    let created = reqwest::Client::new()
+    let created = workflow_tests::http_client()
         .post(&moto)
         .header("x-amz-target", "secretsmanager.CreateSecret")
         .header("content-type", "application/x-amz-json-1.1")
@@ -131,13 +129,13 @@ async fn the_key_is_read_from_secrets_manager() {
         )
         .body(secret.to_string());
     assert_eq!(created.send().await.unwrap().status(), 200);
-    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await;
+    let proxy = LossyProxy::start(&server("STRIPE_URL"), 0).await.unwrap();
     let from_secret = [
         ("STRIPE_API_KEY_SECRET", "stripe-api-key"),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", moto.as_str()),
     ];
     let world = started(&proxy, &from_secret, WorldOptions::default()).await;
-    let stripe = Stripe { url: server("STRIPE_URL"), http: reqwest::Client::new(), proxy };
+    let stripe = Stripe { url: server("STRIPE_URL"), http: workflow_tests::http_client(), proxy };
     let customer = stripe.customer(GOOD_CARD).await;
     let order_id = world.accepted(&order(&customer, "12.50")).await;
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
@@ -157,9 +155,9 @@ pub(crate) async fn changed_world(
     options: WorldOptions<'_>,
 ) -> (Stripe, World) {
     let url = server(server_name);
-    let proxy = LossyProxy::start(&url, loses_one_in).await;
+    let proxy = LossyProxy::start(&url, loses_one_in).await.unwrap();
     let world = started(&proxy, &[("STRIPE_API_KEY", KEY)], options).await;
-    (Stripe { url, http: reqwest::Client::new(), proxy }, world)
+    (Stripe { url, http: workflow_tests::http_client(), proxy }, world)
 }
 
 async fn started(proxy: &LossyProxy, key: &[(&str, &str)], options: WorldOptions<'_>) -> World {

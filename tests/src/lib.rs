@@ -1,4 +1,4 @@
-//! The harness of the workflow tests: a running stack, and proxies that inject faults.
+//! The harness of the workflow tests: a running stack, and what several of them share.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,8 +7,16 @@
     reason = "a test stops at the first failure"
 )]
 
-pub mod database_proxy;
+pub mod api;
+pub mod conformance;
+pub mod events;
 pub mod functions;
-pub mod lossy_proxy;
+pub mod rows;
 pub mod stages;
 pub mod world;
+
+/// A client of servers on this machine: it uses no proxy of the environment.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("the client is valid")
+}

@@ -131,10 +131,15 @@ impl Stages {
     /// Delivers a batch once to each function that the topic triggers, within this time; gives
     /// whether all records have succeeded.
     pub async fn try_deliver(&self, topic: Topic, records: &[Record], within: Duration) -> bool {
-        let event = self.event(topic, records);
+        self.try_handle(topic, &self.event(topic, records), within).await
+    }
+
+    /// Delivers an event once to each function that the topic triggers, within this time; gives
+    /// whether all records have succeeded.
+    pub async fn try_handle(&self, topic: Topic, event: &str, within: Duration) -> bool {
         let mut succeeded = true;
         for (_, engine) in self.engines.iter().filter(|(stages, _)| consumes(stages, topic)) {
-            succeeded &= handle(engine, &event, within).await;
+            succeeded &= handle(engine, event, within).await;
         }
         succeeded
     }

@@ -17,6 +17,7 @@ use emulator::{
     stack::{Stack, StackOptions},
     tap::{Tap, TapRecord},
 };
+use faults::database_proxy::DatabaseProxy;
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
@@ -28,10 +29,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::database_proxy::DatabaseProxy;
-
 /// The limit for every wait of a test.
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// More than any test that reads the requests sends.
+const RECORDED_REQUESTS: usize = 10_000;
 
 static ONE_WORLD: Mutex<()> = Mutex::const_new(());
 
@@ -113,7 +115,8 @@ impl World {
                 (database.endpoint().to_owned(), Some(database))
             }
         };
-        let database = DatabaseProxy::start(&endpoint).await;
+        let database = DatabaseProxy::recording(&endpoint, RECORDED_REQUESTS).await;
+        let database = database.expect("the proxy starts");
         let logs = tempfile::tempdir().expect("a folder for logs");
         let changed_template = options.changed_template();
         let stack = Stack::start(StackOptions {
@@ -128,7 +131,7 @@ impl World {
             function_env: options
                 .function_env
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .map(|(name, value)| ((*name).to_owned(), (*value).into()))
                 .collect(),
             allowed_origins: options.allowed_origins.iter().map(|it| (*it).to_owned()).collect(),
             schedule_period: options.schedule_period,
@@ -150,7 +153,7 @@ impl World {
             database,
             tap,
             seen: Vec::new(),
-            http: reqwest::Client::new(),
+            http: crate::http_client(),
             producer,
             _embedded_database: embedded_database,
             _logs: logs,
@@ -198,27 +201,47 @@ impl World {
 
     /// The body of `GET /orders/{orderId}`; `None` for 404.
     pub async fn status(&self, order_id: &str) -> Option<Value> {
+        self.read_status(order_id).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Self::status`]; other responses are an error, with what the function has logged.
+    async fn read_status(&self, order_id: &str) -> Result<Option<Value>, String> {
         let response =
             self.request("GET", &format!("/orders/{order_id}"), &[], String::new()).await;
         match response.status().as_u16() {
-            200 => Some(response.json().await.expect("a JSON body")),
-            404 => None,
-            other => panic!("GET /orders/{order_id}: status {other}"),
+            200 => Ok(Some(response.json().await.expect("a JSON body"))),
+            404 => Ok(None),
+            status => {
+                let (body, log) = (response.text().await, self.log_tail("order-api"));
+                Err(format!("GET /orders/{order_id}: status {status}: {body:?}; its log:\n{log}"))
+            }
         }
     }
 
-    /// Waits until the order has ended; returns its status.
+    /// The last lines of a function's log.
+    fn log_tail(&self, function: &str) -> String {
+        let functions = self.stack.functions.as_ref().expect("functions");
+        let path = functions.log_dir().join(format!("{function}.log"));
+        let log = std::fs::read_to_string(&path).unwrap_or_else(|error| error.to_string());
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// Waits until the order has ended; returns its status. As clients do, it asks again after a
+    /// server error, which a process that was killed leaves behind.
     pub async fn ended(&self, order_id: &str) -> Value {
+        let mut last = String::new();
         let ended = async {
             loop {
-                let status = self.status(order_id).await.unwrap_or_default();
-                if !status.is_null() && status["status"] != "PENDING" {
-                    return status;
+                match self.read_status(order_id).await {
+                    Ok(Some(status)) if status["status"] != "PENDING" => return status,
+                    read => last = format!("{read:?}"),
                 }
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        timeout(TIMEOUT, ended).await.unwrap_or_else(|_| panic!("{order_id} has not ended"))
+        let ended = timeout(TIMEOUT, ended).await;
+        ended.unwrap_or_else(|_| panic!("{order_id} has not ended: {last}"))
     }
 
     // Records on the topics.

@@ -36,9 +36,8 @@ fn the_pages_about_the_code_name_every_function_topic_and_event() {
 }
 
 #[test]
-fn the_operators_page_names_every_function_stage_code_mapping_and_alarm() {
+fn the_operators_page_names_every_stage_code_mapping_and_alarm() {
     let (template, yaml) = (template(), TemplateYaml::read());
-    let functions = FUNCTIONS.map(|spec| spec.name).join(" ");
     let stages = StageName::ALL.iter().map(|stage| code(stage.name()));
     let codes = FailureCode::ALL.iter().map(|it| code(it.name()));
     let mappings = template.mappings.iter().map(|it| {
@@ -49,6 +48,19 @@ fn the_operators_page_names_every_function_stage_code_mapping_and_alarm() {
         )
     });
     let alarms = yaml.alarms().into_iter().map(|name| code(&name));
-    let texts = [format!("LOG_GROUPS=({functions})")].into_iter();
-    names("docs/operations.md", texts.chain(stages).chain(codes).chain(mappings).chain(alarms));
+    names("docs/operations.md", stages.chain(codes).chain(mappings).chain(alarms));
+}
+
+#[test]
+fn the_saved_queries_are_those_of_the_operators_page() {
+    let page = fs::read_to_string(root().join("docs/operations.md")).expect("the page");
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = one_line(&page);
+    let yaml = TemplateYaml::read();
+    let queries = yaml.resources("AWS::Logs::QueryDefinition");
+    let texts = queries.map(|(_, it)| one_line(it["QueryString"].as_str().expect("a query")));
+    let texts: Vec<_> = texts.collect();
+    assert!(!texts.is_empty());
+    let missing: Vec<_> = texts.iter().filter(|it| !page.contains(&format!("'{it}'"))).collect();
+    assert!(missing.is_empty(), "docs/operations.md does not have {missing:#?}");
 }

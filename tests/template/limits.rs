@@ -8,6 +8,7 @@ use engine::{
 };
 use order_api::{MAX_WAIT, PUBLISH_TIMEOUT, READ_TIMEOUT, RESPONSE_TIMEOUT, STORE_TIMEOUT};
 use payment::REQUEST_TIMEOUT;
+use workflow_tests::world::root;
 
 use crate::{environment::deployed_settings, template, template_yaml::TemplateYaml};
 
@@ -61,13 +62,15 @@ fn by_default_requests_leave_enough_of_the_accounts_concurrency_to_the_stages() 
     // Nothing is reserved: 100 must stay unreserved, and a new account may have only 10.
     assert_eq!(default("OrderApiConcurrency"), 0);
     let reserved = yaml.reserved_concurrency("OrderApiFunction");
-    assert_eq!(reserved, ["ReservedConcurrency", "OrderApiConcurrency", "AWS::NoValue"]);
+    assert_eq!(reserved, ["OrderApiConcurrencyGiven", "OrderApiConcurrency", "AWS::NoValue"]);
 }
 
 #[test]
 fn rows_outlive_every_record_and_records_outlive_their_retries() {
     let (template, yaml) = (template(), TemplateYaml::read());
-    let retentions = yaml.retentions();
+    let configs = yaml.topic_configs().into_iter();
+    let retentions: Vec<(_, u64)> =
+        configs.map(|(topic, it)| (topic, it["retention.ms"].parse().expect(topic))).collect();
     assert_eq!(retentions.len(), template.topics.len());
     for function in &template.functions {
         let row_ttl = deployed_settings(function).row_ttl.unsigned_abs();
@@ -84,11 +87,49 @@ fn rows_outlive_every_record_and_records_outlive_their_retries() {
 }
 
 #[test]
-fn the_time_of_a_record_is_the_brokers() {
-    // Otherwise a producer's timestamps would bypass age limit and retention.
-    for topic in template().topics {
-        let time = topic.configs.iter().find(|(name, _)| name == "message.timestamp.type");
-        let (_, time) = time.expect(&topic.name);
-        assert_eq!(time, "LogAppendTime", "{}", topic.name);
+fn the_configs_of_every_topic_are_json_that_loses_no_record() {
+    let yaml = TemplateYaml::read();
+    let configs = yaml.topic_configs();
+    assert_eq!(configs.len(), template().topics.len());
+    for (topic, configs) in configs {
+        for (name, value) in [
+            // Otherwise a producer's timestamps would bypass age limit and retention.
+            ("message.timestamp.type", "LogAppendTime"),
+            ("unclean.leader.election.enable", "false"),
+            ("cleanup.policy", "delete"),
+        ] {
+            assert_eq!(configs.get(name).map(String::as_str), Some(value), "{topic}: {name}");
+        }
     }
+}
+
+#[test]
+fn retries_end_by_age_in_an_outage() {
+    for mapping in &template().mappings {
+        let retries = mapping.maximum_retries.expect(&mapping.logical_id);
+        let age = mapping.maximum_record_age.expect(&mapping.logical_id);
+        // The shortest attempt in an outage: the brokers are away. A request to DynamoDB is retried
+        // until the deadline for deciding, which is later.
+        assert!(DELIVERY_TIMEOUT * retries >= age, "{}: {retries}", mapping.logical_id);
+    }
+}
+
+/// The lines for one stage: its resources, and every other line that names one of them.
+#[test]
+fn a_further_stage_costs_at_most_100_lines() {
+    let text = std::fs::read_to_string(root().join("template.yaml")).expect("the template");
+    // It has what every stage has: a function, a mapping, a topic. No table, nothing optional.
+    let (function, topic) = ("Validator", "OrderValidatedTopic");
+    let names = [&format!("{function}Function"), &format!("{function}Mapping"), topic];
+    let anchor = format!("*{}", function.to_lowercase());
+    let (mut lines, mut is_own) = (0, false);
+    for line in text.lines() {
+        if let Some(logical_id) = line.strip_prefix("  ").and_then(|it| it.strip_suffix(':')) {
+            is_own = logical_id.starts_with(function) || logical_id == topic;
+        }
+        let names_one = names.iter().any(|name| line.contains(*name)) || line.contains(&anchor);
+        let is_comment = line.trim_start().starts_with('#');
+        lines += usize::from(!is_comment && (is_own || names_one));
+    }
+    assert!((80..=100).contains(&lines), "{lines} lines");
 }

@@ -11,10 +11,15 @@ mod mappings;
 mod environment;
 mod permissions;
 
+mod alarms;
+mod analytics;
 mod http_api;
 mod limits;
 mod metrics;
 mod published;
+
+mod cluster;
+mod deployment;
 
 mod documents;
 

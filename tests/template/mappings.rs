@@ -1,13 +1,15 @@
-//! The event-source mappings: topics, partial responses, dead letters.
+//! The event-source mappings: topics, partial responses, dead letters, alarms.
 
 use std::collections::BTreeSet;
 
 use contracts::Topic;
+use serde_json::json;
 
 use crate::{
     environment::deployed_settings,
     functions::{consumed_topics, spec_of},
     template,
+    template_yaml::{TemplateYaml, texts},
 };
 
 #[test]
@@ -51,5 +53,56 @@ fn no_mapping_can_lose_a_record() {
         assert_eq!(Topic::from_name(dead_letters), None, "{name}: events and dead letters mix");
         assert!(mapping.bisects_on_error, "{name}");
         assert!(groups.insert(&mapping.consumer_group), "{name} shares its consumer group");
+    }
+}
+
+#[test]
+fn every_mapping_logs_and_measures_its_pollers() {
+    let yaml = TemplateYaml::read();
+    for mapping in &template().mappings {
+        let (name, properties) = (&mapping.logical_id, yaml.properties(&mapping.logical_id));
+        assert_eq!(properties["LoggingConfig"]["SystemLogLevel"], "WARN", "{name}");
+        let metrics = texts(&properties["MetricsConfig"]["Metrics"]);
+        assert_eq!(metrics, ["EventCount", "ErrorCount", "KafkaMetrics"], "{name}");
+    }
+}
+
+#[test]
+fn every_mapping_is_watched_for_lag_errors_and_records_given_up() {
+    let declared: BTreeSet<_> = template().mappings.into_iter().map(|it| it.logical_id).collect();
+    for metric in [
+        "MaxOffsetLag",
+        "OnFailureDestinationDeliveredEventCount",
+        "DroppedEventCount",
+        "PollingErrorCount",
+        "InvokeErrorCount",
+        "CommitErrorCount",
+        "OnFailureDestinationDeliveryErrorCount",
+    ] {
+        let watched = TemplateYaml::read().watched(metric, "EventSourceMappingUUID");
+        assert_eq!(watched, declared, "{metric}");
+    }
+    let yaml = TemplateYaml::read();
+    for mapping in &template().mappings {
+        let alarm = yaml.alarm_on("MaxOffsetLag", mapping);
+        let description = alarm["AlarmDescription"].as_str().expect("a description");
+        assert!(description.contains(&mapping.topic), "{}: {description}", mapping.logical_id);
+    }
+}
+
+#[test]
+fn a_mapping_that_stops_polling_raises_an_alarm() {
+    let yaml = TemplateYaml::read();
+    for mapping in &template().mappings {
+        let alarm = yaml.alarm_on("PolledEventCount", mapping);
+        // The metric is 0 on an empty poll: only its absence is an error.
+        for (property, value) in [
+            ("Statistic", json!("SampleCount")),
+            ("ComparisonOperator", json!("LessThanThreshold")),
+            ("Threshold", json!(1)),
+            ("TreatMissingData", json!("breaching")),
+        ] {
+            assert_eq!(alarm[property], value, "{}: {property}", mapping.logical_id);
+        }
     }
 }

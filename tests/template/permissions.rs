@@ -9,7 +9,7 @@ use crate::{
     environment::names_read,
     functions::{published_events, spec_of},
     template,
-    template_yaml::{Permission, TemplateYaml},
+    template_yaml::{Permission, TemplateYaml, texts},
 };
 
 /// Providers' services: the variable with the resource, the action on it, and the template's
@@ -27,8 +27,6 @@ fn needed(template: &Template, yaml: &TemplateYaml, function: &Function) -> BTre
     let mut needed = tables(template, function);
     needed.extend(topics(template, yaml, function));
     needed.extend(providers(function));
-    let log_group = format!("{}.Arn", yaml.log_group(function));
-    needed.extend(on(&log_group, &["logs:CreateLogStream", "logs:PutLogEvents"]));
     needed
 }
 
@@ -116,6 +114,28 @@ fn the_resource_of_a_provider_is_the_one_that_its_variable_names() {
     let arn = yaml.variable(notification, "NOTIFICATION_TOPIC_ARN");
     let name = arn.rsplit(':').next().unwrap();
     assert!(yaml.topic_name("NotificationTopic").ends_with(name), "{arn}");
+}
+
+#[test]
+fn every_function_may_write_its_log() {
+    let yaml = TemplateYaml::read();
+    let log_group = format!("{}.Arn", yaml.log_group());
+    let needed = on(&log_group, &["logs:CreateLogStream", "logs:PutLogEvents"]);
+    for function in &template().functions {
+        let allowed = yaml.shared_permissions(function);
+        assert!(needed.iter().all(|it| allowed.contains(it)), "{}", function.name.binary);
+    }
+}
+
+/// Lambda itself attaches functions to the VPC, with the permissions of their roles.
+#[test]
+fn the_code_of_a_function_may_not_use_the_network_interfaces() {
+    let yaml = TemplateYaml::read();
+    let allowed = yaml.shared_statements("Allow").into_iter();
+    let allowed = allowed.flat_map(|it| texts(&it["Action"])).filter(|it| it.starts_with("ec2:"));
+    let [denied] = yaml.shared_statements("Deny")[..] else { panic!("one statement denies") };
+    assert_eq!(texts(&denied["Action"]), allowed.collect::<Vec<_>>());
+    assert!(denied["Condition"]["ArnLike"].get("lambda:SourceFunctionArn").is_some());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The parts of `template.yaml` that the local run ignores: roles, policies, alarms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use emulator::template::{Function, Mapping, Template};
 use serde_json::{Value, json};
@@ -19,13 +19,16 @@ impl TemplateYaml {
     }
 
     /// The resources of one type: logical id and properties.
-    fn resources<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    pub(crate) fn resources<'a>(
+        &'a self,
+        kind: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let resources = self.0["Resources"].as_object().expect("there are resources");
         let of_kind = resources.iter().filter(move |(_, it)| it["Type"] == kind);
         of_kind.map(|(logical_id, it)| (logical_id.as_str(), &it["Properties"]))
     }
 
-    fn properties(&self, logical_id: &str) -> &Value {
+    pub(crate) fn properties(&self, logical_id: &str) -> &Value {
         &self.0["Resources"][logical_id]["Properties"]
     }
 
@@ -39,6 +42,15 @@ impl TemplateYaml {
         let own = self.properties(&function.name.logical_id);
         let value = &own["Environment"]["Variables"][variable];
         self.0["Parameters"].get(value.as_str()?)
+    }
+
+    /// The condition on which a resource is created, or null.
+    pub(crate) fn condition(&self, logical_id: &str) -> &Value {
+        &self.0["Resources"][logical_id]["Condition"]
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> &Value {
+        &self.0["Parameters"][name]
     }
 
     /// The default of a numeric parameter.
@@ -77,6 +89,7 @@ impl TemplateYaml {
     /// The logical id of a Kafka topic.
     pub(crate) fn topic(&self, name: &str) -> &str {
         let mut topics = self.resources("AWS::MSK::Topic");
+        let name = format!("${{TopicPrefix}}{name}");
         topics.find(|(_, it)| it["TopicName"] == name).expect("the topic is declared").0
     }
 
@@ -86,22 +99,25 @@ impl TemplateYaml {
         config["ConsumerGroupId"].as_str().expect("the mapping has a consumer group")
     }
 
-    /// The retention of each topic in milliseconds, by name.
-    pub(crate) fn retentions(&self) -> Vec<(&str, u64)> {
+    /// The configs of each topic, as its JSON object has them, by name.
+    pub(crate) fn topic_configs(&self) -> Vec<(&str, BTreeMap<String, String>)> {
         let topics = self.resources("AWS::MSK::Topic").map(|(logical_id, topic)| {
-            let configs = topic["Configs"].to_string();
-            let retention = configs.split("retention.ms=").nth(1).expect(logical_id);
-            let digits = retention.split(|letter: char| !letter.is_ascii_digit()).next();
+            let json = topic["Configs"]["Fn::Base64"][0].as_str().expect(logical_id);
+            let configs = serde_json::from_str(json).expect(logical_id);
             let name = topic["TopicName"].as_str().expect(logical_id);
-            (name, digits.unwrap_or_default().parse().expect(logical_id))
+            (name.trim_start_matches("${TopicPrefix}"), configs)
         });
         topics.collect()
     }
 
-    /// The logical id of a function's log group.
-    pub(crate) fn log_group(&self, function: &Function) -> &str {
-        let function = self.properties(&function.name.logical_id);
-        function["LoggingConfig"]["LogGroup"].as_str().expect("the function has a log group")
+    /// A property that all functions have.
+    pub(crate) fn global(&self, property: &str) -> &Value {
+        &self.0["Globals"]["Function"][property]
+    }
+
+    /// The logical id of the functions' log group.
+    pub(crate) fn log_group(&self) -> &str {
+        self.global("LoggingConfig")["LogGroup"].as_str().expect("the functions have a log group")
     }
 
     /// The permissions of a function's own role, those of all providers included, without the
@@ -122,6 +138,13 @@ impl TemplateYaml {
         documents.flat_map(|document| permissions(&document["Statement"])).collect()
     }
 
+    /// The statements of the policy that all functions share, whose effect is this.
+    pub(crate) fn shared_statements(&self, effect: &str) -> Vec<&Value> {
+        let statements = &self.properties("FunctionPolicy")["PolicyDocument"]["Statement"];
+        let statements = statements.as_array().expect("a policy has statements");
+        statements.iter().filter(|it| it["Effect"] == effect).collect()
+    }
+
     /// The permissions of a VPC endpoint's policy in the stack's own network.
     pub(crate) fn endpoint_permissions(&self, logical_id: &str) -> BTreeSet<Permission> {
         let statements = &self.properties(logical_id)["PolicyDocument"]["Statement"];
@@ -138,14 +161,15 @@ impl TemplateYaml {
         arn.expect("the function has a role").trim_end_matches(".Arn")
     }
 
-    /// The description of the alarm on a mapping's lag.
-    pub(crate) fn lag_alarm(&self, mapping: &Mapping) -> &str {
+    /// The alarm on one metric of a mapping.
+    pub(crate) fn alarm_on(&self, metric: &str, mapping: &Mapping) -> &Value {
         let mut alarms = self.resources("AWS::CloudWatch::Alarm").map(|(_, it)| it);
         let alarm = alarms.find(|it| {
             let of_mapping = texts(&it["Dimensions"][0]["Value"]) == [mapping.logical_id.as_str()];
-            it["MetricName"] == "MaxOffsetLag" && of_mapping
+            it["MetricName"] == metric && of_mapping
         });
-        alarm.expect(&mapping.logical_id)["AlarmDescription"].as_str().expect("a description")
+        let missing = format!("{} has no alarm on {metric}", mapping.logical_id);
+        alarm.expect(&missing)
     }
 
     /// The names of the alarms, without the stack's.
@@ -196,7 +220,11 @@ impl TemplateYaml {
 fn permissions(statements: &Value) -> Vec<Permission> {
     let mut permissions = Vec::new();
     for statement in statements.as_array().expect("a policy has statements") {
-        assert_eq!(statement["Effect"], "Allow");
+        // The first choice of an `!If`.
+        let statement = statement.get(1).unwrap_or(statement);
+        if statement["Effect"] == "Deny" {
+            continue;
+        }
         for action in texts(&statement["Action"]) {
             let resources = texts(&statement["Resource"]).into_iter();
             permissions.extend(resources.map(|resource| (action.clone(), resource)));

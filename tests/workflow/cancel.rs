@@ -131,7 +131,7 @@ async fn a_kill_amid_a_cancellation_leaves_an_order_that_ends_cancelled() {
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
     let mut held = world.database.hold_response(&["\"S\":\"payment\""]);
     let kill = async {
-        held.executed().await;
+        assert!(held.executed().await);
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
     let ((status, _), killed) = tokio::join!(cancel(&world, &order_id), kill);

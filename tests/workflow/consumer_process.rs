@@ -9,6 +9,7 @@ use std::{
 };
 
 use contracts::Topic;
+use emulator::broker;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -32,7 +33,8 @@ impl Reader {
     pub(crate) fn start(program: &[&Path], world: &World, database: &Path) -> Self {
         let (executable, arguments) = program.split_first().unwrap();
         let group = format!("consumer-{}", uuid::Uuid::new_v4());
-        let mut process = Command::new(executable)
+        let mut command = Command::new(executable);
+        command
             .args(arguments)
             .arg(world.stack.broker.bootstrap_servers())
             .arg(&group)
@@ -41,9 +43,8 @@ impl Reader {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        let mut process = broker::spawn(|| command.spawn()).unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let error_lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let kept = Arc::clone(&error_lines);

@@ -1,7 +1,7 @@
 //! Database requests of an order, on which `docs/cost.md` bases its prices.
 
+use faults::database_proxy::Request;
 use serde_json::Value;
-use workflow_tests::database_proxy::Request;
 
 use crate::{journey, order, world};
 

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use contracts::{EventType, StageName, Topic, happy_path};
+use emulator::broker::Outage;
 use emulator::tap::TapRecord;
 use serde_json::{Value, json};
 use workflow_tests::world::World;
@@ -101,11 +102,11 @@ async fn while_the_broker_is_away_intake_says_so_and_the_same_request_succeeds_l
     let known = world.accepted(&order()).await;
     world.ended(&known).await;
 
-    take_broker_away(&world);
+    let outage = BrokerOutage::of(&world);
     let headers = [("idempotency-key", key.as_str())];
     let response = world.request("POST", "/orders", &headers, order().to_string()).await;
     let (status, retry_after) = (response.status(), response.headers().get("retry-after").cloned());
-    bring_broker_back(&world);
+    drop(outage);
     assert_eq!(status.as_u16(), 503);
     assert!(retry_after.is_some());
 
@@ -126,14 +127,14 @@ async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
     let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
     let known = world.accepted(&order()).await;
     world.ended(&known).await;
-    take_broker_away(&world);
+    let outage = BrokerOutage::of(&world);
     let (status, problem) = world.post(&order(), None).await;
     assert_eq!(status, 503, "{problem}");
     let order_id = problem["orderId"].as_str().expect("the problem names the order").to_owned();
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("the same Idempotency-Key, which is safe"), "{detail}");
     assert_eq!(world.status(&order_id).await.expect("the order is stored")["status"], "PENDING");
-    bring_broker_back(&world);
+    drop(outage);
 
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
     let events = journey(&mut world, &order_id, 1).await;
@@ -144,19 +145,25 @@ async fn an_order_that_cannot_be_published_is_kept_named_and_ends_by_itself() {
     world.stop().await;
 }
 
-/// Makes the broker unavailable: the embedded one by its API, another one by SIGSTOP to the process
-/// `KAFKA_PID`.
-fn take_broker_away(world: &World) {
-    match world.stack.broker.mock() {
-        Some(cluster) => cluster.broker_down(1).unwrap(),
-        None => signal_broker("-STOP"),
+/// The broker is away until this is dropped: the embedded one by its API, another one by SIGSTOP to
+/// the process `KAFKA_PID`.
+struct BrokerOutage<'a>(Option<Outage<'a>>);
+
+impl<'a> BrokerOutage<'a> {
+    fn of(world: &'a World) -> Self {
+        let embedded = world.stack.broker.outage();
+        if embedded.is_none() {
+            signal_broker("-STOP");
+        }
+        Self(embedded)
     }
 }
 
-fn bring_broker_back(world: &World) {
-    match world.stack.broker.mock() {
-        Some(cluster) => cluster.broker_up(1).unwrap(),
-        None => signal_broker("-CONT"),
+impl Drop for BrokerOutage<'_> {
+    fn drop(&mut self) {
+        if self.0.is_none() {
+            signal_broker("-CONT");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use emulator::broker;
 use serde_json::{Value, json};
 use workflow_tests::functions::FUNCTIONS;
 
@@ -96,13 +97,15 @@ async fn missing_settings_are_all_named_before_anything_starts() {
     let root = workflow_tests::world::root();
     let functions = emulator::binaries::build(&root, &names.map(str::to_owned)).await.unwrap();
     for (name, executable) in functions {
-        let output = tokio::process::Command::new(executable)
+        let mut command = tokio::process::Command::new(executable);
+        command
             .env_clear()
             .env("ROW_TTL_DAYS", "soon")
             .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let program = broker::spawn(|| command.spawn()).unwrap();
+        let output = program.wait_with_output().await.unwrap();
         assert!(!output.status.success(), "{name}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         for variable in ["KAFKA_BOOTSTRAP_SERVERS", "ORDERS_TABLE", "ROW_TTL_DAYS"] {

@@ -17,7 +17,7 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
     for stage in &stages {
         let held = &mut world.database.hold_response(&[&format!("\"S\":\"{stage}\"")]);
         let order_id = world.accepted(&order).await;
-        held.executed().await;
+        assert!(held.executed().await);
         let functions = world.stack.functions.as_ref().unwrap();
         assert!(functions.kill(function_of(*stage)).await > 0, "{stage}");
 
@@ -39,7 +39,7 @@ async fn a_kill_at_intake_leaves_one_order_for_the_same_key() {
     let order = order();
     let post = world.post(&order, Some("one-order"));
     let kill = async {
-        held.executed().await;
+        assert!(held.executed().await);
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
     let ((status, _), killed) = tokio::join!(post, kill);

@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod backlog;
 mod callers;
 mod cancel;
 mod compensation;

@@ -6,7 +6,7 @@ use engine::Engine;
 use inventory::{Release, Reserve};
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use runtime::Environment;
+use runtime::{Environment, Traces};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main provides the clock")]
@@ -17,5 +17,6 @@ async fn main() -> Result<(), Error> {
     environment.finish(())?;
     let context = runtime::connect(&settings, Timestamp::now).await?;
     let release = Release { stock: stock.clone() };
-    runtime::run(Engine::new(context).with(Reserve { stock }).with(release)).await
+    let traces = Traces::start(&settings)?;
+    runtime::run(Engine::new(context).with(Reserve { stock }).with(release), traces).await
 }

@@ -6,7 +6,7 @@ use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::Error;
 use notification::Notify;
-use runtime::Environment;
+use runtime::{Environment, Traces};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main provides the clock")]
@@ -17,5 +17,6 @@ async fn main() -> Result<(), Error> {
     environment.finish(())?;
     let channel = channel.connect().await;
     let context = runtime::connect(&settings, Timestamp::now).await?;
-    runtime::run(Engine::new(context).with(Notify { channel })).await
+    let traces = Traces::start(&settings)?;
+    runtime::run(Engine::new(context).with(Notify { channel }), traces).await
 }

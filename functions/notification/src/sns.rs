@@ -12,7 +12,10 @@ use aws_sdk_sns::{
     types::MessageAttributeValue,
 };
 use contracts::{Envelope, EventType, StoredEvent, parse_rfc3339};
-use engine::{Digest, TransientError};
+use engine::{
+    Digest, TransientError,
+    failpoint::{Point, reach},
+};
 
 /// The event of the message.
 const EVENT_TYPE: EventType = EventType::OrderCompleted;
@@ -47,7 +50,10 @@ impl Sns {
         const OPERATION: &str = "publish to the notification topic";
         let request = self.request(event, customer_id);
         let request = request.map_err(|error| TransientError::new(OPERATION, error))?;
-        let Err(error) = request.send().await else { return Ok(Delivery::Sent) };
+        reach(Point::BeforeCall);
+        let sent = request.send().await;
+        reach(Point::AfterCall);
+        let Err(error) = sent else { return Ok(Delivery::Sent) };
         match refusal(error.code().unwrap_or_default(), error.message().unwrap_or_default()) {
             Some(why) => Ok(Delivery::Rejected(why)),
             None => Err(TransientError::aws(OPERATION, &error)),

@@ -4,7 +4,11 @@
 //! unless there is one. That one conditional write settles the race with the charge.
 
 use contracts::{Envelope, FailureCode, FailureReason, StageName};
-use engine::{Engine, Row, error::Error};
+use engine::{
+    Engine, Row,
+    error::Error,
+    failpoint::{Point, reach},
+};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -36,6 +40,7 @@ pub(crate) async fn end_early(
     reason: &FailureReason,
     until: Instant,
 ) -> Result<EarlyEnd, Error> {
+    reach(Point::BeforeDecision);
     let row = match progress::row_of(rows, StageName::Payment) {
         // The order failed at an earlier stage, so its rejection is never published.
         Some(row) if row.is_early() && progress::is_over(rows) && !progress::is_reserved(rows) => {
@@ -47,6 +52,7 @@ pub(crate) async fn end_early(
             let event = progress::published(rows).last().map(|(_, event)| event.body.as_bytes());
             let event = event.and_then(|body| Envelope::decode(body).ok());
             let Some(event) = event else { return Ok(EarlyEnd::Over) };
+            reach(Point::AfterDecision);
             engine.reject_early(StageName::Payment, &event, reason, until).await?
         }
     };

@@ -6,7 +6,7 @@ use engine::{Engine, lambda_event::KafkaEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use order_api::{Close, OrderApi, PUBLISH_TIMEOUT, Request, Scheduled};
-use runtime::Environment;
+use runtime::{Environment, Traces};
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
@@ -18,7 +18,8 @@ async fn main() -> Result<(), Error> {
     let (settings, api) = order_api::read_settings(&mut environment);
     environment.finish(())?;
     let context = runtime::connect_with(&settings, Timestamp::now, PUBLISH_TIMEOUT).await?;
-    let engine = Engine::new(context.clone()).with(Close);
+    let traces = &Traces::start(&settings)?;
+    let engine = Engine::new(context.clone()).with(Close).traced_by(traces.tracer());
     context.warm_up(&[contracts::Topic::OrderCreated]).await;
     let api = &OrderApi {
         engine,
@@ -35,19 +36,19 @@ async fn main() -> Result<(), Error> {
         let not_kafka = match KafkaEvent::read(&mut serde_json::Deserializer::from_str(json)) {
             Ok(batch) => {
                 let response =
-                    runtime::handle_batch(&api.engine, Ok(batch), &event.context).await?;
+                    runtime::handle_batch(&api.engine, traces, Ok(batch), &event.context).await?;
                 return Ok(to_raw_value(&response)?);
             }
             Err(error) => error,
         };
         if let Some(request) = Request::read(&event.payload) {
             let response = api.answer(&request?).await;
-            runtime::flush_logs();
+            runtime::finish(traces, &event.context).await;
             return Ok(to_raw_value(&response)?);
         }
         if let Some(scheduled) = Scheduled::read(&event.payload) {
             let recovered = api.recover(scheduled?, runtime::deadline(&event.context)).await;
-            runtime::flush_logs();
+            runtime::finish(traces, &event.context).await;
             return Ok(to_raw_value(&recovered?)?);
         }
         Err::<_, Error>(not_kafka.into())

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use contracts::{StageName, happy_path};
 use engine::{
     OrdersTable, Row, RowKey, TransientError,
+    failpoint::{Point, reach},
     orders_table::MAX_KEYS,
     row::{
         INTAKE_SHARDS, Item,
@@ -106,7 +107,9 @@ pub(crate) async fn rows_of_open(
     for chunk in ids.chunks(MAX_KEYS / stages().count()) {
         let keys =
             chunk.iter().flat_map(|id| stages().map(move |stage| RowKey { id: id.clone(), stage }));
+        reach(Point::BeforeLookUp);
         let mut found: HashMap<_, _> = table.get_all(&keys.collect::<Vec<_>>()).await?;
+        reach(Point::AfterLookUp);
         for id in chunk {
             let keys = stages().map(|stage| RowKey { id: id.clone(), stage });
             let rows: Result<Vec<Row>, _> = keys.filter_map(|key| found.remove(&key)).collect();

@@ -10,6 +10,7 @@ use backon::{ExponentialBuilder, Retryable};
 use contracts::StageName;
 use engine::{
     OrdersTable, Row, RowKey, TransientError,
+    failpoint::{Point, reach},
     row::{
         Item,
         attribute::{ACCEPTED_AT, CUSTOMER_ID, ORDER_ID},
@@ -52,6 +53,7 @@ pub(crate) struct OrdersPage {
 /// Every row about an order; those of a large one come in several responses of 1 MB.
 pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>, TransientError> {
     const OPERATION: &str = "read the rows of an order";
+    reach(Point::BeforeLookUp);
     let items: Result<Vec<Item>, _> = table
         .client
         .query()
@@ -70,6 +72,7 @@ pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>
     let mut rows = rows.map_err(|error| TransientError::new(OPERATION, error))?;
     let now = table.now();
     rows.retain(|row| !row.is_expired(now));
+    reach(Point::AfterLookUp);
     Ok(rows)
 }
 

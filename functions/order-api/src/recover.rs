@@ -7,7 +7,11 @@
 use std::time::Duration;
 
 use contracts::{FailureCode, FailureReason};
-use engine::{Row, TransientError, engine::ahead_of};
+use engine::{
+    Row, TransientError,
+    engine::ahead_of,
+    failpoint::{Point, reach},
+};
 use futures::{StreamExt, future::join_all, stream};
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -94,6 +98,7 @@ impl OrderApi {
         for Recovered { age_seconds, open, published, expired } in &sums {
             tracing::info!(ageSeconds = age_seconds, open, published, expired, "open orders");
         }
+        reach(Point::BeforeResponse);
         failed.map(|()| sums)
     }
 

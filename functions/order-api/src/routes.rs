@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use engine::{Context, Engine};
+use engine::{
+    Context, Engine,
+    failpoint::{Point, reach},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -47,7 +50,9 @@ impl OrderApi {
             Ok(Some(response)) | Err(response) => response,
             Ok(None) => self.route(request).await.unwrap_or_else(|error| error),
         };
-        self.cors.allow(request, response).into_api_gateway()
+        let response = self.cors.allow(request, response).into_api_gateway();
+        reach(Point::BeforeResponse);
+        response
     }
 
     async fn route(&self, request: &Request) -> Result<Response, Response> {

@@ -5,7 +5,7 @@ use std::env;
 use engine::Engine;
 use jiff::Timestamp;
 use lambda_runtime::Error;
-use runtime::Environment;
+use runtime::{Environment, Traces};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "main provides the clock")]
@@ -15,5 +15,6 @@ async fn main() -> Result<(), Error> {
     let (settings, validate) = validator::read_settings(&mut environment);
     environment.finish(())?;
     let context = runtime::connect(&settings, Timestamp::now).await?;
-    runtime::run(Engine::new(context).with(validate)).await
+    let traces = Traces::start(&settings)?;
+    runtime::run(Engine::new(context).with(validate), traces).await
 }

@@ -4,12 +4,15 @@
 //! they come from a folder, as `cargo lambda build` writes them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+
+use crate::broker;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BinariesError {
@@ -25,6 +28,12 @@ pub enum BinariesError {
     Build,
     #[error("cargo built no executable named {0}: the package needs a binary of that name")]
     NotBuilt(String),
+    #[error("cannot link the functions into {path} (make it writable)", path = path.display())]
+    Link {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("there is neither {directory}/{name}/bootstrap nor {directory}/{name}", directory = directory.display())]
     Missing { directory: PathBuf, name: String },
 }
@@ -71,7 +80,7 @@ pub async fn build(
         command.args(["--bin", name]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(failed)?;
+    let mut child = broker::spawn(|| command.spawn()).map_err(failed)?;
     let mut executables = BTreeMap::new();
     if let Some(stdout) = child.stdout.take() {
         let mut lines = BufReader::new(stdout).lines();
@@ -86,6 +95,27 @@ pub async fn build(
         Some(name) => Err(BinariesError::NotBuilt(name.clone())),
         None => Ok(executables),
     }
+}
+
+/// Links the executables into a folder, or copies them to another file system. Cargo replaces its
+/// files and does not write to them, so the links stay as they are.
+///
+/// # Errors
+/// [`BinariesError::Link`].
+pub fn link(
+    executables: BTreeMap<String, PathBuf>,
+    folder: &Path,
+) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
+    let failed = |source| BinariesError::Link { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let links = executables.into_iter().map(|(name, executable)| {
+        let link = folder.join(&name);
+        fs::hard_link(&executable, &link)
+            .or_else(|_| fs::copy(&executable, &link).map(drop))
+            .map_err(failed)?;
+        Ok((name, link))
+    });
+    links.collect()
 }
 
 /// Finds built executables: `NAME/bootstrap`, as cargo-lambda writes them, or `NAME`.
@@ -131,11 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn a_linked_executable_is_not_replaced_by_the_next_build() {
+        let directory = tempfile::tempdir().unwrap();
+        let built = directory.path().join("greeter");
+        fs::write(&built, "first").unwrap();
+        let executables = BTreeMap::from([("greeter".to_owned(), built.clone())]);
+        let linked = link(executables, &directory.path().join("run/functions")).unwrap();
+        fs::remove_file(&built).unwrap();
+        fs::write(&built, "second").unwrap();
+        assert_eq!(fs::read_to_string(&linked["greeter"]).unwrap(), "first");
+    }
+
+    #[test]
     fn built_functions_are_found_as_cargo_lambda_writes_them() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("greeter")).unwrap();
-        std::fs::write(directory.path().join("greeter/bootstrap"), "").unwrap();
-        std::fs::write(directory.path().join("echo"), "").unwrap();
+        fs::create_dir(directory.path().join("greeter")).unwrap();
+        fs::write(directory.path().join("greeter/bootstrap"), "").unwrap();
+        fs::write(directory.path().join("echo"), "").unwrap();
         let names = ["greeter".to_owned(), "echo".to_owned()];
         let found = ready_made(directory.path(), &names).unwrap();
         assert!(found["greeter"].ends_with("greeter/bootstrap"));

@@ -14,6 +14,8 @@ use crate::template::FunctionName;
 /// Longer than the 15 minutes that a function may run.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(16 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A burst of requests leaves its connections for this time.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of one Invoke API.
 #[derive(Debug, Clone)]
@@ -64,8 +66,10 @@ impl InvokeClient {
     pub fn new(url: &str) -> Self {
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .timeout(RESPONSE_TIMEOUT)
             .tcp_nodelay(true)
+            .no_proxy()
             .build()
             .unwrap_or_default();
         Self { url: url.trim_end_matches('/').to_owned(), http }

@@ -8,10 +8,12 @@
 //! which invoke the functions through [`invoke`]; [`function_host`]; [`broker`] and [`database`].
 
 pub mod aws_settings;
+mod backlog;
 pub mod binaries;
 pub mod broker;
 pub mod database;
 pub mod event_source_mapping;
+pub mod filter_criteria;
 pub mod function_host;
 pub mod http_api;
 pub mod invoke;

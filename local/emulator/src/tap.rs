@@ -123,9 +123,11 @@ fn assign(servers: &str, topics: &[String]) -> KafkaResult<(StreamConsumer, Vec<
         .set("client.id", "tap")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("fetch.wait.max.ms", "20")
+        // The delay of a record on the embedded broker; shorter ones cost an idle stack more CPU.
+        .set("fetch.wait.max.ms", "50")
         .set("fetch.error.backoff.ms", "50")
-        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.max.messages.kbytes", "1024")
+        .set("fetch.queue.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "500")
         .set("socket.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Critical)

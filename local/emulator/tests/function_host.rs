@@ -2,17 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at an error")]
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use emulator::broker::Broker;
+use emulator::broker::{self, Broker};
 use emulator::function_host::{FunctionHost, HostError, HostedFunction, PAYLOAD_LIMIT};
 use emulator::invoke::{FunctionError, InvokeClient, InvokeError, InvokeResponse};
 use emulator::template::FunctionName;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 const NAME: &str = "greeter";
@@ -58,6 +62,17 @@ impl Hosted {
         }
     }
 
+    fn log(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.logs.path().join("greeter.log")).unwrap();
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn reports(&self) -> Vec<Value> {
+        let lines = self.log().into_iter();
+        let reports = lines.filter(|line| line["type"] == "platform.report");
+        reports.filter_map(|line| line.get("record").cloned()).collect()
+    }
+
     async fn failure(&self, event: &Value) -> FunctionError {
         match self.invoke(event).await {
             InvokeResponse::Failed(error) => error,
@@ -66,6 +81,51 @@ impl Hosted {
                 error_type: "none".to_owned(),
             },
         }
+    }
+}
+
+/// The field of `/proc/PID/stat`: `T` is stopped by a signal, `Z` has exited.
+fn state(process: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what}");
+}
+
+async fn frozen(process: u32) {
+    eventually("the process is not frozen", || state(process) == Some('T')).await;
+}
+
+/// As another program would.
+fn kill(process: u32) {
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    rustix::process::kill_process(process, Signal::KILL).unwrap();
+}
+
+/// The lines that the emulator logs.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<u8>>>);
+
+impl Warnings {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Warnings {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -217,6 +277,113 @@ async fn a_killed_function_fails_its_event_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_process_is_frozen_between_invocations() {
+    let hosted = host(1).await;
+    let process = hosted.host.process_ids(NAME)[0];
+    frozen(process).await;
+    let file = hosted.logs.path().join("count");
+    let count = || std::fs::read_to_string(&file).unwrap();
+    hosted.returned(&json!({ "do": "count", "file": file })).await;
+    frozen(process).await;
+    let before = count();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count(), before, "the background thread ran");
+    let response = hosted.returned(&json!({ "do": "sleep", "seconds": 0.1 })).await;
+    assert_eq!(response["pid"], process);
+    assert_ne!(count(), before, "the background thread did not continue");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_frozen_process_can_be_killed_and_is_replaced() {
+    let hosted = host(1).await;
+    let first = hosted.host.process_ids(NAME)[0];
+    frozen(first).await;
+    assert_eq!(hosted.host.kill(NAME).await, 1);
+    assert_eq!(state(first), None);
+    let second = u32::try_from(hosted.returned(&json!({})).await["pid"].as_u64().unwrap()).unwrap();
+    assert_ne!(second, first);
+    frozen(second).await;
+    kill(second);
+    eventually("the exit is not noticed", || hosted.host.process_ids(NAME).is_empty()).await;
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_requests_no_further_event_is_killed_at_its_timeout() {
+    let hosted = host(1).await;
+    let response = hosted.returned(&json!({ "do": "linger", "seconds": 60 })).await;
+    assert_eq!(response["greeting"], "hello", "the response does not wait for the request");
+    assert_eq!(hosted.host.process_ids(NAME).len(), 1);
+    eventually("the process runs", || hosted.host.process_ids(NAME).is_empty()).await;
+
+    let response = hosted.returned(&json!({ "do": "linger", "seconds": 60 })).await;
+    let next = hosted.returned(&json!({})).await;
+    assert_eq!(next["greeting"], "hello", "the next event waits for another process");
+    assert_ne!(next["pid"], response["pid"]);
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn no_frozen_process_outlives_a_killed_emulator() {
+    const ROLE: &str = "EMULATOR_TO_KILL";
+    if std::env::var_os(ROLE).is_some() {
+        let hosted = host(1).await;
+        let process = hosted.host.process_ids(NAME)[0];
+        frozen(process).await;
+        io::stderr().write_all(format!("{process}\n").as_bytes()).unwrap();
+        return std::future::pending().await;
+    }
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "no_frozen_process_outlives_a_killed_emulator", "--nocapture"])
+        .env(ROLE, "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut emulator = broker::spawn(|| command.spawn()).unwrap();
+    let mut lines = BufReader::new(emulator.stderr.take().unwrap()).lines();
+    let process = loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if let Ok(process) = line.parse() {
+            break process;
+        }
+    };
+    assert_eq!(state(process), Some('T'));
+    emulator.kill().await.unwrap();
+    eventually("the process remains", || matches!(state(process), None | Some('Z'))).await;
+}
+
+#[tokio::test]
+async fn a_process_above_its_memory_limit_is_killed() {
+    let warnings = Warnings::default();
+    let subscriber = {
+        let writer = warnings.clone();
+        tracing_subscriber::fmt().with_writer(move || writer.clone()).finish()
+    };
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let hosted = host(1).await;
+    let below = json!({ "do": "allocate", "megabytes": 100, "seconds": 0.3 });
+    assert_eq!(hosted.returned(&below).await["greeting"], "hello");
+    let error = hosted.failure(&json!({ "do": "allocate", "megabytes": 300, "seconds": 60 })).await;
+    assert_eq!(error.error_type, "Runtime.ExitError");
+    assert!(
+        error.error_message.ends_with("Error: Runtime exited with error: signal: killed"),
+        "{}",
+        error.error_message
+    );
+    let report = &hosted.reports()[1];
+    let peak = report["metrics"]["maxMemoryUsedMB"].as_u64().unwrap();
+    assert!((257..400).contains(&peak), "{report}");
+    assert_eq!(report["status"], "error");
+    let warning = format!("{NAME} used {peak} MB and was killed: its limit is 256 MB (MemorySize)");
+    assert!(warnings.text().contains(&warning), "{}", warnings.text());
+    assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
 async fn a_missing_variable_stops_the_start_with_the_functions_message() {
     let logs = tempfile::tempdir().unwrap();
     let functions = vec![function(&[("FAIL_AT_START", "1")])];
@@ -260,8 +427,41 @@ async fn the_output_of_a_function_is_logged_and_its_outcomes_are_counted() {
         }
     });
     waited.await.unwrap();
-    let log = std::fs::read_to_string(hosted.logs.path().join("greeter.log")).unwrap();
-    assert_eq!(log.lines().count(), 2);
+    let lines = hosted.log();
+    assert_eq!(lines.iter().filter(|line| line["outcome"] == "accepted").count(), 2);
+    hosted.host.stop().await;
+}
+
+#[tokio::test]
+async fn every_invocation_is_reported_in_the_log() {
+    let hosted = host(1).await;
+    for event in [
+        json!({ "do": "sleep", "seconds": 0.05 }),
+        json!({ "do": "fail" }),
+        json!({ "do": "exit" }),
+        json!({ "do": "sleep", "seconds": 60 }),
+    ] {
+        hosted.returned(&event).await;
+    }
+    let reports = hosted.reports();
+    let statuses: Vec<_> = reports.iter().map(|it| it["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["success", "error", "error", "timeout"]);
+    let metrics = |index: usize| &reports[index]["metrics"];
+    let initialized: Vec<_> = (0..4).map(|it| metrics(it)["initDurationMs"].is_number()).collect();
+    assert_eq!(initialized, [true, false, false, true], "the first invocation of a process");
+    assert!(metrics(0)["durationMs"].as_f64().unwrap() >= 50.0, "{}", metrics(0));
+    assert!(metrics(3)["durationMs"].as_f64().unwrap() >= 2_000.0, "{}", metrics(3));
+    for report in &reports {
+        let metrics = &report["metrics"];
+        assert!(report["requestId"].as_str().unwrap().len() == 36, "{report}");
+        assert_eq!(metrics["memorySizeMB"], 256);
+        let duration = metrics["durationMs"].as_f64().unwrap();
+        let initialization = metrics["initDurationMs"].as_f64().unwrap_or_default();
+        let billed = metrics["billedDurationMs"].as_f64().unwrap();
+        assert!((billed - duration - initialization).abs() <= 1.01, "{metrics}");
+    }
+    let peak = metrics(0)["maxMemoryUsedMB"].as_u64().unwrap();
+    assert!((1..256).contains(&peak), "{peak} MB");
     hosted.host.stop().await;
 }
 
@@ -288,7 +488,7 @@ async fn a_function_does_not_keep_a_connection_of_the_embedded_broker_open() {
 
     let hosted = host(1).await;
     assert_eq!(hosted.returned(&json!({})).await["greeting"], "hello");
-    broker.mock().unwrap().broker_down(1).unwrap();
+    let _outage = broker.outage().unwrap();
     let rest = tokio::time::timeout(Duration::from_secs(5), connection.read(&mut response)).await;
     assert!(rest.is_ok(), "the connection is still open");
     hosted.host.stop().await;

@@ -3,11 +3,12 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at an error")]
 
+mod greeter;
+
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-use emulator::stack::{Stack, StackOptions};
+use emulator::stack::Stack;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,23 +17,6 @@ use tokio::time::timeout;
 
 /// The ports of this process are those of one stack.
 static ONE_STACK: Mutex<()> = Mutex::const_new(());
-
-const TEMPLATE: &str = "
-Resources:
-  GreeterFunction:
-    Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: greeter } }
-    Properties: { Timeout: 2, Events: { Http: { Type: HttpApi } } }
-";
-
-/// A folder with the template and the function.
-fn workspace() -> TempDir {
-    let workspace = tempfile::tempdir().unwrap();
-    std::fs::write(workspace.path().join("template.yaml"), TEMPLATE).unwrap();
-    let function = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/function.py");
-    std::os::unix::fs::symlink(function, workspace.path().join("greeter")).unwrap();
-    workspace
-}
 
 /// A stack that runs alone.
 struct Alone {
@@ -44,14 +28,7 @@ struct Alone {
 impl Alone {
     async fn start() -> Self {
         let only = ONE_STACK.lock().await;
-        let workspace = workspace();
-        let options = StackOptions {
-            template: workspace.path().join("template.yaml"),
-            function_dir: Some(workspace.path().to_owned()),
-            log_dir: workspace.path().to_owned(),
-            ..StackOptions::default()
-        };
-        let stack = Stack::start(options).await.unwrap();
+        let (stack, workspace) = greeter::start().await;
         Self { stack, _workspace: workspace, _only: only }
     }
 
@@ -135,7 +112,8 @@ async fn a_process_takes_no_invocation_of_another() {
     // The paths of a function's first processes, as they would be without a secret.
     for path in ["greeter/1", "greeter/1/1", "greeter/1/00000000000000000000000000000000"] {
         let url = format!("http://127.0.0.1:{port}/{path}/2018-06-01/runtime/invocation/next");
-        let response = timeout(Duration::from_secs(5), reqwest::get(&url)).await.unwrap().unwrap();
+        let response =
+            timeout(Duration::from_secs(5), http().get(&url).send()).await.unwrap().unwrap();
         assert!([404, 410].contains(&response.status().as_u16()), "{url}: {response:?}");
     }
     alone.stop().await;
@@ -155,7 +133,7 @@ async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
         connection.write_all(head.as_bytes()).await.unwrap();
         slow.push(connection);
     }
-    let http = reqwest::Client::new();
+    let http = http();
     let small = timeout(Duration::from_secs(5), http.post(&url).body("{}").send());
     assert_eq!(small.await.unwrap().unwrap().status(), 200);
     let large = http.post(&url).body(vec![b' '; 7_000_000]).send().await;
@@ -169,4 +147,8 @@ async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
         assert!(status.starts_with("HTTP/1.1 408"), "{status}");
     }
     alone.stop().await;
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 pub(crate) const RUNS: &str = "target/local";
 pub(crate) const LOCK: &str = "lock";
+pub(crate) const FUNCTIONS: &str = "functions";
 pub(crate) const STACK_FILE: &str = "stack.env";
 
 /// A run, running or ended.

@@ -1,19 +1,19 @@
-//! The folders of the local runs of a workspace: `target/local/RUN`, with the run's logs and, while
-//! `up` runs, its settings for other programs.
+//! The folders of the local runs of a workspace: `target/local/RUN`, with the run's logs, while it
+//! runs its functions and, while `up` runs, its settings for other programs.
 //!
 //! A run locks its folder until its process ends, in whichever way. So the settings of a killed run
 //! are recognised, whatever process has its id now.
 
 mod folder;
 
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use folder::{FUNCTIONS, LOCK, RUNS, STACK_FILE};
 pub use folder::{FoundRun, find};
-use folder::{LOCK, RUNS, STACK_FILE};
 
 /// The settings of the latest `up` that runs: a link.
 pub const LATEST: &str = "target/stack.env";
@@ -73,14 +73,24 @@ impl Run {
         self.folder.join("logs")
     }
 
-    /// Writes the settings for other programs, and returns their file.
+    /// The folder of the functions that this run executes.
+    #[must_use]
+    pub fn functions(&self) -> PathBuf {
+        self.folder.join(FUNCTIONS)
+    }
+
+    /// Writes the settings for other programs of this user, and returns their file.
     ///
     /// # Errors
     /// [`RunError::Unwritable`].
     pub fn publish(&self, settings: &str) -> Result<PathBuf, RunError> {
         let path = self.folder.join(STACK_FILE);
         let unwritable = |source| RunError::Unwritable { path: path.clone(), source };
-        fs::write(&path, settings).map_err(unwritable)?;
+        let mut file = OpenOptions::new();
+        file.write(true).create(true).truncate(true).mode(0o600);
+        file.open(&path)
+            .and_then(|mut file| file.write_all(settings.as_bytes()))
+            .map_err(unwritable)?;
         self.link_latest(&path).map_err(unwritable)?;
         Ok(path)
     }
@@ -89,7 +99,7 @@ impl Run {
     ///
     /// # Errors
     /// The file's, if it cannot be removed.
-    pub fn end(self) -> io::Result<()> {
+    pub fn end(&self) -> io::Result<()> {
         remove_if_present(&self.folder.join(STACK_FILE))?;
         let mut running = find(&self.workspace)?.into_iter().filter(|run| run.is_running);
         match running.find_map(|run| run.settings) {
@@ -107,17 +117,27 @@ impl Run {
         fs::rename(new, self.workspace.join(LATEST))
     }
 
-    /// Removes the settings of killed runs, and the folders of the oldest ended ones. An error is
-    /// not fatal: the next run tries again.
+    /// Removes settings and functions of killed runs, and the folders of the oldest ended ones. An
+    /// error is not fatal: the next run tries again.
     fn clean_up(&self) {
         let runs = find(&self.workspace).unwrap_or_default();
         let ended: Vec<_> = runs.into_iter().filter(|run| !run.is_running).collect();
         for settings in ended.iter().filter_map(|run| run.settings.as_ref()) {
             fs::remove_file(settings).ok();
         }
+        for run in &ended {
+            fs::remove_dir_all(run.folder.join(FUNCTIONS)).ok();
+        }
         for run in ended.iter().skip(MAX_ENDED) {
             fs::remove_dir_all(&run.folder).ok();
         }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Absent if the run has built none; else the next run tries again.
+        fs::remove_dir_all(self.functions()).ok();
     }
 }
 
@@ -152,6 +172,8 @@ pub fn lock(folder: &Path) -> Result<File, RunError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// The run of another process: a folder that is locked as long as the file lives.
@@ -174,14 +196,26 @@ mod tests {
         let settings = run.publish("RUN=ours\n").unwrap();
         assert_eq!(latest(workspace.path()).as_deref(), Some("RUN=ours\n"));
         assert_eq!(find(workspace.path()).unwrap().len(), 2);
+        fs::create_dir(run.functions()).unwrap();
         run.end().unwrap();
         assert!(!settings.exists());
         assert_eq!(latest(workspace.path()).as_deref(), Some("RUN=other\n"));
+        let functions = run.functions();
+        drop(run);
+        assert!(!functions.exists());
         drop(other);
         let run = Run::start(workspace.path()).unwrap();
         run.publish("RUN=ours\n").unwrap();
         run.end().unwrap();
         assert_eq!(latest(workspace.path()), None);
+    }
+
+    #[test]
+    fn the_settings_are_readable_by_this_user_only() {
+        let workspace = tempfile::tempdir().unwrap();
+        let run = Run::start(workspace.path()).unwrap();
+        let settings = run.publish("RUN=ours\n").unwrap();
+        assert_eq!(fs::metadata(settings).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

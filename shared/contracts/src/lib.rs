@@ -42,7 +42,7 @@ pub use order_id::OrderId;
 pub use stage::{Consumes, Publishes, STAGES, StageName, StageSpec, happy_path};
 pub use stored_event::StoredEvent;
 pub use time::parse_rfc3339;
-pub use topic::Topic;
+pub use topic::{Topic, TopicNames};
 pub use trace::TraceContext;
 
 /// A fully parsed payload, for code outside the pipeline.

@@ -1,5 +1,7 @@
 //! The topics of the workflow.
 
+use std::{borrow::Cow, sync::Arc};
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::{EventType, STAGES};
@@ -69,6 +71,39 @@ impl Topic {
         let publisher =
             STAGES.iter().filter(|spec| spec.published_events().any(|it| it.topic() == self));
         consumer.chain(publisher).find_map(|spec| spec.publishes?.rejected)
+    }
+}
+
+/// The names of the topics on a cluster: those of the contract, with a prefix where the cluster has
+/// the topics of several stacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicNames {
+    prefix: Arc<str>,
+}
+
+impl TopicNames {
+    #[must_use]
+    pub fn with_prefix(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    #[must_use]
+    pub fn name(&self, topic: Topic) -> Cow<'static, str> {
+        match self.prefix() {
+            "" => Cow::Borrowed(topic.name()),
+            prefix => Cow::Owned(format!("{prefix}{topic}")),
+        }
+    }
+
+    /// The topic with this name; `None` for a topic of another stack.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        Topic::from_name(name.strip_prefix(self.prefix())?)
     }
 }
 

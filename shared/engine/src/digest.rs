@@ -4,6 +4,9 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+/// Takes the place of every text of a customer whose data was erased.
+pub const ERASED: &str = "erased";
+
 /// A 128-bit content hash (truncated SHA-256).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 16]);
@@ -11,6 +14,12 @@ pub struct Digest([u8; 16]);
 impl Digest {
     /// Marks a row that was decided early, without the event of its stage.
     pub const NONE: Self = Self([0; 16]);
+
+    /// Of the rows of an erased order. The digest of a payload would confirm a guess of it.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self::of(ERASED.as_bytes())
+    }
 
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

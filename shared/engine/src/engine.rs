@@ -3,14 +3,15 @@
 //! Records with one row key share its decision; rows do not block each other. Every stored event is
 //! published, and a record is done only after that.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use contracts::{Envelope, StageName, Topic};
+use contracts::{Envelope, StageName, StoredEvent, Topic};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    Context, Stage, TransientError,
+    Context, Decision, Needed, Stage, Tracer, TransientError,
+    failpoint::{Point, reach},
     groups::next_requests,
     lambda_event::{BatchResponse, KafkaEvent},
     log,
@@ -33,6 +34,7 @@ pub const RESPONSE_MARGIN: Duration = Duration::from_secs(3);
 pub struct Engine {
     stages: Vec<Box<dyn AnyStage>>,
     pub(crate) context: Context,
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// A batch that must be redelivered as a whole.
@@ -55,7 +57,7 @@ impl Engine {
     /// An engine without stages.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { stages: Vec::new(), context }
+        Self { stages: Vec::new(), context, tracer: None }
     }
 
     /// Adds a stage.
@@ -85,20 +87,24 @@ impl Engine {
         let Some((topic, stage)) = self.stage_for(event)? else {
             return Ok(BatchResponse::default());
         };
+        let started = (self.context.clock)();
         let values = record::values(event);
         let records = record::read_all(event, &values, topic, stage.name());
         let mut rows = Rows::of_batch(&self.context, stage, &records, self.stamp(stage.name()));
         self.settle(&mut rows, decide_by(Instant::now(), deadline)).await;
         let delivered = rows.delivered().await;
+        let ended = (self.context.clock)();
         let mut response = Vec::with_capacity(records.len());
         for (record, result) in records.into_iter().zip(delivered) {
-            log::result(stage.name(), &record, &result, (self.context.clock)());
+            log::result(stage.name(), &record, &result, ended);
+            self.trace(stage.name(), &record, &result, (started, ended));
             response.push((record.identifier, result.is_err()));
         }
         let response = BatchResponse::from_results(response);
         if !response.is_success() && !self.context.reports_batch_item_failures {
             return Err(BatchError::NotReportable(response.batch_item_failures.len()));
         }
+        reach(Point::BeforeResponse);
         Ok(response)
     }
 
@@ -128,29 +134,37 @@ impl Engine {
     async fn perform(&self, request: Request<'_>) -> Done {
         let orders = &self.context.orders;
         match request {
-            Request::LookUp(slots, keys) => Done::LookedUp(slots, orders.get_all(&keys).await),
-            Request::Decide(slot, stage, event, None, needed) => {
-                Done::Decided(slot, stage.decide(event, &needed).await)
+            Request::LookUp(slots, keys) => {
+                reach(Point::BeforeLookUp);
+                let found = orders.get_all(&keys).await;
+                reach(Point::AfterLookUp);
+                Done::LookedUp(slots, found)
             }
-            Request::Decide(slot, stage, _, Some(stored), needed) => {
-                let decision = match Envelope::decode(stored.body.as_bytes()) {
-                    Ok(event) => stage.decide(&event, &needed).await,
-                    Err(error) => {
-                        Err(TransientError::new("read the stored event", error.to_string()))
-                    }
-                };
+            Request::Decide(slot, stage, event, stored, needed) => {
+                reach(Point::BeforeDecision);
+                let decision = decide(stage, event, stored.as_deref(), &needed).await;
+                reach(Point::AfterDecision);
                 Done::Decided(slot, decision)
             }
             Request::Insert(slots, rows) => {
                 let rows: Vec<_> = rows.iter().map(|new| &new.row).collect();
-                Done::Inserted(slots.into_iter().zip(orders.insert_all(&rows).await).collect())
+                reach(Point::BeforeInsert);
+                let outcomes = orders.insert_all(&rows).await;
+                reach(Point::AfterInsert);
+                Done::Inserted(slots.into_iter().zip(outcomes).collect())
             }
             Request::Undo(slot, stage, event, new) => {
-                Done::Undone(slot, stage.undo(event, &new.row).await)
+                reach(Point::BeforeUndo);
+                let undone = stage.undo(event, &new.row).await;
+                reach(Point::AfterUndo);
+                Done::Undone(slot, undone)
             }
             Request::Commit(slots, rows) => {
                 let group: Vec<_> = rows.iter().map(AsRef::as_ref).collect();
-                Done::Inserted(slots.into_iter().zip(orders.commit(&group).await).collect())
+                reach(Point::BeforeTransaction);
+                let outcomes = orders.commit(&group).await;
+                reach(Point::AfterTransaction);
+                Done::Inserted(slots.into_iter().zip(outcomes).collect())
             }
         }
     }
@@ -160,7 +174,7 @@ impl Engine {
         let mut found = None;
         for name in event.topics() {
             let unknown = || BatchError::UnknownTopic(name.to_owned());
-            let topic = Topic::from_name(name).ok_or_else(unknown)?;
+            let topic = self.context.publisher.topic(name).ok_or_else(unknown)?;
             let mut stages = self.stages.iter();
             let stage = stages.find(|stage| stage.name().spec().consumes_from(topic));
             let stage = stage.ok_or_else(unknown)?;
@@ -176,6 +190,20 @@ impl Engine {
     pub(crate) fn stamp(&self, stage: StageName) -> Stamp {
         let now = (self.context.clock)();
         Stamp { stage, now, expires_at: self.context.expires_at(now) }
+    }
+}
+
+/// The decision about the stored event, where the stage acts on that, or else about the record's.
+async fn decide(
+    stage: &dyn AnyStage,
+    event: &Envelope<'_>,
+    stored: Option<&StoredEvent>,
+    needed: &Needed,
+) -> Result<Decision, TransientError> {
+    let Some(stored) = stored else { return stage.decide(event, needed).await };
+    match Envelope::decode(stored.body.as_bytes()) {
+        Ok(event) => stage.decide(&event, needed).await,
+        Err(error) => Err(TransientError::new("read the stored event", error.to_string())),
     }
 }
 

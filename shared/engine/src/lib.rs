@@ -25,7 +25,7 @@
 //! Reading order: [`stage`] (the trait of a stage), [`engine`] (the pipeline of a batch), `steps`
 //! (the next step after each result), `single` (rows outside of a batch: intake, cancellation,
 //! recovery), [`row`], [`orders_table`], `transaction`, [`lambda_event`] (the event in, the
-//! response out), `publisher`.
+//! response out), `publisher`, [`span`].
 
 pub mod stage;
 
@@ -51,14 +51,17 @@ mod publisher;
 pub mod context;
 pub mod digest;
 pub mod error;
+pub mod failpoint;
 mod log;
+pub mod span;
 
 pub use context::Context;
-pub use digest::Digest;
+pub use digest::{Digest, ERASED};
 pub use engine::Engine;
 pub use error::TransientError;
 pub use orders_table::{Clock, OrdersTable};
 pub use publisher::Publisher;
 pub use row::{CustomerIndexKey, Row, RowBody, RowKey};
 pub use single::Accepted;
+pub use span::{SpanFailure, StageSpan, Tracer};
 pub use stage::{Decision, Effect, Needed, Stage};

@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Rejected(_) => "rejected",
@@ -33,10 +33,10 @@ impl Outcome {
         }
     }
 
-    const fn code(self) -> Option<FailureCode> {
+    pub(crate) const fn code(&self) -> Option<FailureCode> {
         match self {
-            Self::Rejected(code) | Self::Malformed(code) => Some(code),
-            Self::EndedEarly(code) => code,
+            Self::Rejected(code) | Self::Malformed(code) => Some(*code),
+            Self::EndedEarly(code) => *code,
             _ => None,
         }
     }

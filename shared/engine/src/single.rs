@@ -4,7 +4,8 @@ use contracts::{Envelope, FailureReason, StageName, TraceContext};
 use tokio::time::Instant;
 
 use crate::{
-    Engine, Row, TransientError, error::Error, new_row::NewRow, rows::Rows, slot::published,
+    Engine, Row, StageSpan, TransientError, error::Error, new_row::NewRow, rows::Rows,
+    slot::published,
 };
 
 /// An accepted order.
@@ -28,9 +29,15 @@ impl Engine {
         trace: Option<&TraceContext>,
         until: Instant,
     ) -> Result<Accepted, Error> {
+        let (key, started) = (row.key.clone(), (self.context.clock)());
         let mut rows = Rows::of_row(&self.context, row, trace);
         self.settle(&mut rows, until).await;
-        rows.accepted().await
+        let accepted = rows.accepted().await;
+        if let Some(tracer) = &self.tracer {
+            let times = (started, (self.context.clock)());
+            tracer.record(&StageSpan::of_intake(&key, trace, &accepted, times));
+        }
+        accepted
     }
 
     /// Rejects an order at a stage before the event of that stage. `event` is an earlier event of

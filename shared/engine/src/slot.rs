@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     Needed, RowKey, TransientError,
     error::{BrokenInvariant, Error},
+    failpoint::{Point, reach},
     new_row::{NewRow, Stamp},
     record::Record,
     stage::AnyStage,
@@ -154,5 +155,7 @@ pub(crate) async fn published(
         Ok(delivery) => delivery.delivered().await,
         Err(error) => Err(error),
     };
-    delivered.map_err(|error| TransientError::new("publish the stored event", error))
+    delivered.map_err(|error| TransientError::new("publish the stored event", error))?;
+    reach(Point::AfterDelivery);
+    Ok(())
 }

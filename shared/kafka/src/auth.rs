@@ -181,6 +181,7 @@ impl ConsumerContext for Context {}
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "the test provides the clock")]
     #[tokio::test]
     async fn without_tls_nothing_authenticates_and_the_error_names_the_feature() {
         let aws = SdkConfig::builder().build();

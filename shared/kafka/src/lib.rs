@@ -6,6 +6,7 @@
 
 mod auth;
 mod config;
+mod consumer;
 mod producer;
 
 pub use auth::{AuthError, Context, MskIam, TOKEN_LIFE};

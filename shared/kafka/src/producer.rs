@@ -99,16 +99,17 @@ impl Producer {
     ///
     /// # Errors
     /// If one of them does not respond.
-    pub async fn connect(&self, topics: &[&'static str]) -> Result<(), KafkaError> {
+    pub async fn connect(&self, topics: &[impl AsRef<str>]) -> Result<(), KafkaError> {
         let client = self.client();
-        let (leaders, topics) = (Arc::clone(&client), topics.to_vec());
-        let leaders = blocking(move || leaders.one_partition_of_each_leader(&topics)).await?;
+        let leaders = Arc::clone(&client);
+        let topics: Vec<_> = topics.iter().map(|topic| topic.as_ref().to_owned()).collect();
+        let leaders = blocking(move || leaders.one_partition_of_each_leader(topics)).await?;
         try_join_all(leaders.into_values().map(|(topic, partition)| {
             let client = Arc::clone(&client);
             // The client connects to a broker once it has a request for it; an offset query is the
             // smallest.
             blocking(move || {
-                client.producer.client().fetch_watermarks(topic, partition, CONNECT_TIMEOUT)
+                client.producer.client().fetch_watermarks(&topic, partition, CONNECT_TIMEOUT)
             })
         }))
         .await
@@ -192,13 +193,13 @@ impl Client {
     /// Each broker that leads a partition of these topics, with one such partition.
     fn one_partition_of_each_leader(
         &self,
-        topics: &[&'static str],
-    ) -> Result<BTreeMap<i32, (&'static str, i32)>, KafkaError> {
+        topics: Vec<String>,
+    ) -> Result<BTreeMap<i32, (String, i32)>, KafkaError> {
         let mut leaders = BTreeMap::new();
         for topic in topics {
-            let metadata = self.producer.client().fetch_metadata(Some(topic), CONNECT_TIMEOUT)?;
+            let metadata = self.producer.client().fetch_metadata(Some(&topic), CONNECT_TIMEOUT)?;
             let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-            leaders.extend(partitions.map(|it| (it.leader(), (*topic, it.id()))));
+            leaders.extend(partitions.map(|it| (it.leader(), (topic.clone(), it.id()))));
         }
         // -1: the partition has no leader.
         leaders.retain(|leader, _| *leader >= 0);

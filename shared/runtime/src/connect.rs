@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use contracts::TopicNames;
 use engine::{Clock, Context, OrdersTable, Publisher, engine::DELIVERY_TIMEOUT};
 use kafka::{Auth, AuthError, Brokers, MskIam, Producer};
 use lambda_runtime::Error;
@@ -32,7 +33,8 @@ pub async fn connect_with(
     let brokers = brokers(settings, &aws, clock).await?;
     Ok(Context {
         orders: OrdersTable { client, name: settings.orders_table.clone(), clock },
-        publisher: Publisher::new(Producer::new(&brokers, delivery_timeout)?),
+        publisher: Publisher::new(Producer::new(&brokers, delivery_timeout)?)
+            .with_topics(TopicNames::with_prefix(&settings.topic_prefix)),
         clock,
         row_ttl: settings.row_ttl,
         reports_batch_item_failures: settings.reports_batch_item_failures,

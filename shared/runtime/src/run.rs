@@ -10,7 +10,7 @@ use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
-use crate::flush_logs;
+use crate::{Traces, flush_logs};
 
 /// The longest timeout of a Lambda function.
 const MAX_INVOCATION: Duration = Duration::from_mins(15);
@@ -22,12 +22,13 @@ const ASSUMED_TIME_LEFT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// If the Lambda runtime cannot be reached.
-pub async fn run(engine: Engine) -> Result<(), Error> {
+pub async fn run(engine: Engine, traces: Traces) -> Result<(), Error> {
+    let engine = &engine.traced_by(traces.tracer());
     engine.warm_up().await;
     flush_logs();
-    let engine = &engine;
+    let traces = &traces;
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<Payload>| {
-        handle_batch(engine, event.payload.0, &event.context).await
+        handle_batch(engine, traces, event.payload.0, &event.context).await
     }))
     .await
 }
@@ -48,12 +49,19 @@ impl<'de> Deserialize<'de> for Payload {
 /// If the event is not from a Kafka mapping, or the whole batch must be redelivered.
 pub async fn handle_batch(
     engine: &Engine,
+    traces: &Traces,
     batch: Result<KafkaEvent, NotKafka>,
     invocation: &Context,
 ) -> Result<BatchResponse, Error> {
     let handled = engine.handle(&batch?, deadline(invocation)).await;
-    flush_logs();
+    finish(traces, invocation).await;
     Ok(handled?)
+}
+
+/// Exports the spans and writes the log lines of an invocation, before its response.
+pub async fn finish(traces: &Traces, invocation: &Context) {
+    traces.export(invocation).await;
+    flush_logs();
 }
 
 pub fn deadline(invocation: &Context) -> Instant {
@@ -128,7 +136,7 @@ mod tests {
             reports_batch_item_failures: true,
         });
         let batch = KafkaEvent::read(&mut serde_json::Deserializer::from_str(event));
-        handle_batch(&engine, batch, &lambda_runtime::Context::default()).await
+        handle_batch(&engine, &Traces::default(), batch, &lambda_runtime::Context::default()).await
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::{
 
 use jiff::SignedDuration;
 
+use crate::traces;
+
 /// Settings of every function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -15,12 +17,16 @@ pub struct Settings {
     pub kafka_auth: KafkaAuth,
     /// A file of certificates to trust instead of the system's.
     pub kafka_ca_file: Option<String>,
+    /// The prefix of this stack's topics; empty for the names of the contract.
+    pub topic_prefix: String,
     /// The table of the stages' rows.
     pub orders_table: String,
     /// The lifetime of a row; longer than the retention of the topics.
     pub row_ttl: SignedDuration,
     /// Set if the mapping reads partial responses; otherwise a failed record fails the whole batch.
     pub reports_batch_item_failures: bool,
+    /// The URL of the collector of traces; `None` switches traces off.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Authentication to the brokers.
@@ -45,10 +51,12 @@ impl Settings {
                 &[("MSK_IAM", KafkaAuth::MskIam), ("NONE", KafkaAuth::None)],
             ),
             kafka_ca_file: environment.optional_text("KAFKA_CA_FILE"),
+            topic_prefix: environment.optional_text("TOPIC_PREFIX").unwrap_or_default(),
             orders_table: environment.required("ORDERS_TABLE", "OrdersTable"),
             row_ttl: SignedDuration::from_hours(24 * i64::from(days)),
             reports_batch_item_failures: environment
                 .flag("FUNCTION_RESPONSE_TYPES", "ReportBatchItemFailures"),
+            otlp_endpoint: traces::read_endpoint(environment),
         }
     }
 }

@@ -10,4 +10,4 @@ pub use arguments::{Parsed, UsageError, parse};
 pub use exit::{ExitError, error_chain};
 pub use format::{TABLE, grouped};
 pub use output::Terminal;
-pub use printable::printable;
+pub use printable::{printable, printable_start};

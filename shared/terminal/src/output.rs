@@ -35,12 +35,13 @@ impl Terminal {
         self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}").ok());
     }
 
-    /// Prints the error, if it has a message, and returns the program's exit code.
+    /// Prints the error, if it has a message, and returns the program's exit code. Further lines are
+    /// indented: they may be foreign text.
     #[must_use]
     pub fn exit_code(&self, result: Result<(), ExitError>) -> ExitCode {
         let Err(error) = result else { return ExitCode::SUCCESS };
         if let Some(message) = error.message() {
-            self.eprintln(&message);
+            self.eprintln(&message.replace('\n', "\n  "));
         }
         error.code()
     }

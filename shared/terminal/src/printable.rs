@@ -7,6 +7,18 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|letter| if is_plain(letter) { letter } else { '\u{fffd}' }).collect()
 }
 
+/// The first `max` bytes of a line, [`printable`], and the number of those that are left out.
+#[must_use]
+pub fn printable_start(line: &[u8], max: usize) -> String {
+    let (shown, rest) = line.split_at(line.len().min(max));
+    let text = String::from_utf8_lossy(shown);
+    let text = printable(text.trim_end_matches(['\r', '\n']));
+    match rest.len() {
+        0 => text,
+        more => format!("{text}… ({more} bytes more)"),
+    }
+}
+
 fn is_plain(letter: char) -> bool {
     let is_separator = matches!(letter, '\u{2028}' | '\u{2029}');
     // Unicode's property Bidi_Control.

@@ -5,14 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contracts::TopicNames;
 use jiff::Timestamp;
 use kafka::{Auth, AuthError, Brokers, MskIam};
 use terminal::{ExitError, Terminal};
 
-use crate::options::{AuthChoice, BrokerOptions};
+use crate::arguments::{AuthChoice, BrokerOptions};
+use crate::cluster::Cluster;
 
 const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS=";
 const API_URL: &str = "HTTP_API_URL=";
+const TOPIC_PREFIX: &str = "TOPIC_PREFIX=";
 
 #[derive(Debug, thiserror::Error)]
 enum NoBroker {
@@ -48,6 +51,7 @@ struct LocalRun {
     settings: PathBuf,
     bootstrap_servers: String,
     api_url: Option<String>,
+    topic_prefix: String,
 }
 
 /// Returns the brokers of these options; prints where they come from unless they were given.
@@ -55,7 +59,8 @@ pub(crate) async fn connect(
     options: &BrokerOptions,
     clock: fn() -> Timestamp,
     terminal: &Terminal,
-) -> Result<Brokers, ExitError> {
+) -> Result<Cluster, ExitError> {
+    let mut prefix = options.topic_prefix.clone();
     let bootstrap_servers = match (&options.kafka, options.auth) {
         (Some(servers), _) => servers.clone(),
         (None, AuthChoice::MskIam) => return Err(ExitError::start(NoBroker::NotLocal)),
@@ -65,6 +70,7 @@ pub(crate) async fn connect(
             let (servers, path) = (&run.bootstrap_servers, run.settings.display());
             terminal
                 .eprintln(&format!("using the broker of `cargo run -- up`: {servers} ({path})"));
+            prefix = run.topic_prefix;
             run.bootstrap_servers
         }
     };
@@ -75,7 +81,8 @@ pub(crate) async fn connect(
             Auth::MskIam(msk_iam(certificates, clock).await.map_err(ExitError::start)?)
         }
     };
-    Ok(Brokers { bootstrap_servers, auth })
+    let brokers = Brokers { bootstrap_servers, auth };
+    Ok(Cluster { brokers, topics: TopicNames::with_prefix(&prefix) })
 }
 
 /// The run in the nearest of this folder and its parents that has one.
@@ -114,7 +121,8 @@ impl LocalRun {
             .ok_or_else(|| unreadable("KAFKA_BOOTSTRAP_SERVERS is missing"))?;
         let bootstrap_servers = kafka::bootstrap_servers(servers).map_err(unreadable)?;
         let api_url = value(API_URL).map(ToOwned::to_owned);
-        Ok(Self { settings, bootstrap_servers, api_url })
+        let topic_prefix = value(TOPIC_PREFIX).unwrap_or_default().to_owned();
+        Ok(Self { settings, bootstrap_servers, api_url, topic_prefix })
     }
 
     /// The option that selects it, and its page.

@@ -1,99 +1,120 @@
-//! The commands `list` and `run`.
+//! The commands `list` and `run`, as both programs have them.
 
-use contracts::Topic;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
-use terminal::{ExitError, Terminal};
+use rdkafka::error::KafkaError;
 
 use crate::{
-    brokers,
+    cluster::Cluster,
     dead_letter::DeadLetter,
-    options::{ListOptions, RedriveCommand, RedriveOptions, RunOptions, Selection},
-    redrive::{self, Outcome},
-    table, topic, warnings,
+    options::{ListOptions, RunOptions},
+    reader::ReadError,
+    redrive::{Limits, Redrive, Rules, redrive},
+    selection::Selection,
+    topic, warnings,
+    writer::Writer,
 };
 
-pub(crate) async fn run(
-    options: &RedriveOptions,
-    clock: fn() -> Timestamp,
-    terminal: &Terminal,
-) -> Result<(), ExitError> {
-    match &options.command {
-        RedriveCommand::List(options) => list(options, clock, terminal).await,
-        RedriveCommand::Run(options) => redrive(options, clock, terminal).await,
-    }
+/// The limits of the program that runs a command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    /// `None`: unlimited.
+    pub(crate) deadline: Option<Instant>,
+    /// For the brokers to confirm one record.
+    pub(crate) delivery_timeout: Duration,
+    /// The most records of one result.
+    pub(crate) max: Option<usize>,
 }
 
-async fn list(
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("{0}")]
+    InvalidOptions(String),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot set up the Kafka client")]
+    Client(#[source] KafkaError),
+}
+
+/// Some of the dead letters, in the order of their positions.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    /// How many follow.
+    pub(crate) left: usize,
+}
+
+pub(crate) async fn list(
     options: &ListOptions,
-    clock: fn() -> Timestamp,
-    terminal: &Terminal,
-) -> Result<(), ExitError> {
-    let brokers = brokers::connect(&options.brokers, clock, terminal).await?;
-    let dead_letters = topic::read(&brokers).await.map_err(ExitError::start)?;
-    let listed: Vec<_> = dead_letters.iter().filter(|it| is_from(it, options.topic)).collect();
-    for line in table::list(&listed, clock()) {
-        terminal.println(&line);
-    }
-    Ok(())
+    cluster: &Cluster,
+    budget: Budget,
+    now: Timestamp,
+) -> Result<Page, CommandError> {
+    let filter = options.filter(now).map_err(CommandError::InvalidOptions)?;
+    let mut dead_letters = topic::read(cluster, budget.deadline).await?;
+    dead_letters.retain(|it| filter.matches(it));
+    let end = page_end(&dead_letters, most(options.max.map(Into::into), budget));
+    let left = dead_letters.len() - end;
+    dead_letters.truncate(end);
+    Ok(Page { dead_letters, left })
 }
 
-async fn redrive(
+/// The end of a page of about `max` dead letters. Those of one record are on one page, because the
+/// next one begins after their position.
+fn page_end(dead_letters: &[DeadLetter], max: Option<usize>) -> usize {
+    let max = max.unwrap_or(usize::MAX).min(dead_letters.len());
+    let Some(last) = max.checked_sub(1).and_then(|index| dead_letters.get(index)) else {
+        return max;
+    };
+    let rest = dead_letters.iter().skip(max);
+    max + rest.take_while(|it| it.position() == last.position()).count()
+}
+
+/// The dead letters of the topic, for [`run`].
+pub(crate) async fn selected(
     options: &RunOptions,
-    clock: fn() -> Timestamp,
-    terminal: &Terminal,
-) -> Result<(), ExitError> {
+    cluster: &Cluster,
+    budget: Budget,
+    now: Timestamp,
+) -> Result<(Selection, Vec<DeadLetter>), CommandError> {
     // Before anything that takes time.
-    let selection = options.selection().map_err(ExitError::start)?;
-    let brokers = brokers::connect(&options.brokers, clock, terminal).await?;
-    let dead_letters = topic::read(&brokers).await.map_err(ExitError::start)?;
-    let selected = select(&dead_letters, &selection).map_err(ExitError::start)?;
-    let now = clock();
-    for warning in warnings::warnings(&selected, now) {
-        terminal.println(&warning);
-    }
+    let selection = options.selection(now).map_err(CommandError::InvalidOptions)?;
+    let dead_letters = topic::read(cluster, budget.deadline).await?;
+    let selected = selection.of(dead_letters).map_err(CommandError::InvalidOptions)?;
+    Ok((selection, selected))
+}
+
+pub(crate) async fn run<'a>(
+    options: &RunOptions,
+    (selection, dead_letters): &'a (Selection, Vec<DeadLetter>),
+    cluster: &Cluster,
+    budget: Budget,
+    now: Timestamp,
+) -> Result<Redrive<'a>, CommandError> {
     // A record that was named is meant; a dead letter among many may be forged.
     let oldest_ms = match selection {
-        Selection::All(_) => Some(warnings::rows_since_ms(now)),
+        Selection::Matching(_) => Some(warnings::rows_since_ms(now)),
         Selection::Positions(_) => None,
     };
-    let outcomes = if options.dry_run {
-        redrive::dry_run(&selected, oldest_ms)
+    let rules = Rules { oldest_ms, allowed_returns: options.allowed_returns() };
+    let limits = Limits {
+        max: most(options.max.map(Into::into), budget),
+        // One record is two deliveries: itself and its receipt.
+        deadline: budget.deadline.map(|deadline| (deadline, budget.delivery_timeout * 2)),
+    };
+    let writer = if options.dry_run {
+        None
     } else {
-        redrive::redrive(&brokers, &selected, oldest_ms).await.map_err(ExitError::start)?
+        let writer = Writer::new(&cluster.brokers, budget.delivery_timeout);
+        Some(writer.map_err(CommandError::Client)?)
     };
-    for line in table::outcomes(&selected, &outcomes, clock()) {
-        terminal.println(&line);
-    }
-    if outcomes.iter().any(Outcome::is_error) {
-        return Err(ExitError::run("some records need attention: see the table"));
-    }
-    Ok(())
+    Ok(redrive(writer, dead_letters, rules, limits).await)
 }
 
-/// Returns the selected dead letters in the order of their positions.
-///
-/// # Errors
-/// If a position has no dead letter, so that a typing error is found before anything is written.
-fn select<'a>(
-    dead_letters: &'a [DeadLetter],
-    selection: &Selection,
-) -> Result<Vec<&'a DeadLetter>, String> {
-    let positions = match selection {
-        Selection::All(topic) => {
-            return Ok(dead_letters.iter().filter(|it| is_from(it, *topic)).collect());
-        }
-        Selection::Positions(positions) => positions,
-    };
-    for position in positions {
-        if !dead_letters.iter().any(|it| it.position() == position) {
-            return Err(format!(
-                "no dead letter for {position}: `cargo run --bin redrive -- list` lists them"
-            ));
-        }
+fn most(wanted: Option<usize>, budget: Budget) -> Option<usize> {
+    match (wanted, budget.max) {
+        (Some(wanted), Some(max)) => Some(wanted.min(max)),
+        (wanted, max) => wanted.or(max),
     }
-    Ok(dead_letters.iter().filter(|it| positions.contains(it.position())).collect())
-}
-
-fn is_from(dead_letter: &DeadLetter, topic: Option<Topic>) -> bool {
-    topic.is_none_or(|topic| dead_letter.position().topic == topic.name())
 }

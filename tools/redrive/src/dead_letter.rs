@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use contracts::Topic;
+use contracts::{Topic, TopicNames};
 
 use crate::message::{self, Cause, Claim, DeadLetterMessage};
+use crate::origins::Origins;
 use crate::position::Position;
 use crate::receipt::Receipt;
 use crate::record::Record;
@@ -24,10 +25,14 @@ pub(crate) struct DeadLetter {
     pub(crate) cause: Cause,
     /// The unverified content, or why it cannot be read.
     claim: Result<Claim, String>,
+    /// The workflow's topic that the claim names.
+    topic: Option<Topic>,
     /// The record at the claimed position.
     record: Option<Record>,
     /// The time of its receipt, in milliseconds since the epoch; verified unless `record` is gone.
     redriven_ms: Option<i64>,
+    /// How many redrives have led to this record, each after its predecessor was given up.
+    returns: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,11 @@ impl DeadLetter {
         self.claim.as_ref().map_or(&self.message, |claim| &claim.position)
     }
 
+    /// `None` for a foreign topic.
+    pub(crate) const fn topic(&self) -> Option<Topic> {
+        self.topic
+    }
+
     pub(crate) fn record(&self) -> Option<&Record> {
         self.record.as_ref()
     }
@@ -57,12 +67,16 @@ impl DeadLetter {
     pub(crate) fn state(&self) -> State<'_> {
         match (&self.claim, &self.record) {
             (Err(reason), _) => State::Unreadable(reason),
-            (Ok(claim), _) if !is_of_workflow(&claim.position) => State::Foreign,
+            (Ok(_), _) if self.topic.is_none() => State::Foreign,
             (Ok(_), None) => State::Gone(self.redriven_ms),
             (Ok(_), Some(record)) => {
                 self.redriven_ms.map_or(State::Pending(record), State::Redriven)
             }
         }
+    }
+
+    pub(crate) const fn returns(&self) -> u32 {
+        self.returns
     }
 
     /// The timestamp of the record, in milliseconds since the epoch.
@@ -79,19 +93,16 @@ impl DeadLetter {
     }
 }
 
-fn is_of_workflow(position: &Position) -> bool {
-    Topic::from_name(&position.topic).is_some()
-}
-
 /// The content of the topic, not yet compared with the records.
-pub(crate) struct Unverified {
+pub(crate) struct Unverified<'a> {
+    topics: &'a TopicNames,
     dead_letters: Vec<DeadLetter>,
     /// With their timestamps, in milliseconds since the epoch.
     receipts: Vec<(Receipt, i64)>,
 }
 
-impl Unverified {
-    pub(crate) fn of(messages: Vec<DeadLetterMessage>) -> Self {
+impl<'a> Unverified<'a> {
+    pub(crate) fn of(messages: Vec<DeadLetterMessage>, topics: &'a TopicNames) -> Self {
         let (mut dead_letters, mut receipts) = (Vec::new(), Vec::new());
         for message in messages {
             if let Some(receipt) = Receipt::read(&message.value) {
@@ -104,20 +115,23 @@ impl Unverified {
                 message_key: message.key.clone(),
                 given_up_ms: message.timestamp_ms,
                 cause: content.cause.clone(),
+                topic: claim.as_ref().ok().and_then(|it| topics.topic(&it.position.topic)),
                 claim,
                 record: None,
                 redriven_ms: None,
+                returns: 0,
             }));
         }
-        Self { dead_letters, receipts }
+        Self { topics, dead_letters, receipts }
     }
 
-    /// The claimed positions on topics of the workflow.
+    /// The positions on topics of the workflow that dead letters and receipts name.
     pub(crate) fn positions(&self) -> BTreeSet<Position> {
         let claims = self.dead_letters.iter().filter_map(|it| it.claim.as_ref().ok());
-        let copies = self.receipts.iter().map(|(receipt, _)| &receipt.redriven_as);
-        let positions = claims.map(|claim| &claim.position).chain(copies);
-        positions.filter(|position| is_of_workflow(position)).cloned().collect()
+        let receipts = self.receipts.iter();
+        let redriven = receipts.flat_map(|(receipt, _)| [&receipt.record, &receipt.redriven_as]);
+        let positions = claims.map(|claim| &claim.position).chain(redriven);
+        positions.filter(|it| self.topics.topic(&it.topic).is_some()).cloned().collect()
     }
 
     /// Compares everything with the records at [`Self::positions`].
@@ -127,6 +141,7 @@ impl Unverified {
             let key = (&receipt.dead_letter, &receipt.record);
             receipts.entry(key).or_default().push((&receipt.redriven_as, *at_ms));
         }
+        let origins = Origins::of(self.receipts.iter().map(|(receipt, _)| receipt), records);
         for dead_letter in &mut self.dead_letters {
             let position = dead_letter.position().clone();
             let candidates = receipts.get(&(&dead_letter.message, &position)).into_iter().flatten();
@@ -138,6 +153,7 @@ impl Unverified {
             });
             dead_letter.redriven_ms = valid.next().map(|(_, at_ms)| *at_ms);
             dead_letter.record = record.cloned();
+            dead_letter.returns = origins.returns(&position);
         }
         self.dead_letters.sort_by(|one, other| {
             one.position().cmp(other.position()).then_with(|| one.message.cmp(&other.message))

@@ -6,10 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 const MAX_KEY_CHARS: usize = 44;
 
 pub(crate) fn cut(text: &str) -> String {
-    if text.chars().count() <= MAX_KEY_CHARS {
+    cut_to(MAX_KEY_CHARS, text)
+}
+
+pub(crate) fn cut_to(max_chars: usize, text: &str) -> String {
+    if text.chars().count() <= max_chars {
         return text.to_owned();
     }
-    text.chars().take(MAX_KEY_CHARS - 1).chain(['…']).collect()
+    text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
 pub(crate) fn ago(at_ms: Option<i64>, now: Timestamp) -> String {

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::position::Position;
 
+/// The longest name of a topic.
+const MAX_TOPIC_BYTES: usize = 249;
+
 /// A message of the dead-letter topic, not yet read.
 pub(crate) struct DeadLetterMessage {
     pub(crate) position: Position,
@@ -99,7 +102,8 @@ fn claim(record: &Value) -> Result<Claim, String> {
 
 fn position(record: &Value) -> Result<Position, &'static str> {
     let whole = |name| record.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
-    let topic = record.get("topic").and_then(Value::as_str).filter(|topic| !topic.is_empty());
+    let topic = record.get("topic").and_then(Value::as_str);
+    let topic = topic.filter(|topic| (1..=MAX_TOPIC_BYTES).contains(&topic.len()));
     let partition = whole("partition").and_then(|partition| i32::try_from(partition).ok());
     Ok(Position::new(
         topic.ok_or("a record in it has no valid topic")?,

@@ -15,7 +15,7 @@ pub(crate) struct Position {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("give TOPIC/PARTITION/OFFSET as `cargo run --bin redrive -- list` prints it")]
+#[error("give TOPIC/PARTITION/OFFSET, as list prints it")]
 pub(crate) struct InvalidPosition;
 
 impl Position {

@@ -20,6 +20,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Reader {
     consumer: BaseConsumer<Context>,
     servers: String,
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,36 +32,28 @@ pub(crate) enum ReadError {
          that --auth is right)"
     )]
     NoResponse { servers: String, cause: String },
-    #[error("no topic {topic} at {servers} (check that --kafka names the brokers of the workflow)")]
-    NoTopic { topic: &'static str, servers: String },
+    #[error(
+        "no topic {topic} at {servers} (check that --kafka names the brokers of the workflow, and TOPIC_PREFIX its topics)"
+    )]
+    NoTopic { topic: String, servers: String },
     #[error(
         "cannot read {topic} to its end: {cause} (check the permission to read it, and try again)"
     )]
     Incomplete { topic: String, cause: String },
+    #[error(
+        "deadline exceeded while reading {0} (raise the function's timeout, or use the redrive \
+         command, which has none)"
+    )]
+    DeadlineExceeded(String),
     #[error("reading the topics failed: {0}")]
     Cancelled(String),
 }
 
 impl Reader {
-    pub(crate) fn new(brokers: &Brokers) -> Result<Self, ReadError> {
-        let consumer: BaseConsumer<Context> = brokers
-            .client_config()
-            // The client requires a group id. It neither joins the group nor commits, so it needs
-            // no permission for it.
-            .set("group.id", "redrive")
-            .set("client.id", "redrive")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            // If retention moves the beginning meanwhile, start at the new one.
-            .set("auto.offset.reset", "earliest")
-            .set("enable.partition.eof", "true")
-            .set("fetch.wait.max.ms", "100")
-            .create_with_context(brokers.context())
-            .map_err(ReadError::Client)?;
-        // The client makes its token only while polled, and metadata requests do not poll. Nothing
-        // is assigned yet, so no record can arrive.
-        drop(consumer.poll(POLL_INTERVAL));
-        Ok(Self { consumer, servers: brokers.bootstrap_servers.clone() })
+    /// Reading ends with an error at the deadline.
+    pub(crate) fn new(brokers: &Brokers, deadline: Option<Instant>) -> Result<Self, ReadError> {
+        let consumer = brokers.reader("redrive").map_err(ReadError::Client)?;
+        Ok(Self { consumer, servers: brokers.bootstrap_servers.clone(), deadline })
     }
 
     pub(crate) fn servers(&self) -> &str {
@@ -69,16 +62,15 @@ impl Reader {
 
     /// The available offsets of each partition; empty if the topic does not exist.
     pub(crate) fn offsets(&self, topic: &str) -> Result<BTreeMap<i32, Range<i64>>, ReadError> {
-        let no_response = |error| self.no_response(&error);
-        let metadata =
-            self.consumer.fetch_metadata(Some(topic), RESPONSE_TIMEOUT).map_err(no_response)?;
+        let no_response = |error| self.no_response(topic, &error);
+        let timeout = self.response_timeout(topic)?;
+        let metadata = self.consumer.fetch_metadata(Some(topic), timeout).map_err(no_response)?;
         let topics = metadata.topics().iter();
         let mut available = BTreeMap::new();
-        for partition in topics.flat_map(|topic| topic.partitions()).map(|it| it.id()) {
-            let (first, end) = self
-                .consumer
-                .fetch_watermarks(topic, partition, RESPONSE_TIMEOUT)
-                .map_err(no_response)?;
+        for partition in topics.flat_map(|it| it.partitions()).map(|it| it.id()) {
+            let timeout = self.response_timeout(topic)?;
+            let watermarks = self.consumer.fetch_watermarks(topic, partition, timeout);
+            let (first, end) = watermarks.map_err(no_response)?;
             available.insert(partition, first..end);
         }
         Ok(available)
@@ -102,6 +94,7 @@ impl Reader {
         let mut last_progress = Instant::now();
         let mut cause = "no more records arrived".to_owned();
         while !wanted.is_empty() {
+            self.response_timeout(topic)?;
             match self.consumer.poll(POLL_INTERVAL) {
                 Some(Ok(message)) => {
                     last_progress = Instant::now();
@@ -133,7 +126,20 @@ impl Reader {
         Ok(())
     }
 
-    fn no_response(&self, error: &KafkaError) -> ReadError {
+    /// The time for one response: what is left until the deadline, if that is less.
+    fn response_timeout(&self, topic: &str) -> Result<Duration, ReadError> {
+        let Some(deadline) = self.deadline else { return Ok(RESPONSE_TIMEOUT) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < POLL_INTERVAL {
+            return Err(ReadError::DeadlineExceeded(topic.to_owned()));
+        }
+        Ok(left.min(RESPONSE_TIMEOUT))
+    }
+
+    fn no_response(&self, topic: &str, error: &KafkaError) -> ReadError {
+        if let Err(deadline_exceeded) = self.response_timeout(topic) {
+            return deadline_exceeded;
+        }
         // The cause, such as rejected authentication, is only reported while polling.
         let started = Instant::now();
         while started.elapsed() < CAUSE_TIMEOUT && self.consumer.poll(POLL_INTERVAL).is_some() {}

@@ -6,17 +6,19 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use terminal::{TABLE, grouped, printable};
 
+use crate::commands::Page;
 use crate::dead_letter::{DeadLetter, State};
 use crate::format::{ago, cut};
 use crate::message::Cause;
-use crate::redrive::Outcome;
-use crate::topic::DEAD_LETTER_TOPIC;
+use crate::outcome::Outcome;
+use crate::redrive::Redrive;
 use crate::warnings::warnings;
 
 /// The lines of `redrive list`.
-pub(crate) fn list(dead_letters: &[&DeadLetter], now: Timestamp) -> Vec<String> {
+pub(crate) fn list(page: &Page, now: Timestamp) -> Vec<String> {
+    let dead_letters = &page.dead_letters;
     if dead_letters.is_empty() {
-        return vec![format!("No dead letters on {DEAD_LETTER_TOPIC}.")];
+        return vec!["No dead letters.".to_owned()];
     }
     let mut lines = Vec::new();
     // One function and cause need one fix.
@@ -27,8 +29,8 @@ pub(crate) fn list(dead_letters: &[&DeadLetter], now: Timestamp) -> Vec<String> 
     for (cause, dead_letters) in by_cause {
         lines.extend([cause, records_table(&dead_letters, now), String::new()]);
     }
-    let remarks = dead_letters.iter().filter_map(|it| not_redrivable(it));
-    let mut remarks: Vec<_> = remarks.chain(warnings(dead_letters, now)).collect();
+    let remarks = dead_letters.iter().filter_map(not_redrivable);
+    let mut remarks: Vec<_> = remarks.chain(warning_lines(dead_letters, now)).collect();
     if !remarks.is_empty() {
         remarks.push(String::new());
     }
@@ -43,7 +45,19 @@ pub(crate) fn list(dead_letters: &[&DeadLetter], now: Timestamp) -> Vec<String> 
             "  cargo run --bin redrive -- run --all".to_owned(),
         ]),
     }
+    if let (1.., Some(last)) = (page.left, dead_letters.last()) {
+        let left = records(page.left);
+        lines.push(format!("{left} left: list again with --after {}", last.position()));
+    }
     lines
+}
+
+pub(crate) fn warning_lines<'a>(
+    dead_letters: impl IntoIterator<Item = &'a DeadLetter>,
+    now: Timestamp,
+) -> impl Iterator<Item = String> {
+    let warnings = dead_letters.into_iter().flat_map(move |it| warnings(it, now));
+    warnings.map(|warning| format!("warning: {warning}"))
 }
 
 fn records_table(dead_letters: &[&DeadLetter], now: Timestamp) -> String {
@@ -63,7 +77,11 @@ fn records_table(dead_letters: &[&DeadLetter], now: Timestamp) -> String {
 
 fn state(dead_letter: &DeadLetter, now: Timestamp) -> String {
     match dead_letter.state() {
-        State::Pending(_) => "pending".to_owned(),
+        State::Pending(_) => match dead_letter.returns() {
+            0 => "pending".to_owned(),
+            1 => "pending, came back once".to_owned(),
+            times => format!("pending, came back {times} times"),
+        },
         State::Redriven(at_ms) => format!("redriven {}", ago(Some(at_ms), now)),
         State::Gone(None) => "gone".to_owned(),
         State::Gone(Some(at_ms)) => format!("gone, redriven {}", ago(Some(at_ms), now)),
@@ -99,7 +117,7 @@ fn cause(cause: &Cause) -> String {
 }
 
 /// The record's key, or the dead letter's if the record is gone.
-fn key(dead_letter: &DeadLetter) -> String {
+pub(crate) fn key(dead_letter: &DeadLetter) -> String {
     let key = match dead_letter.record() {
         Some(record) => record.key.as_deref(),
         None => dead_letter.message_key.as_deref(),
@@ -108,21 +126,21 @@ fn key(dead_letter: &DeadLetter) -> String {
 }
 
 /// The lines of `redrive run`.
-pub(crate) fn outcomes(
-    dead_letters: &[&DeadLetter],
-    outcomes: &[Outcome],
-    now: Timestamp,
-) -> Vec<String> {
-    if dead_letters.is_empty() {
-        return vec![format!("Nothing to redrive: no such dead letters on {DEAD_LETTER_TOPIC}.")];
+pub(crate) fn outcomes(run: &Redrive<'_>, now: Timestamp) -> Vec<String> {
+    if run.outcomes.is_empty() && run.left == 0 {
+        return vec!["Nothing to redrive: no such dead letters.".to_owned()];
     }
     let mut table = Table::new();
     table.load_style(TABLE).set_header(["Record", "Key", "Outcome"]);
-    for (dead_letter, outcome) in dead_letters.iter().zip(outcomes) {
+    for (dead_letter, outcome) in &run.outcomes {
         let position = printable(&dead_letter.position().to_string());
         table.add_row([position, key(dead_letter), outcome_text(outcome, now)]);
     }
-    vec![table.to_string(), summary(outcomes)]
+    let mut lines = vec![table.to_string(), summary(run)];
+    if run.left > 0 {
+        lines.push(format!("{} left: run again.", records(run.left)));
+    }
+    lines
 }
 
 fn outcome_text(outcome: &Outcome, now: Timestamp) -> String {
@@ -138,9 +156,9 @@ fn outcome_text(outcome: &Outcome, now: Timestamp) -> String {
     }
 }
 
-fn summary(outcomes: &[Outcome]) -> String {
+fn summary(run: &Redrive<'_>) -> String {
     let count = |counted: fn(&Outcome) -> bool| {
-        let count = outcomes.iter().filter(|outcome| counted(outcome)).count();
+        let count = run.outcomes.iter().filter(|(_, outcome)| counted(outcome)).count();
         (count > 0).then(|| records(count))
     };
     let parts = [

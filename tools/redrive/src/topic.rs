@@ -1,38 +1,43 @@
 //! Reads `order.dead-letter` from its beginning to its current end, and the records that were given
 //! up from their own topics.
 
-use kafka::Brokers;
+use std::time::Instant;
+
 use rdkafka::message::Message;
 
+use crate::cluster::{Cluster, dead_letters};
 use crate::dead_letter::{DeadLetter, Unverified};
 use crate::message::DeadLetterMessage;
 use crate::position::Position;
 use crate::reader::{ReadError, Reader};
 use crate::record::records;
 
-/// The on-failure destination of every mapping in `template.yaml`.
-pub(crate) const DEAD_LETTER_TOPIC: &str = "order.dead-letter";
-
 /// Reads the whole topic, and returns its dead letters in the order of their positions.
-pub(crate) async fn read(brokers: &Brokers) -> Result<Vec<DeadLetter>, ReadError> {
-    let brokers = brokers.clone();
+///
+/// # Errors
+/// Also if the deadline passes.
+pub(crate) async fn read(
+    cluster: &Cluster,
+    deadline: Option<Instant>,
+) -> Result<Vec<DeadLetter>, ReadError> {
+    let Cluster { brokers, topics } = cluster.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let reader = Reader::new(&brokers)?;
-        let unverified = Unverified::of(messages(&reader)?);
+        let reader = Reader::new(&brokers, deadline)?;
+        let unverified = Unverified::of(messages(&reader, &dead_letters(&topics))?, &topics);
         let records = records(&reader, &unverified.positions())?;
         Ok(unverified.verify(&records))
     });
     read.await.unwrap_or_else(|error| Err(ReadError::Cancelled(error.to_string())))
 }
 
-fn messages(reader: &Reader) -> Result<Vec<DeadLetterMessage>, ReadError> {
-    let available = reader.offsets(DEAD_LETTER_TOPIC)?;
+fn messages(reader: &Reader, topic: &str) -> Result<Vec<DeadLetterMessage>, ReadError> {
+    let available = reader.offsets(topic)?;
     if available.is_empty() {
         let servers = reader.servers().to_owned();
-        return Err(ReadError::NoTopic { topic: DEAD_LETTER_TOPIC, servers });
+        return Err(ReadError::NoTopic { topic: topic.to_owned(), servers });
     }
     let mut messages = Vec::new();
-    reader.read(DEAD_LETTER_TOPIC, available, |it| messages.push(message(it)))?;
+    reader.read(topic, available, |it| messages.push(message(it)))?;
     Ok(messages)
 }
 

@@ -15,17 +15,17 @@ pub(crate) fn rows_since_ms(now: Timestamp) -> i64 {
     now.checked_sub(ROW_TTL).map_or(i64::MIN, Timestamp::as_millisecond)
 }
 
-/// One line for each pending record that is older than its rows or differs from its dead letter.
-pub(crate) fn warnings(dead_letters: &[&DeadLetter], now: Timestamp) -> Vec<String> {
-    let pending = dead_letters.iter().filter(|it| matches!(it.state(), State::Pending(_)));
-    pending.flat_map(|it| [expired_rows(it, now), difference(it)]).flatten().collect()
+/// One line if a pending record is older than its rows, and one if it differs from its dead letter.
+pub(crate) fn warnings(dead_letter: &DeadLetter, now: Timestamp) -> impl Iterator<Item = String> {
+    let pending = Some(dead_letter).filter(|it| matches!(it.state(), State::Pending(_)));
+    pending.into_iter().flat_map(move |it| [expired_rows(it, now), difference(it)]).flatten()
 }
 
 fn expired_rows(dead_letter: &DeadLetter, now: Timestamp) -> Option<String> {
     let age = age(dead_letter.written_ms()?, now).filter(|age| *age > ROW_TTL)?;
     Some(format!(
-        "warning: {} was written {} ago, and stages keep their rows for {}: they would decide \
-         about it again (--all skips it, naming its position redrives it)",
+        "{} was written {} ago, and stages keep their rows for {}: they would decide \
+         about it again (--all and --since skip it, naming its position redrives it)",
         dead_letter.position(),
         in_words(age),
         in_words(ROW_TTL),
@@ -35,7 +35,7 @@ fn expired_rows(dead_letter: &DeadLetter, now: Timestamp) -> Option<String> {
 fn difference(dead_letter: &DeadLetter) -> Option<String> {
     dead_letter.differs().then(|| {
         format!(
-            "warning: {} differs from its copy in the dead letter {}: the record on the topic is \
+            "{} differs from its copy in the dead letter {}: the record on the topic is \
              redriven, not the copy",
             dead_letter.position(),
             dead_letter.message,

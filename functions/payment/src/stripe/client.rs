@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use engine::failpoint::{Point, reach};
 use reqwest::{Method, RequestBuilder, Url, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
@@ -220,11 +221,13 @@ impl Client {
         let lost = |error: reqwest::Error| {
             RequestError::Unknown(Box::new(StripeError::NoResponse(error.without_url())))
         };
+        reach(Point::BeforeCall);
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
         let request_id = response.headers().get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or("an unknown request").to_owned();
         let body = response.bytes().await.map_err(lost)?;
+        reach(Point::AfterCall);
         if !status.is_success() {
             // Only the card of a known customer is declined.
             let is_proven = self.is_proven.fetch_or(status == 402, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Command line of the local run.
 
 mod parsers;
+mod soak;
 
 use std::env;
 use std::ffi::OsString;
@@ -9,9 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use emulator::aws_settings::AwsSettings;
 use emulator::stack::StackOptions;
+use secrecy::{ExposeSecret, SecretString};
 use terminal::{Parsed, UsageError};
 
-use parsers::{orders, processes, url, variable};
+use parsers::{VariableParser, orders, processes, url};
+pub(crate) use soak::SoakOptions;
 
 /// Any fixed number: two runs without `--seed` send the same orders.
 const DEFAULT_SEED: u64 = 20_260_206;
@@ -41,6 +44,8 @@ struct Cli {
 pub(crate) enum Command {
     /// Send orders through the whole workflow and check the books (the default)
     Demo(DemoOptions),
+    /// Send orders for minutes while everything fails at random times, then check the books
+    Soak(SoakOptions),
     /// Keep the workflow running, with a page that shows and sends orders
     Up(UpOptions),
     /// Make an event file: read events from standard input, print the Lambda event with their records
@@ -62,6 +67,9 @@ pub(crate) struct DemoOptions {
     /// Kill no function process, and leave the embedded broker up
     #[arg(long)]
     pub(crate) calm: bool,
+    /// Write the books to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Port of the HTTP API; 0 selects a free port
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -92,10 +100,10 @@ pub(crate) struct EventOptions {
 #[derive(Debug, Args)]
 struct CommonOptions {
     /// Use this Kafka broker instead of the embedded one
-    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", value_parser = kafka::bootstrap_servers)]
+    #[arg(long, value_name = "HOST:PORT", env = "KAFKA_BOOTSTRAP_SERVERS", hide_env_values = true, value_parser = kafka::bootstrap_servers)]
     kafka: Option<String>,
     /// Use this DynamoDB instead of the embedded one
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB", value_parser = url)]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB", hide_env_values = true, value_parser = url)]
     dynamodb: Option<String>,
     /// Invoke the functions at this URL, such as that of `cargo lambda watch`
     #[arg(long, value_name = "URL", value_parser = url)]
@@ -110,8 +118,11 @@ struct CommonOptions {
     #[arg(long, value_name = "FOLDER")]
     function_dir: Option<PathBuf>,
     /// Set this variable of the functions; NAME alone takes its value from the environment
-    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
-    env: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = VariableParser)]
+    env: Vec<(String, SecretString)>,
+    /// Write every event to this folder, for SQL, as Firehose writes them to S3
+    #[arg(long, value_name = "FOLDER")]
+    archive: Option<PathBuf>,
 }
 
 /// Parses the command line, the program's name first.
@@ -137,11 +148,11 @@ fn check_servers(
             let argument = argument.to_string_lossy();
             argument.split('=').next() == Some(option)
         };
-        let Some(value) = variable(name).filter(|value| !is_local(value)) else { continue };
-        if !arguments.iter().any(is_option) {
+        let is_elsewhere = variable(name).is_some_and(|value| !is_local(&value));
+        if is_elsewhere && !arguments.iter().any(is_option) {
             let message = format!(
-                "{name} names servers on another machine: {value} (pass {option} {value} to use \
-                 them, or unset {name})"
+                "{name} names servers on another machine (pass {option} \"${name}\" to use them, \
+                 or unset {name})"
             );
             return Err(UsageError::new(message, PROGRAM));
         }
@@ -161,11 +172,19 @@ impl DemoOptions {
     pub(crate) fn stack(&self) -> StackOptions {
         self.common.stack(self.port)
     }
+
+    pub(crate) fn archive(&self) -> Option<&Path> {
+        self.common.archive.as_deref()
+    }
 }
 
 impl UpOptions {
     pub(crate) fn stack(&self) -> StackOptions {
         self.common.stack(self.port)
+    }
+
+    pub(crate) fn archive(&self) -> Option<&Path> {
+        self.common.archive.as_deref()
     }
 }
 
@@ -194,9 +213,10 @@ impl CommonOptions {
 }
 
 /// The origins whose pages order-api answers, so that they may send requests too.
-fn allowed_origins(variables: &[(String, String)]) -> Vec<String> {
+fn allowed_origins(variables: &[(String, SecretString)]) -> Vec<String> {
     let named = variables.iter().filter(|(name, _)| name == "CORS_ALLOWED_ORIGINS");
-    named.flat_map(|(_, origins)| origins.split(',').map(|it| it.trim().to_owned())).collect()
+    let origins = named.flat_map(|(_, origins)| origins.expose_secret().split(','));
+    origins.map(|it| it.trim().to_owned()).collect()
 }
 
 /// The root of the template's workspace: the folder of the template.
@@ -276,6 +296,15 @@ mod tests {
     }
 
     #[test]
+    fn the_value_of_a_variable_is_not_shown() {
+        let options = demo(&["demo", "--env", "STRIPE_API_KEY=sk_live_1"]);
+        let shown = format!("{options:?} {:?}", options.stack());
+        assert!(shown.contains("STRIPE_API_KEY") && !shown.contains("sk_live_1"), "{shown}");
+        let message = parse(&["up", "--env", "STRIPE-API-KEY=sk_live_1"]).unwrap_err().to_string();
+        assert!(message.contains("--env") && !message.contains("sk_live_1"), "{message}");
+    }
+
+    #[test]
     fn a_usage_error_is_one_line() {
         for wrong in [
             ["demo", "--orders", "abc"],
@@ -317,7 +346,7 @@ mod tests {
         }
         let cluster = "b-1.orders:9098,127.0.0.1:9092";
         let message = check(&["local", "up"], cluster).unwrap_err();
-        assert!(message.contains(&format!("pass --kafka {cluster}")), "{message}");
+        assert!(message.contains("pass --kafka \"$KAFKA_BOOTSTRAP_SERVERS\""), "{message}");
         for option in ["--kafka=b-1.orders:9098", "--kafka"] {
             assert_eq!(check(&["local", "up", option, "b"], cluster), Ok(()), "{option}");
         }

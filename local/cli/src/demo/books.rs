@@ -97,17 +97,19 @@ fn unreported_malformed_records(ledger: &Ledger) -> Vec<String> {
     let mut entries = Vec::new();
     let mut reported = 0_usize;
     for (key, sent) in &ledger.malformed_records.sent {
-        let report = sent.position.map(|position| ledger.malformed_records.reports.get(&position));
-        match report {
-            None => entries.push(format!("the malformed record {key} is not on order.created")),
-            Some(None) => entries.push(format!("the malformed record {key} was not reported")),
-            Some(Some(report)) => {
-                reported += 1;
-                let expected = EventType::OrderValidationFailed;
-                if (report.event_type, report.code) != (expected, sent.code) {
-                    let reported = describe(report.event_type, Some(report.code.name()));
-                    entries.push(format!("the malformed record {key} was reported as {reported}"));
-                }
+        let Some(expected) = sent.topic.malformed_failure() else { continue };
+        if sent.positions.is_empty() {
+            entries.push(format!("the malformed record {key} is not on {}", sent.topic));
+        }
+        for position in &sent.positions {
+            let Some(report) = ledger.malformed_records.reports.get(position) else {
+                entries.push(format!("the malformed record {key} was not reported"));
+                continue;
+            };
+            reported += 1;
+            if (report.event_type, report.code) != (expected, sent.code) {
+                let reported = describe(report.event_type, Some(report.code.name()));
+                entries.push(format!("the malformed record {key} was reported as {reported}"));
             }
         }
     }
@@ -185,6 +187,7 @@ fn wrong_balances(taken: &Taken, before: &Holdings, after: &Holdings) -> Vec<Str
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Instant;
 
     use contracts::{JsonObject, Topic};
@@ -195,6 +198,7 @@ mod tests {
     use super::super::orders::{Kind, Order, Repeat};
     use super::super::schemas::{Schemas, tests::event};
     use super::*;
+    use crate::fixtures::digest;
 
     /// A ledger, with the holdings before and after the run.
     struct Run {
@@ -229,7 +233,11 @@ mod tests {
             };
             run.accept("ord-1", Kind::Good);
             run.complete("ord-1", &order().into());
-            let sent = MalformedRecord { code: FailureCode::MalformedEvent, position: None };
+            let sent = MalformedRecord {
+                topic: Topic::OrderCreated,
+                code: FailureCode::MalformedEvent,
+                positions: BTreeSet::new(),
+            };
             run.ledger.malformed_records.sent.insert("malformed-1".to_owned(), sent);
             let offset = run.offset;
             run.observe(Topic::OrderCreated, "malformed-1", b"not JSON");
@@ -239,7 +247,7 @@ mod tests {
 
         fn accept(&mut self, order_id: &str, kind: Kind) {
             let order = Order::new(kind, Repeat::Nothing, &order());
-            self.ledger.accept(order_id, &order, Instant::now(), 1);
+            self.ledger.accept(order_id, &order, Some(Instant::now()), 1);
         }
 
         fn observe(&mut self, topic: Topic, key: &str, value: &[u8]) {
@@ -306,6 +314,28 @@ mod tests {
         let value = event(EventType::OrderCreated, "ord-2", &order().into());
         run.observe(Topic::OrderCreated, "ord-2", &value);
         assert!(run.imbalance().contains("was not posted by this run"));
+    }
+
+    #[test]
+    fn an_order_whose_client_has_gone_counts_from_its_first_event_on() {
+        let mut run = Run::balanced();
+        let order = Order::new(Kind::Invalid, Repeat::Nothing, &order());
+        // The correlation id of the test's events.
+        run.ledger.expect("corr-1".to_owned(), order);
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        run.fail("ord-2", EventType::OrderValidationFailed, "VALIDATION_FAILED: no");
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        assert_eq!((run.ledger.counts.accepted, run.ledger.counts.ended), (2, 2));
+    }
+
+    #[test]
+    fn a_forged_event_is_no_event_of_its_order() {
+        let mut run = Run::balanced();
+        let value = event(EventType::OrderPaymentFailed, "ord-1", &json!({ "forged": true }));
+        run.ledger.forged.expect(digest(&Some(value.as_slice())));
+        run.observe(Topic::OrderFailed, "ord-1", &value);
+        assert_eq!(imbalances(&run.ledger, &run.before, &run.after), Vec::<String>::new());
+        assert_eq!(run.ledger.forged.positions["ord-1"].len(), 1);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) struct Counts {
     pub(crate) ended: u64,
     /// Records on all topics.
     pub(crate) records: u64,
+    /// The size of these records.
+    pub(crate) bytes: u64,
     /// Events of orders by topic, without duplicates.
     pub(crate) events: [u64; Topic::ALL.len()],
     /// Duplicate events.

@@ -2,9 +2,11 @@
 //!
 //! Every order has an idempotency key, so a retry never makes a second order.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use contracts::Topic;
 use futures::stream::{self, TryStreamExt};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -88,7 +90,7 @@ impl Driver<'_> {
     async fn publish_malformed(&self, number: u64) -> Result<(), DriveError> {
         let key = format!("malformed-{}-{number}", self.run_id);
         let (value, code) = malformed_inputs::malformed_record(number, &key);
-        let sent = MalformedRecord { code, position: None };
+        let sent = MalformedRecord { topic: Topic::OrderCreated, code, positions: BTreeSet::new() };
         self.in_flight.ledger().malformed_records.sent.insert(key.clone(), sent);
         self.publish(&CreatedRecord { key: key.into_bytes(), value }).await
     }
@@ -97,7 +99,19 @@ impl Driver<'_> {
         self.producer.publish(record).await.map_err(DriveError::Publish)
     }
 
-    async fn send(&self, number: u64, order: &Order) -> Result<(), DriveError> {
+    /// Sends an order, and ends the connection after this time, whether it has a response or not. The
+    /// order may be accepted: the topics show it.
+    pub(crate) async fn send_and_leave(&self, number: u64, order: &Order, after: Duration) {
+        let correlation_id = format!("{}-{number}", self.run_id);
+        self.in_flight.ledger().expect(correlation_id.clone(), order.clone());
+        let request = self.order_request(&correlation_id, order);
+        let request = request.header("x-correlation-id", &correlation_id).send();
+        // The client has no use for any response.
+        tokio::time::timeout(after, request).await.ok();
+    }
+
+    /// Sends an order until it has a final response, and cancels it if it is to be cancelled.
+    pub(crate) async fn send(&self, number: u64, order: &Order) -> Result<(), DriveError> {
         let permits = self.in_flight.acquire(order).await;
         let key = format!("{}-{number}", self.run_id);
         let response = match order.repeat {
@@ -164,14 +178,7 @@ impl Driver<'_> {
     }
 
     async fn post(&self, key: &str, order: &Order) -> Result<PostResponse, DriveError> {
-        let request = || {
-            self.client
-                .post(&self.url)
-                .header("content-type", "application/json")
-                .header("idempotency-key", key)
-                .body(order.body.clone())
-        };
-        let response = self.send_until_final(&self.url, request).await?;
+        let response = self.send_until_final(&self.url, || self.order_request(key, order)).await?;
         if !response.status().is_success() {
             return Ok(PostResponse::Rejected { status: response.status() });
         }
@@ -179,6 +186,14 @@ impl Driver<'_> {
         let body =
             body.map_err(|source| DriveError::MissingOrderId { url: self.url.clone(), source })?;
         Ok(PostResponse::Accepted { order_id: body.order_id })
+    }
+
+    fn order_request(&self, key: &str, order: &Order) -> RequestBuilder {
+        self.client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(order.body.clone())
     }
 
     /// Sends a request, with retries, until its response is final.

@@ -19,6 +19,8 @@ use crate::fixtures::CreatedRecord;
 const UNFINISHED_KB: usize = 4_000;
 /// Maximum size of an event without the order's payload, in bytes.
 const AROUND_PAYLOAD: usize = 1_000;
+/// Kafka's own bytes in a batch of one record.
+const RECORD_OVERHEAD: usize = 100;
 
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -58,7 +60,7 @@ impl InFlight {
         permits: usize,
     ) -> Vec<CreatedRecord> {
         let mut ledger = self.ledger();
-        let ended = ledger.accept(order_id, order, Instant::now(), permits);
+        let ended = ledger.accept(order_id, order, Some(Instant::now()), permits);
         let duplicates = ledger.take_duplicates();
         drop(ledger);
         self.release(ended.unwrap_or_default());
@@ -75,10 +77,18 @@ impl InFlight {
             value: record.payload.as_deref(),
         };
         let mut ledger = self.ledger();
+        ledger.counts.bytes = ledger.counts.bytes.saturating_add(bytes(record));
         let ended = ledger.observe(&seen, Instant::now());
         let duplicates = ledger.take_duplicates();
         drop(ledger);
         self.release(ended.unwrap_or_default());
         duplicates
     }
+}
+
+fn bytes(record: &TapRecord) -> u64 {
+    let length = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + length(value));
+    let bytes = length(&record.key) + length(&record.payload) + headers.sum::<usize>();
+    u64::try_from(bytes + RECORD_OVERHEAD).unwrap_or(u64::MAX)
 }

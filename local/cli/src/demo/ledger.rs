@@ -9,6 +9,7 @@ use contracts::{Envelope, RecordPosition, Topic};
 
 use super::backlog::Ends;
 use super::counts::Counts;
+use super::forged_events::ForgedEvents;
 use super::malformed_records::{MalformedRecords, Reported};
 use super::order_state::{Observation, OrderState, Record, topic_index};
 use super::orders::Order;
@@ -31,6 +32,11 @@ pub(crate) struct Ledger {
     pub(crate) counts: Counts,
     /// Records to publish a second time.
     duplicates: Vec<CreatedRecord>,
+    /// The orders whose clients do not wait for the response, by correlation id. Their first event
+    /// says that they are accepted.
+    unanswered: HashMap<String, Order>,
+    /// The events that this run forges: the workflow must act on none of them.
+    pub(crate) forged: ForgedEvents,
     /// The offset after the last observed record, by topic and partition.
     seen_up_to: HashMap<(String, i32), i64>,
 }
@@ -46,6 +52,8 @@ impl Ledger {
             further_errors: 0,
             counts: Counts::default(),
             duplicates: Vec::new(),
+            unanswered: HashMap::new(),
+            forged: ForgedEvents::default(),
             seen_up_to: HashMap::new(),
         }
     }
@@ -55,7 +63,7 @@ impl Ledger {
         &mut self,
         order_id: &str,
         order: &Order,
-        at: Instant,
+        at: Option<Instant>,
         permits: usize,
     ) -> Option<usize> {
         self.counts.answered += 1;
@@ -69,6 +77,11 @@ impl Ledger {
         seen.end.as_ref()?;
         self.counts.ended += 1;
         Some(permits)
+    }
+
+    /// Expects an order with this correlation id, which may be accepted or not.
+    pub(crate) fn expect(&mut self, correlation_id: String, order: Order) {
+        self.unanswered.insert(correlation_id, order);
     }
 
     pub(crate) fn cancel(&mut self, order_id: &str) {
@@ -123,7 +136,9 @@ impl Ledger {
         let digest = digest(&record.value);
         if let Some(key) = record.key.and_then(|key| std::str::from_utf8(key).ok()) {
             let position = RecordPosition { topic, partition, offset };
-            if topic == Topic::OrderCreated && self.malformed_records.is_expected(key, position) {
+            if self.malformed_records.is_expected(key, position)
+                || self.forged.is_expected(key, position, digest)
+            {
                 return None;
             }
             // A duplicate is already checked.
@@ -177,6 +192,11 @@ impl Ledger {
         {
             *count += 1;
         }
+        let unanswered = self.unanswered.remove(event.correlation_id.as_ref());
+        if let Some(order) = unanswered {
+            self.accept(order_id, &order, None, 0);
+        }
+        let seen = self.orders.entry(order_id.to_owned()).or_default();
         if topic == Topic::OrderCreated {
             let value = record.value.map(ToOwned::to_owned);
             self.duplicates.extend(seen.create(CreatedRecord { key: order_id.into(), value }));

@@ -1,6 +1,6 @@
 //! The malformed records of a run, and their reports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use contracts::failure::failure_code;
 use contracts::{Envelope, EventType, FailureCode, Object, RecordPosition, Topic};
@@ -15,10 +15,12 @@ pub(crate) struct MalformedRecords {
 
 #[derive(Debug)]
 pub(crate) struct MalformedRecord {
+    pub(crate) topic: Topic,
     /// The expected code of its report.
     pub(crate) code: FailureCode,
-    /// `None` until it is observed.
-    pub(crate) position: Option<RecordPosition>,
+    /// Empty until it is observed; several if a broker without an idempotent producer's sequence
+    /// numbers has it twice.
+    pub(crate) positions: BTreeSet<RecordPosition>,
 }
 
 #[derive(Debug)]
@@ -37,10 +39,10 @@ pub(crate) enum Reported {
 }
 
 impl MalformedRecords {
-    /// Stores the position of a record that the demo sent; `false` for other records.
+    /// Stores the position of a record that this run sent; `false` for other records.
     pub(crate) fn is_expected(&mut self, key: &str, position: RecordPosition) -> bool {
-        let sent = self.sent.get_mut(key);
-        sent.map(|record| record.position = Some(position)).is_some()
+        let sent = self.sent.get_mut(key).filter(|sent| sent.topic == position.topic);
+        sent.map(|record| record.positions.insert(position)).is_some()
     }
 
     pub(crate) fn report(&mut self, event: &Envelope<'_>, digest: u64) -> Reported {

@@ -1,23 +1,25 @@
 //! Sends orders through the whole workflow, waits until each has ended, and checks the books.
 
-mod backlog;
-mod books;
+pub(crate) mod backlog;
+pub(crate) mod books;
 mod content;
 mod counts;
-mod drive;
+pub(crate) mod drive;
+mod forged_events;
 mod generator;
-mod in_flight;
-mod ledger;
-mod malformed_inputs;
-mod malformed_records;
+pub(crate) mod in_flight;
+pub(crate) mod ledger;
+pub(crate) mod malformed_inputs;
+pub(crate) mod malformed_records;
 mod order_state;
-mod orders;
+pub(crate) mod orders;
 mod outages;
-mod plan;
+pub(crate) mod plan;
 mod progress;
-mod report;
-mod run;
-mod schemas;
+pub(crate) mod report;
+mod report_file;
+pub(crate) mod run;
+pub(crate) mod schemas;
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,8 +29,10 @@ use emulator::tap::Tap;
 use emulator::template::Template;
 use local_runs::Run as LocalRun;
 
+use crate::archive::{self, Archive};
 use crate::boot;
 use crate::cli::{self, DemoOptions};
+use crate::signals::Signals;
 use terminal::ExitError;
 use terminal::Terminal;
 
@@ -46,7 +50,11 @@ use run::Run;
 use schemas::Schemas;
 
 /// Runs the demo.
-pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<(), ExitError> {
+pub(crate) async fn run(
+    options: &DemoOptions,
+    terminal: &Terminal,
+    signals: &Signals,
+) -> Result<(), ExitError> {
     let mut stack_options = options.stack();
     // Options and files are checked before the slow start of the stack.
     Template::read(&stack_options.template).map_err(ExitError::start)?;
@@ -61,17 +69,29 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<()
     let local_run = LocalRun::start(&workspace).map_err(ExitError::start)?;
     let logs = local_run.logs();
     stack_options.log_dir.clone_from(&logs);
-    let stack = boot::stack(stack_options, |api| api, terminal).await?;
+    stack_options.link_dir = Some(local_run.functions());
+    let stack = boot::stack(stack_options, |api| api, terminal, signals).await?;
+    let archive = Archive::start_in(options.archive(), &stack.broker).await?;
     for line in plan.description() {
         terminal.println(&line);
     }
+    let places = Places { logs: &logs, report: options.report.as_deref() };
     let outages = (!options.calm).then(Outages::default);
     let result = tokio::select! {
-        result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), &logs, terminal)) => result,
-        interrupted = boot::interrupted() => interrupted.and(Err(ExitError::Interrupted)),
+        result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), &places, terminal)) => result,
+        () = signals.received(terminal) => Err(ExitError::Interrupted),
     };
-    stack.stop().await;
-    result
+    let broker = stack.stop().await;
+    // Whatever the result is: the archive shows how it came about.
+    let archived = archive::finish(archive, &broker, terminal).await;
+    result.and(archived)
+}
+
+/// The paths of a run.
+struct Places<'a> {
+    logs: &'a Path,
+    /// The file for the books.
+    report: Option<&'a Path>,
 }
 
 async fn demonstrate(
@@ -79,9 +99,10 @@ async fn demonstrate(
     catalogue: &Catalogue,
     stack: &Stack,
     outages: Option<&Outages>,
-    logs: &Path,
+    places: &Places<'_>,
     terminal: &Terminal,
 ) -> Result<(), ExitError> {
+    let logs = places.logs;
     let backlog = Backlog::of(&stack.template, &stack.broker).await.map_err(ExitError::start)?;
     // An external broker may have unhandled records, which would change the stock.
     let mut topics_ended = backlog::Ends::new();
@@ -116,7 +137,7 @@ async fn demonstrate(
             redelivered: redelivered(stack),
             outages: outages.map(Outages::description),
         },
-        logs,
+        places,
         terminal,
     )
 }
@@ -126,10 +147,14 @@ fn conclude(
     before: &Holdings,
     after: &Holdings,
     figures: Figures,
-    logs: &Path,
+    places: &Places<'_>,
     terminal: &Terminal,
 ) -> Result<(), ExitError> {
     let ledger = in_flight.ledger();
+    if let Some(file) = places.report {
+        report_file::write(file, &ledger, after)
+            .map_err(|error| ExitError::Run(format!("cannot write {}: {error}", file.display())))?;
+    }
     terminal.println("");
     terminal.println(&report::table(&ledger));
     terminal.println("");
@@ -142,10 +167,10 @@ fn conclude(
         terminal.println(&line);
     }
     terminal.println("");
-    terminal.println(&report::next_step(imbalances.is_empty(), logs));
+    terminal.println(&report::next_step(imbalances.is_empty(), places.logs));
     if imbalances.is_empty() { Ok(()) } else { Err(ExitError::Unbalanced) }
 }
 
-fn redelivered(stack: &Stack) -> u64 {
+pub(crate) fn redelivered(stack: &Stack) -> u64 {
     stack.mappings.values().map(|mapping| mapping.counts().snapshot().redelivered).sum()
 }

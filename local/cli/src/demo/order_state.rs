@@ -30,7 +30,8 @@ pub(crate) struct Accepted {
     pub(crate) amount: Money,
     /// The posted payload; `None` if the body is not a JSON object.
     pub(crate) content: Option<Content>,
-    pub(crate) at: Instant,
+    /// The time of the response; `None` if its client did not wait for one.
+    pub(crate) at: Option<Instant>,
     /// Permits to release when it ends.
     pub(crate) permits: usize,
     /// The response to its cancellation was 202.
@@ -72,7 +73,7 @@ impl OrderState {
     pub(crate) fn accept(
         &mut self,
         order: &Order,
-        at: Instant,
+        at: Option<Instant>,
         permits: usize,
     ) -> Option<CreatedRecord> {
         let created = self.created.take().filter(|_| order.repeat == Repeat::Record);
@@ -99,6 +100,11 @@ impl OrderState {
             Some(before) if before == digest => Observation::Duplicate,
             Some(_) => Observation::Conflicting,
         }
+    }
+
+    /// True once an event of the order is on this topic.
+    pub(crate) fn is_on(&self, topic: Topic) -> bool {
+        topic_index(topic).and_then(|index| self.events.get(index)).is_some_and(Option::is_some)
     }
 
     pub(crate) fn has_seen(&self, topic: Topic, digest: u64) -> bool {

@@ -9,8 +9,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 const BROKER_AWAY: Duration = Duration::from_millis(500);
 /// One outage of this many is the broker's.
 const BROKER_SHARE: usize = 8;
-/// The broker of the embedded cluster.
-const BROKER: i32 = 1;
 
 /// The outages of a run.
 #[derive(Debug, Default)]
@@ -36,9 +34,7 @@ impl Outages {
     }
 
     async fn stop_broker(&self, stack: &Stack) {
-        let Some(cluster) = stack.broker.mock() else { return };
-        let _restart = Restart(stack);
-        if cluster.broker_down(BROKER).is_ok() {
+        if let Some(_outage) = stack.broker.outage() {
             self.broker.set(self.broker.get() + 1);
             tokio::time::sleep(BROKER_AWAY).await;
         }
@@ -52,16 +48,5 @@ impl Outages {
             grouped(self.broker.get()),
             BROKER_AWAY.as_millis(),
         )
-    }
-}
-
-/// Starts the broker again, even where the run ends while it is away.
-struct Restart<'a>(&'a Stack);
-
-impl Drop for Restart<'_> {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.broker.mock().map(|it| it.broker_up(BROKER)) {
-            tracing::error!(%error, "cannot start the embedded broker again");
-        }
     }
 }

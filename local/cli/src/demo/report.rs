@@ -132,18 +132,19 @@ fn balance(taken: &Taken, ledger: &Ledger) -> String {
 }
 
 /// From the HTTP response to the observed end, in microseconds.
-fn latencies(ledger: &Ledger) -> Result<Histogram<u64>, CreationError> {
+pub(crate) fn latencies(ledger: &Ledger) -> Result<Histogram<u64>, CreationError> {
     let mut latencies = Histogram::new_with_max(MAX_LATENCY_US, 3)?;
     for order in ledger.orders.values() {
-        if let (Some(accepted), Some(end)) = (&order.accepted, &order.end) {
-            let latency = end.at.saturating_duration_since(accepted.at);
+        let accepted_at = order.accepted.as_ref().and_then(|accepted| accepted.at);
+        if let (Some(accepted_at), Some(end)) = (accepted_at, &order.end) {
+            let latency = end.at.saturating_duration_since(accepted_at);
             latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         }
     }
     Ok(latencies)
 }
 
-fn milliseconds(microseconds: u64) -> String {
+pub(crate) fn milliseconds(microseconds: u64) -> String {
     match microseconds {
         0..10_000 => format!("{}.{} ms", microseconds / 1_000, microseconds % 1_000 / 100),
         10_000..10_000_000 => format!("{} ms", grouped(microseconds / 1_000)),

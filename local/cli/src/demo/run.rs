@@ -21,21 +21,21 @@ use terminal::grouped;
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-pub(super) struct Run<'a> {
-    pub(super) stack: &'a Stack,
-    pub(super) in_flight: &'a InFlight,
-    pub(super) producer: &'a Producer,
-    pub(super) backlog: &'a Backlog,
+pub(crate) struct Run<'a> {
+    pub(crate) stack: &'a Stack,
+    pub(crate) in_flight: &'a InFlight,
+    pub(crate) producer: &'a Producer,
+    pub(crate) backlog: &'a Backlog,
     /// `None` to leave everything up.
-    pub(super) outages: Option<&'a Outages>,
+    pub(crate) outages: Option<&'a Outages>,
     /// The folder of the functions' logs.
-    pub(super) logs: &'a Path,
+    pub(crate) logs: &'a Path,
 }
 
 impl Run<'_> {
     /// Sends all orders and waits until the workflow is idle. Returns the time from the first
     /// request to the last end.
-    pub(super) async fn drive(&self, plan: &Plan, before: Ends) -> Result<Duration, ExitError> {
+    pub(crate) async fn drive(&self, plan: &Plan, before: Ends) -> Result<Duration, ExitError> {
         let client = reqwest::Client::builder().no_proxy().build().map_err(ExitError::run)?;
         let api = self.stack.api_url().ok_or_else(|| {
             ExitError::Start("the template has no function with an HttpApi event (add one)".into())
@@ -69,7 +69,7 @@ impl Run<'_> {
     }
 
     /// Waits for records after the last end: redeliveries, malformed reports, released stock.
-    async fn wait_until_all_is_observed(&self, mut ends: Ends) -> Result<(), ExitError> {
+    pub(crate) async fn wait_until_all_is_observed(&self, mut ends: Ends) -> Result<(), ExitError> {
         let start = ends.clone();
         loop {
             let records = self.in_flight.ledger().counts.records;
@@ -84,7 +84,7 @@ impl Run<'_> {
     }
 
     /// Updates the ledger while it is polled. Returns only on an error.
-    pub(super) async fn watch(&self, tap: &mut Tap) -> ExitError {
+    pub(crate) async fn watch(&self, tap: &mut Tap) -> ExitError {
         while let Some(record) = tap.next().await {
             for duplicate in self.in_flight.observe(&record) {
                 if let Err(error) = self.producer.publish(&duplicate).await {
@@ -98,7 +98,7 @@ impl Run<'_> {
     }
 
     /// Returns an error after [`STALL_TIMEOUT`] without activity.
-    pub(super) async fn detect_stall(&self) -> ExitError {
+    pub(crate) async fn detect_stall(&self) -> ExitError {
         let activity = || {
             let counts = self.in_flight.ledger().counts;
             (counts.records, counts.answered)
@@ -128,7 +128,7 @@ impl Run<'_> {
 }
 
 /// Waits until the functions have handled all records. Stores the ends of the topics.
-pub(super) async fn wait_until_idle(
+pub(crate) async fn wait_until_idle(
     backlog: &Backlog,
     ends: &mut Ends,
     logs: &Path,

@@ -1,22 +1,24 @@
 //! The last lines of a function's log, bounded in lines and in bytes.
+//!
+//! A full log is renamed to `NAME.log.1`: then the last lines begin there.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Serialize;
-use terminal::printable;
+use terminal::{printable, printable_start};
 
 const MAX_LINES: usize = 200;
 const MAX_LINE_BYTES: usize = 4 * 1024;
-/// The part of the file that is read, from its end.
+/// The part of the log that is read, from its end.
 const MAX_READ_BYTES: u64 = 256 * 1024;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LogTail {
     file: String,
-    /// Bytes of the file before the first line.
+    /// Bytes of the log before the first line.
     omitted_bytes: u64,
     /// Without control characters; a long line is cut.
     lines: Vec<String>,
@@ -24,11 +26,12 @@ pub(super) struct LogTail {
 
 /// Reads the end of a log. Blocks.
 pub(super) fn tail(path: &Path) -> io::Result<LogTail> {
-    let mut file = File::open(path)?;
-    let start = file.metadata()?.len().saturating_sub(MAX_READ_BYTES);
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ_BYTES).read_to_end(&mut bytes)?;
+    let (start, mut bytes) = end(path, MAX_READ_BYTES)?;
+    let room = MAX_READ_BYTES.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    // Only a log that was full has an older part.
+    let (before, mut older) = end(&path.with_added_extension("1"), room).unwrap_or_default();
+    older.append(&mut bytes);
+    let (start, bytes) = (start.saturating_add(before), older);
     let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     // The first line may have begun before the part that is read.
     let partial = usize::from(start > 0 && lines.len() > 1);
@@ -37,18 +40,18 @@ pub(super) fn tail(path: &Path) -> io::Result<LogTail> {
     Ok(LogTail {
         file: printable(&path.display().to_string()),
         omitted_bytes: start.saturating_add(u64::try_from(before).unwrap_or(u64::MAX)),
-        lines: lines.into_iter().map(line).collect(),
+        lines: lines.into_iter().map(|line| printable_start(line, MAX_LINE_BYTES)).collect(),
     })
 }
 
-fn line(bytes: &[u8]) -> String {
-    let (shown, rest) = bytes.split_at(bytes.len().min(MAX_LINE_BYTES));
-    let text = String::from_utf8_lossy(shown);
-    let text = printable(text.trim_end_matches(['\r', '\n']));
-    match rest.len() {
-        0 => text,
-        more => format!("{text}… ({more} bytes more)"),
-    }
+/// The last bytes of a file, and the number of those before them.
+fn end(path: &Path, max: u64) -> io::Result<(u64, Vec<u8>)> {
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(max);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes)?;
+    Ok((start, bytes))
 }
 
 #[cfg(test)]
@@ -69,6 +72,21 @@ mod tests {
         assert_eq!(log.omitted_bytes, 0);
         assert!(log.file.ends_with("greeter.log"));
         assert!(tail_of(b"").lines.is_empty());
+    }
+
+    #[test]
+    fn the_last_lines_of_a_log_that_was_full_begin_in_its_older_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("greeter.log");
+        let lines = |numbers: std::ops::Range<u32>| {
+            numbers.map(|number| format!("line {number:05}\n")).collect::<String>()
+        };
+        std::fs::write(path.with_added_extension("1"), lines(0..50_000)).unwrap();
+        std::fs::write(&path, lines(50_000..50_010)).unwrap();
+        let log = tail(&path).unwrap();
+        assert_eq!(log.lines.len(), MAX_LINES);
+        assert_eq!((log.lines[0].as_str(), log.omitted_bytes), ("line 49810", 49_810 * 11));
+        assert_eq!(log.lines[MAX_LINES - 1], "line 50009");
     }
 
     #[test]

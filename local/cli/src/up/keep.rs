@@ -21,6 +21,7 @@ use local_runs::RunError;
 use rdkafka::error::KafkaError;
 use serde::Deserialize;
 use serde_json::json;
+use terminal::{error_chain, printable};
 
 use super::kept_records::{KeptRecord, unhandled};
 
@@ -157,7 +158,8 @@ pub(super) async fn recover(stack: &Stack) -> Result<u64, KeepError> {
     let Some(function) = functions.iter().find(|function| !function.schedules.is_empty()) else {
         return Ok(0);
     };
-    let failed = |error: &dyn std::error::Error| KeepError::Recovery(terminal::error_chain(error));
+    let failed =
+        |error: &dyn std::error::Error| KeepError::Recovery(printable(&error_chain(error)));
     let now = Timestamp::now();
     let since =
         now.checked_sub((ROW_LIFETIME_DAYS * 24).hours()).map_err(|error| failed(&error))?;
@@ -173,6 +175,6 @@ pub(super) async fn recover(stack: &Stack) -> Result<u64, KeepError> {
                 serde_json::from_slice(&body).map_err(|error| failed(&error))?;
             Ok(recovered.iter().map(|it| it.published).sum())
         }
-        InvokeResponse::Failed(error) => Err(KeepError::Recovery(error.error_message)),
+        InvokeResponse::Failed(error) => Err(KeepError::Recovery(printable(&error.error_message))),
     }
 }

@@ -9,18 +9,24 @@ use emulator::tap::Tap;
 use emulator::template::Template;
 use local_runs::Run;
 
+use crate::archive::{self, Archive};
 use crate::boot;
 use crate::cli::{self, UpOptions};
 use crate::fixtures::catalogue::{CATALOGUE, Catalogue};
 use crate::fixtures::holdings::Holdings;
 use crate::page::Page;
+use crate::signals::Signals;
 use ends::Ends;
 use keep::Keep;
 use terminal::Terminal;
 use terminal::{ExitError, error_chain};
 
 /// Runs until a signal ends it.
-pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), ExitError> {
+pub(crate) async fn run(
+    options: &UpOptions,
+    terminal: &Terminal,
+    signals: &Signals,
+) -> Result<(), ExitError> {
     let mut stack_options = options.stack();
     let template = Template::read(&stack_options.template).map_err(ExitError::start)?;
     let workspace = cli::workspace(&stack_options.template);
@@ -28,9 +34,11 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
     let keep = options.keep.as_deref().map(Keep::open).transpose().map_err(ExitError::start)?;
     let run = Run::start(&workspace).map_err(ExitError::start)?;
     stack_options.log_dir = run.logs();
+    stack_options.link_dir = Some(run.functions());
     stack_options.database_file = keep.as_ref().map(Keep::database_file);
     let page = Page::new(&catalogue);
-    let stack = boot::stack(stack_options, |api| page.in_front_of(api), terminal).await?;
+    let stack = boot::stack(stack_options, |api| page.in_front_of(api), terminal, signals).await?;
+    let archive = Archive::start_in(options.archive(), &stack.broker).await?;
     let api = stack.api_url().unwrap_or_default();
     terminal.println(&format!("Page        {api}/   open it in a browser"));
     terminal.println("");
@@ -38,7 +46,7 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
         Up { stack: &stack, page: &page, catalogue: &catalogue, run: &run, keep: keep.as_ref() };
     let result = tokio::select! {
         result = Box::pin(up.stay(terminal)) => result,
-        interrupted = boot::interrupted() => interrupted,
+        () = signals.received(terminal) => Ok(()),
     };
     page.close();
     drop(page);
@@ -57,7 +65,8 @@ pub(crate) async fn run(options: &UpOptions, terminal: &Terminal) -> Result<(), 
             "Stopped. The data of embedded servers are deleted; --keep FOLDER keeps them.".into()
         }
     };
-    result?;
+    let archived = archive::finish(archive, &broker, terminal).await;
+    result.and(archived)?;
     terminal.println(&kept);
     Ok(())
 }
@@ -90,9 +99,7 @@ impl Up<'_> {
                 Err(error) => format!("warning: {} (restart to try again)", error_chain(&error)),
             });
         }
-        let environment = stack.environment();
-        let lines = environment.iter().map(|(name, value)| format!("{name}={value}\n"));
-        let path = self.run.publish(&lines.collect::<String>()).map_err(ExitError::start)?;
+        let path = self.run.publish(&settings(stack)).map_err(ExitError::start)?;
         terminal.println(&format!(
             "Addresses and names for other programs: {}, also as {}.",
             path.display(),
@@ -124,6 +131,18 @@ impl Up<'_> {
         self.catalogue.holdings().load(self.stack).await.map_err(ExitError::start)?;
         Ok(format!("Stock and accounts are loaded from {CATALOGUE}."))
     }
+}
+
+/// The settings for other programs: one variable per line, without secrets.
+fn settings(stack: &Stack) -> String {
+    let environment = stack.environment();
+    let mut lines: Vec<_> =
+        environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let private: Vec<_> = stack.private_variables().iter().map(String::as_str).collect();
+    if !private.is_empty() {
+        lines.insert(0, format!("# Not in this file, to be set by you: {}\n", private.join(", ")));
+    }
+    lines.concat()
 }
 
 /// An order that succeeds with the loaded stock, and the command that shows its status.

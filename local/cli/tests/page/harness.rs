@@ -121,7 +121,7 @@ impl Harness {
         Self {
             url,
             kafka,
-            http: Client::new(),
+            http: Client::builder().no_proxy().build().unwrap(),
             invoked: Arc::default(),
             functions: None,
             printed,

@@ -160,6 +160,18 @@ async fn a_stage_shows_the_last_lines_of_its_functions_log() {
 }
 
 #[tokio::test]
+async fn the_standard_error_of_a_function_moves_no_cursor() {
+    let script = include_str!("function.py").replace(
+        "import os",
+        "import os\nimport sys\nprint('alarm\\x1b[2J\\x9b1;1H\\u202eend', file=sys.stderr, flush=True)",
+    );
+    let up = Harness::hosting(&script).await;
+    let printed = up.until_printed(|line| line.contains("alarm")).await;
+    let line = printed.iter().find(|line| line.contains("alarm")).unwrap();
+    assert!(line.contains("alarm\u{fffd}[2J\u{fffd}1;1H\u{fffd}end"), "{line:?}");
+}
+
+#[tokio::test]
 async fn an_unreadable_partition_is_reported_and_blocks_no_other() {
     let up = Harness::start().await;
     let mut feed = up.feed().await;

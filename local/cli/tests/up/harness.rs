@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use emulator::aws_settings::AwsSettings;
 use emulator::database::Database;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::util::Timeout;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 /// The functions may have to be built first.
@@ -34,10 +37,22 @@ pub(crate) async fn refused(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(ended.stderr).unwrap()
 }
 
+async fn keep(output: impl AsyncRead + Unpin, kept: Arc<Mutex<Vec<String>>>) {
+    let mut output = BufReader::new(output).lines();
+    while let Ok(Some(line)) = output.next_line().await {
+        kept.lock().unwrap().push(line);
+    }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// A running `up`.
 pub(crate) struct Up {
     pub(crate) url: String,
     pub(crate) database: String,
+    kafka: String,
     program: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
@@ -45,22 +60,44 @@ pub(crate) struct Up {
 impl Up {
     /// Starts `up` in this folder, and waits until it is complete.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut program =
-            up(folder, arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        Self::spawn(&mut up(folder, arguments)).await
+    }
+
+    /// [`Self::start`] with additional environment variables.
+    pub(crate) async fn start_with(
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(up(folder, arguments).envs(variables.iter().copied())).await
+    }
+
+    /// [`Self::start`] by a program that replaces itself with `up`, such as `nohup`.
+    pub(crate) async fn start_by(program: &[&str], folder: &Path, arguments: &[&str]) -> Self {
+        let up = up(folder, arguments).into_std();
+        let mut starter = std::process::Command::new(program[0]);
+        starter.args(&program[1..]).arg(up.get_program()).args(up.get_args());
+        starter.current_dir(folder).stdin(Stdio::null());
+        for (name, _) in up.get_envs() {
+            starter.env_remove(name);
+        }
+        Self::spawn(&mut starter.into()).await
+    }
+
+    async fn spawn(program: &mut Command) -> Self {
+        let program = program.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut program = program.kill_on_drop(true).spawn().unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
-        let kept = Arc::clone(&lines);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        let mut up = Self { url: String::new(), database: String::new(), program, lines };
+        tokio::spawn(keep(program.stdout.take().unwrap(), Arc::clone(&lines)));
+        tokio::spawn(keep(program.stderr.take().unwrap(), Arc::clone(&lines)));
+        let (url, database, kafka) = Default::default();
+        let mut up = Self { url, database, kafka, program, lines };
         up.wait_for(START_TIMEOUT, |line| line.starts_with("Orders that end are listed")).await;
         for line in up.printed() {
             match line.split_whitespace().collect::<Vec<_>>()[..] {
                 ["Page", page, ..] => page.trim_end_matches('/').clone_into(&mut up.url),
                 ["DynamoDB", url, ..] => url.clone_into(&mut up.database),
+                ["Kafka", servers, ..] => servers.clone_into(&mut up.kafka),
                 _ => {}
             }
         }
@@ -85,13 +122,34 @@ impl Up {
         printed.unwrap_or_else(|_| panic!("{:?}", self.printed()));
     }
 
-    /// Ends the program as Ctrl-C does. Returns the lines that it has printed.
-    pub(crate) async fn stop(mut self) -> Vec<String> {
+    /// Sends a signal: `INT` is Ctrl-C.
+    pub(crate) async fn signal(&self, name: &str) {
         let process = self.program.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-INT", &process]).status().await.unwrap();
+        let sent = Command::new("kill").args(["-s", name, &process]).status().await.unwrap();
         assert!(sent.success());
-        let ended = tokio::time::timeout(TIMEOUT, self.program.wait()).await.unwrap().unwrap();
-        assert!(ended.success(), "{:?}", self.printed());
+    }
+
+    /// The highest resident memory of the program; Linux only.
+    pub(crate) fn peak_mb(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.program.id().unwrap());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// Waits until the program has ended.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        tokio::time::timeout(TIMEOUT, self.program.wait()).await.unwrap().unwrap().code()
+    }
+
+    /// Ends the program as Ctrl-C does. Returns the lines that it has printed.
+    pub(crate) async fn stop(self) -> Vec<String> {
+        self.stop_by("INT").await
+    }
+
+    pub(crate) async fn stop_by(mut self, signal: &str) -> Vec<String> {
+        self.signal(signal).await;
+        assert_eq!(self.exit_code().await, Some(0), "{signal}: {:?}", self.printed());
         self.until_printed(|line| line.starts_with("Stopped.")).await;
         self.printed()
     }
@@ -102,9 +160,17 @@ impl Up {
         self.printed()
     }
 
+    /// Writes a record.
+    pub(crate) async fn publish(&self, topic: &str, value: &str) {
+        let producer: FutureProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
+        let record = FutureRecord::to(topic).key("key").payload(value);
+        producer.send(record, Timeout::Never).await.unwrap();
+    }
+
     /// Pauses the mapping with this logical id.
     pub(crate) async fn pause(&self, mapping: &str) {
-        let request = reqwest::Client::new()
+        let request = http()
             .post(format!("{}/_page/mappings/{mapping}/pause", self.url))
             .header(reqwest::header::ORIGIN, &self.url);
         assert!(request.send().await.unwrap().status().is_success());
@@ -116,7 +182,7 @@ impl Up {
             "customerId": customer_id, "items": [{ "sku": "ITEM-A", "quantity": 2 }],
             "totalAmount": 99.98,
         });
-        let request = reqwest::Client::new().post(format!("{}/orders", self.url));
+        let request = http().post(format!("{}/orders", self.url));
         let response = request.body(order.to_string()).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 202);
         let body: Value = response.json().await.unwrap();
@@ -127,7 +193,7 @@ impl Up {
     pub(crate) async fn ended(&self, order_id: &str) -> String {
         let ended = async {
             loop {
-                let response = reqwest::get(format!("{}/orders/{order_id}", self.url)).await;
+                let response = http().get(format!("{}/orders/{order_id}", self.url)).send().await;
                 let order: Value = response.unwrap().json().await.unwrap();
                 match order["status"].as_str().unwrap() {
                     "PENDING" => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -9,11 +9,16 @@
 
 mod event_files;
 mod harness;
+mod memory;
+mod signals;
 #[path = "../workspace/mod.rs"]
 mod workspace;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
+use emulator::aws_settings::AwsSettings;
+use emulator::database::Database;
 use harness::{Up, refused};
 use workspace::{root, workspace};
 
@@ -42,6 +47,39 @@ async fn two_runs_of_one_workspace_have_their_own_settings() {
     assert!(is_of(&third));
     third.stop().await;
     assert_eq!(latest(), None);
+}
+
+#[tokio::test]
+async fn the_settings_for_other_programs_have_no_secrets() {
+    let workspace = workspace();
+    let database = Database::embedded(&AwsSettings::default(), "").await.unwrap();
+    let outside = ["--dynamodb", database.endpoint(), "--env", "STRIPE_API_KEY"];
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "private-id"),
+        ("AWS_SECRET_ACCESS_KEY", "private-secret"),
+        ("AWS_SESSION_TOKEN", "private-token"),
+        ("STRIPE_API_KEY", "private-key"),
+    ];
+    let arguments = [&NO_FUNCTIONS[..], &outside].concat();
+    let up = Up::start_with(workspace.path(), &arguments, &variables).await;
+    let settings = workspace.path().join("target/stack.env");
+    let text = fs::read_to_string(&settings).unwrap();
+    assert!(!text.contains("private-"), "{text}");
+    assert_eq!(
+        text.lines().next(),
+        Some(
+            "# Not in this file, to be set by you: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, \
+             AWS_SESSION_TOKEN, STRIPE_API_KEY"
+        )
+    );
+    assert_eq!(fs::metadata(&settings).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!up.stop().await.concat().contains("private-"));
+
+    // Values that any program may have.
+    let up = Up::start(workspace.path(), &NO_FUNCTIONS).await;
+    let text = fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("\nAWS_SECRET_ACCESS_KEY=local\n") && !text.contains('#'), "{text}");
+    up.stop().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! milliseconds, keeps everything in memory, and can inject errors.
 
 mod error;
+mod outage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
 use crate::template::Topic;
 pub use error::BrokerError;
+pub use outage::{Outage, spawn};
 
 /// Limit for an external broker to respond.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,11 +7,13 @@
 mod server;
 mod tables;
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::error::BuildError;
+use axum::http::Uri;
 
 use crate::aws_settings::AwsSettings;
 use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
@@ -40,6 +42,14 @@ pub enum DatabaseError {
     Table { table: String, endpoint: String, message: String },
     #[error("the table {table} at {endpoint} is not active after 60 s: check its status there")]
     Inactive { table: String, endpoint: String },
+}
+
+/// False for TLS, which needs the SDK's own client.
+fn is_on_this_machine(endpoint: &str) -> bool {
+    let Ok(uri) = endpoint.parse::<Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    uri.scheme_str() == Some("http") && (is_loopback || host == "localhost")
 }
 
 impl Database {
@@ -90,13 +100,16 @@ impl Database {
         table_prefix: &str,
         server: Option<LoopbackServer>,
     ) -> Self {
-        let config = aws_sdk_dynamodb::Config::builder()
+        let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(&endpoint)
             .region(settings.region())
-            .credentials_provider(settings.credentials())
-            .build();
-        let client = Client::from_conf(config);
+            .credentials_provider(settings.credentials());
+        // The SDK's own client would use a proxy that the environment names.
+        if is_on_this_machine(&endpoint) {
+            config.set_http_client(Some(aws_smithy_http_client::Builder::new().build_http()));
+        }
+        let client = Client::from_conf(config.build());
         Self { endpoint, client, table_prefix: table_prefix.to_owned(), server }
     }
 

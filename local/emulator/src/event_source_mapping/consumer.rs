@@ -15,12 +15,14 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::Shared;
 use super::event::Record;
 use crate::template::{Mapping, StartingPosition};
 
-/// Limit for each response of the broker while a mapping starts.
-const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit for each response of the broker.
+pub(super) const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Backoff while a broker loads its consumer groups.
 const COORDINATOR_BACKOFF: Duration = Duration::from_millis(100);
 /// The common queue is empty if no record arrives within this time.
@@ -54,13 +56,6 @@ impl ConsumerContext for MappingContext {
 pub(super) type MappingConsumer = StreamConsumer<MappingContext>;
 pub(super) type PartitionQueue = StreamPartitionQueue<MappingContext>;
 
-/// A partition; `first` are the records that were read before it had its own queue.
-pub(super) struct Partition {
-    pub(super) number: i32,
-    pub(super) queue: PartitionQueue,
-    pub(super) first: Vec<Record>,
-}
-
 pub(super) fn create(
     mapping: &Mapping,
     bootstrap_servers: &str,
@@ -72,15 +67,17 @@ pub(super) fn create(
         .set("client.id", &mapping.logical_id)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // Report an offset that the broker no longer has; do not skip it silently.
-        .set("auto.offset.reset", "error")
+        // If the broker has dropped the next records, reading continues at its oldest; `partition`
+        // reports it. With `error` the client would stop reading the partition.
+        .set("auto.offset.reset", "earliest")
         // The embedded broker delays a fetch this long even if a record arrives meanwhile, so this
         // is the latency of every step; below 20 ms an idle stack uses noticeable CPU. Real brokers
         // respond as soon as there is a record.
         .set("fetch.wait.max.ms", "20")
         .set("fetch.error.backoff.ms", "50")
         .set("fetch.queue.backoff.ms", "20")
-        .set("queued.max.messages.kbytes", "16384")
+        // For each partition. The records of a paused or slow mapping stay on the broker.
+        .set("queued.max.messages.kbytes", "1024")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "500")
         // Limits the delay when the mapping stops.
@@ -160,13 +157,11 @@ fn start(consumer: &MappingConsumer, mapping: &Mapping, partition: i32) -> Kafka
 /// Takes the records that reached the common queue before the partitions had their own.
 ///
 /// They are the first of their partitions: delivered first, they keep the order.
-pub(super) async fn prefetched(consumer: &MappingConsumer) -> BTreeMap<i32, Vec<Record>> {
+pub(super) async fn prefetched(shared: &Shared) -> BTreeMap<i32, Vec<Record>> {
     let mut prefetched: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
-    while let Ok(received) = tokio::time::timeout(PREFETCHED_TIMEOUT, consumer.recv()).await {
+    while let Ok(received) = timeout(PREFETCHED_TIMEOUT, shared.consumer.recv()).await {
         if let Ok(message) = received {
-            let read_at_ms = jiff::Timestamp::now().as_millisecond();
-            let record = Record::of(&message, read_at_ms);
-            prefetched.entry(message.partition()).or_default().push(record);
+            prefetched.entry(message.partition()).or_default().push(shared.record(&message));
         }
     }
     prefetched

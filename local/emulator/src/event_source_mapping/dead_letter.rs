@@ -93,7 +93,7 @@ impl DeadLetters {
     ) -> bool {
         tracing::warn!(
             topic = self.topic,
-            partition = encoder.partition_key,
+            partition = encoder.partition_key(record.partition),
             offset = record.offset,
             error,
             "cannot publish a dead letter"
@@ -150,7 +150,7 @@ impl DeadLetters {
                 "eventSourceArn": CLUSTER_ARN,
                 "bootstrapServers": self.bootstrap_servers,
                 "payloadSize": event.len(),
-                "recordsInfo": { encoder.partition_key.as_str(): position },
+                "recordsInfo": { encoder.partition_key(record.partition): position },
             },
             // This crate has encoded the event: it is valid JSON.
             "payload": serde_json::from_slice::<Value>(&event).unwrap_or_default(),
@@ -170,13 +170,11 @@ mod tests {
     #[test]
     fn a_dead_letter_carries_the_record_as_the_event_did() {
         let letters = DeadLetters::new("b:9092", "a.dead-letter", "greeter");
-        let encoder = EventEncoder::new("b:9092", "a.topic", 2);
+        let encoder = EventEncoder::new("b:9092", "a.topic");
         let record = Record {
-            offset: 17,
             timestamp_ms: -1,
-            ages_from_ms: None,
-            key: None,
             json: r#"{"topic":"a.topic","partition":2,"offset":17,"value":null}"#.to_owned(),
+            ..Record::test(2, 17)
         };
         let given_up = GivenUp {
             condition: Condition::RetriesExhausted,

@@ -14,25 +14,31 @@ pub(super) const EVENT_LIMIT: usize = 6 * 1024 * 1024;
 pub(super) const CLUSTER_ARN: &str =
     "arn:aws:kafka:us-east-1:000000000000:cluster/local/00000000-0000-0000-0000-000000000000-1";
 
-/// The constant part of every event of one partition.
+/// The constant part of every event of a mapping.
 #[derive(Debug, Clone)]
 pub(super) struct EventEncoder {
-    /// `topic-partition`, as in events and responses.
-    pub(super) partition_key: String,
+    topic: String,
     head: String,
 }
 
-const TAIL: &str = "]}}";
+const TAIL: &str = "}}";
 
 impl EventEncoder {
-    pub(super) fn new(bootstrap_servers: &str, topic: &str, partition: i32) -> Self {
-        let partition_key = format!("{topic}-{partition}");
+    pub(super) fn new(bootstrap_servers: &str, topic: &str) -> Self {
         let servers = serde_json::Value::from(bootstrap_servers);
-        let key = serde_json::Value::from(partition_key.as_str());
         let head = format!(
-            r#"{{"eventSource":"aws:kafka","eventSourceArn":"{CLUSTER_ARN}","bootstrapServers":{servers},"records":{{{key}:["#
+            r#"{{"eventSource":"aws:kafka","eventSourceArn":"{CLUSTER_ARN}","bootstrapServers":{servers},"records":{{"#
         );
-        Self { partition_key, head }
+        Self { topic: topic.to_owned(), head }
+    }
+
+    /// `topic-partition`, as in events and responses.
+    pub(super) fn partition_key(&self, partition: i32) -> String {
+        format!("{}-{partition}", self.topic)
+    }
+
+    fn json_key(&self, partition: i32) -> String {
+        serde_json::Value::from(self.partition_key(partition)).to_string()
     }
 
     /// Bytes of an event without records.
@@ -40,15 +46,32 @@ impl EventEncoder {
         self.head.len().saturating_add(TAIL.len())
     }
 
+    /// Bytes that the first record of a partition adds to an event besides its own.
+    pub(super) fn partition_size(&self, partition: i32) -> usize {
+        // The key as JSON, the colon, the brackets and the comma.
+        self.json_key(partition).len().saturating_add(4)
+    }
+
+    /// `records` are ordered by partition.
     pub(super) fn event(&self, records: &[Record]) -> Bytes {
-        let records_size: usize = records.iter().map(Record::size).sum();
-        let mut event = String::with_capacity(self.empty_size().saturating_add(records_size));
+        let size: usize = records.iter().map(Record::size).sum();
+        let mut event = String::with_capacity(self.empty_size().saturating_add(size));
         event.push_str(&self.head);
-        for (index, record) in records.iter().enumerate() {
-            if index > 0 {
+        for records in records.chunk_by(|one, next| one.partition == next.partition) {
+            let Some(first) = records.first() else { continue };
+            if !event.ends_with('{') {
                 event.push(',');
             }
-            event.push_str(&record.json);
+            event.push_str(
+                &serde_json::Value::from(self.partition_key(first.partition)).to_string(),
+            );
+            event.push_str(":[");
+            for record in records {
+                event.push_str(&record.json);
+                event.push(',');
+            }
+            event.pop();
+            event.push(']');
         }
         event.push_str(TAIL);
         event.into()
@@ -58,7 +81,13 @@ impl EventEncoder {
 /// A record, encoded once for all deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
+    pub(super) partition: i32,
     pub(super) offset: i64,
+    /// The offset to read next once the record is finished: after it, and after the filtered records
+    /// that follow it.
+    pub(super) next_offset: i64,
+    /// No filter of the mapping matches it, so it is not delivered.
+    pub(super) is_filtered: bool,
     /// Milliseconds since the epoch; -1 if the record has no timestamp.
     pub(super) timestamp_ms: i64,
     /// Start of its age, in milliseconds since the epoch; `None` if it has no timestamp.
@@ -131,12 +160,32 @@ impl Record {
                 .collect(),
         };
         Self {
+            partition: message.partition(),
             offset: message.offset(),
+            next_offset: message.offset().saturating_add(1),
+            is_filtered: false,
             timestamp_ms,
             ages_from_ms,
             key: message.key().map(ToOwned::to_owned),
             // Cannot fail: strings and numbers only.
             json: serde_json::to_string(&record).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Record {
+    /// A record without content.
+    pub(super) fn test(partition: i32, offset: i64) -> Self {
+        Self {
+            partition,
+            offset,
+            next_offset: offset + 1,
+            is_filtered: false,
+            timestamp_ms: 0,
+            ages_from_ms: None,
+            key: None,
+            json: String::new(),
         }
     }
 }
@@ -150,25 +199,30 @@ mod tests {
 
     #[test]
     fn records_are_listed_under_their_partition_in_order() {
-        let encoder = EventEncoder::new("b-1:9098,b-2:9098", "a.topic", 7);
-        let record = |offset| Record {
-            offset,
-            timestamp_ms: 0,
-            ages_from_ms: None,
-            key: None,
+        let encoder = EventEncoder::new("b-1:9098,b-2:9098", "a.topic");
+        let record = |partition, offset| Record {
             json: format!(r#"{{"offset":{offset}}}"#),
+            ..Record::test(partition, offset)
         };
-        let event: Value = serde_json::from_slice(&encoder.event(&[record(1), record(2)])).unwrap();
+        let records = [record(7, 1), record(7, 2), record(12, 1)];
+        let event: Value = serde_json::from_slice(&encoder.event(&records)).unwrap();
         assert_eq!(
             event,
             json!({
                 "eventSource": "aws:kafka",
                 "eventSourceArn": CLUSTER_ARN,
                 "bootstrapServers": "b-1:9098,b-2:9098",
-                "records": { "a.topic-7": [{ "offset": 1 }, { "offset": 2 }] }
+                "records": {
+                    "a.topic-7": [{ "offset": 1 }, { "offset": 2 }],
+                    "a.topic-12": [{ "offset": 1 }],
+                }
             })
         );
         assert_eq!(encoder.event(&[]).len(), encoder.empty_size());
+        let sizes: usize = records.iter().map(Record::size).sum();
+        let partitions = encoder.partition_size(7) + encoder.partition_size(12);
+        let bound = encoder.empty_size() + sizes + partitions;
+        assert!((bound - 5..=bound).contains(&encoder.event(&records).len()));
     }
 
     fn message(

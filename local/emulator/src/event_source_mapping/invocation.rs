@@ -1,9 +1,12 @@
 //! Invokes the function with a batch, and reads its response.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Shared;
-use super::event::{EventEncoder, Record};
+use super::event::{EVENT_LIMIT, EventEncoder, Record};
+use super::retry::partitions_of;
 use crate::invoke::{InvokeError, InvokeResponse};
 
 pub(super) enum Invocation {
@@ -13,25 +16,25 @@ pub(super) enum Invocation {
     NotReached(InvokeError),
 }
 
-/// Invokes the function of the mapping with these records of one partition.
-pub(super) async fn invoke(
-    shared: &Shared,
-    encoder: &EventEncoder,
-    records: &[Record],
-) -> Invocation {
+/// Invokes the function of the mapping with these records.
+pub(super) async fn invoke(shared: &Shared, records: &[Record]) -> Invocation {
     let mapping = &shared.mapping;
+    let event = shared.encoder.event(records);
+    if event.len() > EVENT_LIMIT {
+        return Invocation::Completed { result: BatchResult::TooLarge, function_failed: false };
+    }
     shared.counts.invoked();
-    let response = shared.invoke.invoke(&mapping.function, encoder.event(records)).await;
+    let response = shared.invoke.invoke(&mapping.function, event).await;
     let (result, function_failed) = match response {
         Ok(InvokeResponse::Returned(body)) if mapping.reports_item_failures => {
-            (read_response(&body, &encoder.partition_key, records), false)
+            (read_response(&body, &shared.encoder, records), false)
         }
         // Without ReportBatchItemFailures any response means success.
         Ok(InvokeResponse::Returned(_)) => (BatchResult::Done, false),
         Ok(InvokeResponse::Failed(error)) => {
             tracing::warn!(
                 mapping = mapping.logical_id,
-                partition = encoder.partition_key,
+                partitions = ?partitions_of(records),
                 records = records.len(),
                 error = error.error_message,
                 "the function failed"
@@ -45,12 +48,13 @@ pub(super) async fn invoke(
 }
 
 /// The result of one invocation with a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum BatchResult {
     /// All records are finished.
     Done,
-    /// The records before this index are finished; the others must be retried.
-    FailedFrom(usize),
+    /// By partition: the records before this offset are finished; the others must be retried. A
+    /// partition that is absent is finished.
+    FailedFrom(BTreeMap<i32, i64>),
     /// All records failed.
     Failed,
     /// Not invoked: the event exceeds Lambda's limit.
@@ -78,9 +82,9 @@ struct Identifier {
 
 /// Reads the response to a mapping with `ReportBatchItemFailures`.
 ///
-/// The lowest offset in it is the checkpoint. A malformed response, or one that names a record
-/// outside the batch, fails the whole batch.
-fn read_response(body: &[u8], partition_key: &str, records: &[Record]) -> BatchResult {
+/// The lowest offset of a partition in it is the checkpoint. A malformed response, or one that names
+/// a record outside the batch, fails the whole batch.
+fn read_response(body: &[u8], encoder: &EventEncoder, records: &[Record]) -> BatchResult {
     if body.trim_ascii().is_empty() {
         return BatchResult::Done;
     }
@@ -88,16 +92,22 @@ fn read_response(body: &[u8], partition_key: &str, records: &[Record]) -> BatchR
         return BatchResult::Failed;
     };
     let failures = response.and_then(|response| response.batch_item_failures).unwrap_or_default();
-    let mut first: Option<usize> = None;
-    for Failure { item_identifier } in failures {
-        let index = records
-            .iter()
-            .position(|record| record.offset == item_identifier.offset)
-            .filter(|_| item_identifier.partition == partition_key);
-        let Some(index) = index else { return BatchResult::Failed };
-        first = Some(first.map_or(index, |first| first.min(index)));
+    let partitions: BTreeMap<String, i32> = partitions_of(records)
+        .into_iter()
+        .map(|partition| (encoder.partition_key(partition), partition))
+        .collect();
+    let mut first_failed: BTreeMap<i32, i64> = BTreeMap::new();
+    for Failure { item_identifier: Identifier { partition, offset } } in failures {
+        let position = partitions.get(&partition).map(|partition| (*partition, offset));
+        let in_batch =
+            records.iter().any(|record| position == Some((record.partition, record.offset)));
+        let Some((partition, _)) = position.filter(|_| in_batch) else {
+            return BatchResult::Failed;
+        };
+        let first = first_failed.entry(partition).or_insert(offset);
+        *first = offset.min(*first);
     }
-    first.map_or(BatchResult::Done, BatchResult::FailedFrom)
+    if first_failed.is_empty() { BatchResult::Done } else { BatchResult::FailedFrom(first_failed) }
 }
 
 #[cfg(test)]
@@ -105,14 +115,10 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> BatchResult {
-        let record = |offset| Record {
-            offset,
-            timestamp_ms: 0,
-            ages_from_ms: None,
-            key: None,
-            json: String::new(),
-        };
-        read_response(body.as_bytes(), "a.topic-0", &[record(10), record(11), record(12)])
+        let encoder = EventEncoder::new("b:9092", "a.topic");
+        let records = [(0, 10), (0, 11), (0, 12), (3, 10)]
+            .map(|(partition, offset)| Record::test(partition, offset));
+        read_response(body.as_bytes(), &encoder, &records)
     }
 
     #[test]
@@ -125,11 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_failed_offset_is_the_checkpoint() {
+    fn the_lowest_failed_offset_of_each_partition_is_its_checkpoint() {
         let body = r#"{"batchItemFailures":[
             {"itemIdentifier":{"partition":"a.topic-0","offset":12}},
+            {"itemIdentifier":{"partition":"a.topic-3","offset":10}},
             {"itemIdentifier":{"partition":"a.topic-0","offset":11}}]}"#;
-        assert_eq!(read(body), BatchResult::FailedFrom(1));
+        assert_eq!(read(body), BatchResult::FailedFrom([(0, 11), (3, 10)].into()));
     }
 
     #[test]
@@ -137,6 +144,7 @@ mod tests {
         for body in [
             r#"{"batchItemFailures":[{"itemIdentifier":{"partition":"a.topic-0","offset":99}}]}"#,
             r#"{"batchItemFailures":[{"itemIdentifier":{"partition":"a.topic-1","offset":11}}]}"#,
+            r#"{"batchItemFailures":[{"itemIdentifier":{"partition":"a.topic-3","offset":11}}]}"#,
             r#"{"batchItemFailures":[{"itemIdentifier":"11"}]}"#,
             r#""done""#,
             "not json",

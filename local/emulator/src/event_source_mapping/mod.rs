@@ -1,19 +1,23 @@
 //! An event-source mapping that delivers the records of a topic to a function, as MSK's does.
 //!
-//! The records of a partition are delivered in order, each until it is finished or given up; only
-//! then does the offset move past it. The template declares a mapping's behaviour.
+//! An event has records of several partitions. Those of one partition are delivered in order, each
+//! until it is finished or given up; only then does the offset move past it. The template declares a
+//! mapping's behaviour.
 //!
-//! The way of a record: `consumer`, `partition`, `event`, `delivery`, `invocation`, `retry`, then
-//! `offsets` or `dead_letter`.
+//! The way of a record: `consumer`, `partition`, `poller`, `batch`, `event`, `delivery`,
+//! `lane`, `invocation`, `retry`, then `offsets` or `dead_letter`.
 
+mod batch;
 mod consumer;
 mod dead_letter;
 mod delivery;
 mod event;
 mod handle;
 mod invocation;
+mod lane;
 mod offsets;
 mod partition;
+mod poller;
 mod retry;
 
 use std::ops::Deref;
@@ -22,16 +26,20 @@ use std::time::Duration;
 
 use rdkafka::Offset;
 use rdkafka::error::KafkaError;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use rdkafka::message::Message;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::invoke::InvokeClient;
 use crate::template::Mapping;
-use consumer::{MappingConsumer, Partition};
+use consumer::MappingConsumer;
 use dead_letter::DeadLetters;
+use event::{EventEncoder, Record};
 use handle::Unreadable;
 pub use handle::{MappingCounts, MappingCountsSnapshot, MappingHandle};
 use offsets::Offsets;
+use partition::Partition;
+use poller::Poller;
 use retry::RetryPolicy;
 
 /// Limit for the invocations in flight when a mapping stops.
@@ -41,7 +49,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct EventSourceMapping {
     handle: MappingHandle,
     stopping: watch::Sender<bool>,
-    partitions: Vec<JoinHandle<()>>,
+    poller: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -57,10 +65,10 @@ pub struct MappingError {
     pub source: KafkaError,
 }
 
-/// Shared by the partitions of a mapping.
+/// Shared by the parts of a mapping.
 struct Shared {
     mapping: Mapping,
-    bootstrap_servers: String,
+    encoder: EventEncoder,
     invoke: InvokeClient,
     consumer: Arc<MappingConsumer>,
     policy: RetryPolicy,
@@ -68,7 +76,7 @@ struct Shared {
     offsets: Offsets,
     counts: MappingCounts,
     unreadable: Unreadable,
-    invocations: Semaphore,
+    invocations: Arc<Semaphore>,
     paused: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
 }
@@ -98,14 +106,14 @@ impl EventSourceMapping {
         let (paused, paused_seen) = watch::channel(false);
         let (stopping, stopping_seen) = watch::channel(false);
         let shared = Arc::new(Shared {
-            bootstrap_servers: bootstrap_servers.to_owned(),
+            encoder: EventEncoder::new(bootstrap_servers, &mapping.topic),
             invoke,
             policy: RetryPolicy::of(&mapping),
             dead_letters: DeadLetters::of(&mapping, bootstrap_servers),
             offsets: Offsets::new(Arc::clone(&consumer), &mapping.topic, uncommitted),
             counts: MappingCounts::default(),
             unreadable: Unreadable::default(),
-            invocations: Semaphore::new(concurrency.max(1)),
+            invocations: Arc::new(Semaphore::new(concurrency.max(1))),
             paused: paused_seen,
             stopping: stopping_seen,
             consumer,
@@ -113,27 +121,21 @@ impl EventSourceMapping {
         });
         let partitions =
             shared.partitions().await.map_err(|error| failed(&shared.mapping, error))?;
-        let partitions = partitions
-            .into_iter()
-            .map(|partition| tokio::spawn(partition::deliver_all(Arc::clone(&shared), partition)))
-            .collect();
+        let poller = tokio::spawn(Poller::new(Arc::clone(&shared), partitions).run());
         let committer = tokio::spawn({
             let shared = Arc::clone(&shared);
             async move { shared.offsets.keep_committed().await }
         });
         let server = tokio::spawn(consumer::serve(Arc::clone(&shared.consumer)));
         let handle = MappingHandle { shared, paused };
-        Ok(Self { handle, stopping, partitions, background: vec![committer, server] })
+        Ok(Self { handle, stopping, poller, background: vec![committer, server] })
     }
 
     /// Waits for the invocations in flight, commits, and stops the mapping.
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
-        let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
-        for mut partition in self.partitions.drain(..) {
-            if tokio::time::timeout_at(deadline, &mut partition).await.is_err() {
-                partition.abort();
-            }
+        if tokio::time::timeout(STOP_TIMEOUT, &mut self.poller).await.is_err() {
+            self.poller.abort();
         }
         for task in &self.background {
             task.abort();
@@ -156,7 +158,8 @@ impl Deref for EventSourceMapping {
 
 impl Drop for EventSourceMapping {
     fn drop(&mut self) {
-        for task in self.partitions.iter().chain(&self.background) {
+        self.poller.abort();
+        for task in &self.background {
             task.abort();
         }
     }
@@ -173,22 +176,25 @@ impl Shared {
             Offset::Offset(start) => Some((*number, *start)),
             _ => None,
         }));
-        let mut prefetched = consumer::prefetched(&self.consumer).await;
-        Ok(queues
-            .into_iter()
-            .map(|(number, _, queue)| {
-                let first = prefetched.remove(&number).unwrap_or_default();
-                Partition { number, queue, first }
-            })
-            .collect())
+        let mut prefetched = consumer::prefetched(self).await;
+        let partition = |(number, start, queue)| {
+            let first = prefetched.remove(&number).unwrap_or_default();
+            Partition::new(Arc::clone(self), number, queue, start, first)
+        };
+        Ok(queues.into_iter().map(partition).collect())
+    }
+
+    fn record(&self, message: &impl Message) -> Record {
+        let record = Record::of(message, jiff::Timestamp::now().as_millisecond());
+        Record { is_filtered: !self.mapping.filters.matches(message.payload()), ..record }
     }
 
     /// Permit for an invocation, once the mapping is not paused; `None` if it stops.
-    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         let mut paused = self.paused.clone();
         loop {
             paused.wait_for(|paused| !*paused).await.ok()?;
-            let permit = self.invocations.acquire().await.ok()?;
+            let permit = Arc::clone(&self.invocations).acquire_owned().await.ok()?;
             // The mapping may have been paused while this batch waited for its permit.
             if !*paused.borrow() {
                 return Some(permit);

@@ -39,6 +39,20 @@ pub(super) struct Invocation {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Throttled;
 
+/// A caller's side of an invocation. Dropped, it takes the invocation from the queue.
+pub(super) struct PendingResponse<'a> {
+    pub(super) concurrency: &'a Concurrency,
+    pub(super) source: InvocationSource,
+    pub(super) response: oneshot::Receiver<Result<Bytes, Failure>>,
+}
+
+impl Drop for PendingResponse<'_> {
+    fn drop(&mut self) {
+        self.response.close();
+        self.concurrency.drop_abandoned(self.source);
+    }
+}
+
 /// The channel to an execution environment.
 pub(super) type EnvironmentSender = mpsc::UnboundedSender<Invocation>;
 
@@ -108,6 +122,11 @@ impl Concurrency {
         next
     }
 
+    /// Drops the queued invocations of callers that have disconnected: each may hold 6 MB.
+    fn drop_abandoned(&self, source: InvocationSource) {
+        self.state().limiter(source).queued.retain(|invocation| !invocation.response.is_closed());
+    }
+
     /// Drops the queued invocations, and accepts no more.
     pub(super) fn close(&self) {
         let mut state = self.state();
@@ -147,10 +166,9 @@ impl Limiter {
     }
 
     /// Returns the queued invocation that takes the place of a finished one; without one the place
-    /// becomes free. Invocations whose callers have disconnected are dropped.
+    /// becomes free.
     fn release(&mut self) -> Option<Invocation> {
-        let mut queued = std::iter::from_fn(|| self.queued.pop_front());
-        let next = queued.find(|invocation| !invocation.response.is_closed());
+        let next = self.queued.pop_front();
         if next.is_none() {
             self.running = self.running.saturating_sub(1);
         }

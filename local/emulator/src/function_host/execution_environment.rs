@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::HostedFunction;
+use super::completion::Completion;
 use super::concurrency::{Concurrency, EnvironmentSender, Invocation};
 use super::invoke_api::Failure;
+use super::memory::Memory;
 use super::pool::Processes;
 use super::process::{InitFailure, Process};
-use super::runtime_api::{Message, NextInvocation};
+use super::report::Report;
+use super::runtime_api::NextInvocation;
 
 /// Backoff between failed starts of a process; it doubles.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -65,7 +69,7 @@ impl ExecutionEnvironment {
         self.run(first).await;
     }
 
-    /// Waits for an invocation, and drops the process if it exits meanwhile.
+    /// Waits for an invocation; meanwhile the process is frozen, or removed if it ends.
     async fn idle(&mut self) -> Invocation {
         loop {
             let Some(process) = &mut self.process else {
@@ -75,50 +79,58 @@ impl ExecutionEnvironment {
                 continue;
             };
             tokio::select! {
+                biased;
+                () = process.rest() => {}
                 Some(invocation) = self.invocations.recv() => return invocation,
-                _ = process.exited() => self.drop_process(),
             }
+            self.end_process().await;
         }
     }
 
     async fn invoke(&mut self, request_id: &str, event: Bytes) -> Result<Bytes, Failure> {
         self.ensure_process().await.map_err(|failure| failure.into_failure(request_id))?;
         let Some(process) = &mut self.process else { return Err(Failure::stopping()) };
-        let limit = self.processes.function.timeout;
-        let deadline = Instant::now() + limit;
+        let HostedFunction { ref name, timeout, memory_mb, .. } = self.processes.function;
         let next = NextInvocation {
             request_id: request_id.to_owned(),
             event,
-            deadline_ms: milliseconds_from_now(limit),
+            deadline_ms: milliseconds_from_now(timeout),
         };
-        // A process that has just exited is detected below.
-        process.invocations.send(next).ok();
-        let exited = process.exited();
-        tokio::pin!(exited);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                Some(message) = process.messages.recv() => match message {
-                    Message::Returned { request_id: id, body } if id == request_id => {
-                        return Ok(body);
-                    }
-                    Message::Failed { request_id: id, body } if id == request_id => {
-                        return Err(Failure(body));
-                    }
-                    _ => {}
-                },
-                status = &mut exited => break Failure::exited(request_id, &status),
-                () = sleep_until(deadline) => break Failure::timed_out(request_id, limit),
-            }
+        let began = Instant::now();
+        process.send(next, began + timeout);
+        let mut memory = Memory::of(process.id);
+        let limit = (&mut memory, memory_mb);
+        let completion = Completion::of(process, request_id, limit).await;
+        memory.sample();
+        let report = Report {
+            request_id,
+            status: completion.status(),
+            duration: began.elapsed(),
+            init_duration: process.init_duration.take(),
+            memory_mb,
+            peak_mb: memory.peak_mb,
         };
-        self.kill_process().await;
-        Err(ended)
+        if matches!(completion, Completion::OutOfMemory) {
+            let peak_mb = memory.peak_mb.unwrap_or_default();
+            tracing::warn!(
+                "{name} used {peak_mb} MB and was killed: its limit is {memory_mb} MB (MemorySize)"
+            );
+        }
+        if completion.ends_process() {
+            // Its last lines precede the report.
+            self.end_process().await;
+        }
+        self.processes.log.report(&report);
+        completion.into_response(request_id, timeout)
     }
 
-    /// Starts a process if there is none.
+    /// Waits until the process requests an event, or starts another one.
     async fn ensure_process(&mut self) -> Result<(), InitFailure> {
-        if self.process.is_some() {
-            return Ok(());
+        if let Some(process) = &mut self.process {
+            if process.freeze().await {
+                return Ok(());
+            }
+            self.end_process().await;
         }
         if self.failed_starts > 0 {
             let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failed_starts.min(10));
@@ -137,15 +149,9 @@ impl ExecutionEnvironment {
         }
     }
 
-    async fn kill_process(&mut self) {
+    async fn end_process(&mut self) {
         if let Some(process) = self.process.take() {
             self.processes.end(process.number).await;
-        }
-    }
-
-    fn drop_process(&mut self) {
-        if let Some(process) = self.process.take() {
-            self.processes.remove(process.number);
         }
     }
 }
@@ -156,9 +162,13 @@ async fn initialize(processes: &Processes) -> Result<Process, InitFailure> {
         let executable = processes.function.executable.display();
         InitFailure::Exited(format!("cannot run {executable}: {error}"))
     })?;
+    let began = Instant::now();
     let ready = timeout(READY_TIMEOUT, process.ready()).await;
     let failure = match ready {
-        Ok(Ok(())) => return Ok(process),
+        Ok(Ok(())) => {
+            process.init_duration = Some(began.elapsed());
+            return Ok(process);
+        }
         Ok(Err(failure)) => failure,
         Err(_) => InitFailure::Exited(format!(
             "it requested no event within {} s",

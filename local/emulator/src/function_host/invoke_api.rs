@@ -44,6 +44,7 @@ async fn invoke(
                 "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
             );
         }
+        Err(BodyError::Malformed) => return StatusCode::BAD_REQUEST.into_response(),
         Err(BodyError::Incomplete) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };

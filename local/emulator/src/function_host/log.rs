@@ -1,22 +1,32 @@
 //! The output of the functions.
 //!
-//! Every line goes to the function's log file. Outcome lines are counted. Warnings, errors and
-//! lines on standard error that are not JSON are also logged by this process, where a person sees
-//! them.
+//! Every line goes to the function's log file, `NAME.log`, and so do the reports of its invocations; a
+//! full file is renamed to `NAME.log.1`. Outcome lines are counted. Warnings, errors and lines on
+//! standard error that are not JSON are also logged by this process, where a person sees them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-use terminal::printable;
+use terminal::printable_start;
+
+use super::report::Report;
 
 /// Number of warnings that are kept to explain an exit.
 const WARNING_TAIL_LINES: usize = 12;
+
+/// A run keeps two files of this size for each function.
+const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
+/// The part of a longer line that is read as a whole.
+const MAX_LINE_BYTES: u64 = 256 * 1024;
+/// The part of a warning that a person sees.
+const MAX_WARNING_BYTES: usize = 4 * 1024;
 
 /// The number of outcome lines in the logs: JSON with the fields `stage` and `outcome`.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +54,7 @@ pub(super) enum Stream {
 /// The log of one function, shared by its processes.
 pub(super) struct FunctionLog {
     function: String,
-    file: Mutex<File>,
+    file: Mutex<LogFile>,
     warning_tail: Mutex<VecDeque<String>>,
     outcomes: Outcomes,
 }
@@ -54,31 +64,43 @@ impl FunctionLog {
     pub(super) fn create(function: &str, path: &Path, outcomes: Outcomes) -> io::Result<Self> {
         Ok(Self {
             function: function.to_owned(),
-            file: Mutex::new(File::create(path)?),
+            file: Mutex::new(LogFile::create(path)?),
             warning_tail: Mutex::default(),
             outcomes,
         })
     }
 
-    /// Reads lines until the process closes the stream.
+    /// Reads lines until the process closes the stream. The rest of a line that is too long is only
+    /// written.
     pub(super) async fn read(&self, source: impl AsyncRead + Unpin, stream: Stream) {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
+        let mut is_start = true;
         loop {
             line.clear();
-            match source.read_until(b'\n', &mut line).await {
+            match (&mut source).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
                 Ok(0) | Err(_) => return,
-                Ok(_) => self.take(&line, stream),
+                Ok(_) => self.write(&line),
             }
+            if is_start {
+                self.inspect(&line, stream);
+            }
+            is_start = line.ends_with(b"\n");
         }
     }
 
-    fn take(&self, line: &[u8], stream: Stream) {
+    pub(super) fn report(&self, report: &Report<'_>) {
+        self.write(report.line(Timestamp::now()).as_bytes());
+    }
+
+    fn write(&self, bytes: &[u8]) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = file.write_all(line) {
+        if let Err(error) = file.write(bytes) {
             tracing::warn!(function = self.function, %error, "cannot write to the log file");
         }
-        drop(file);
+    }
+
+    fn inspect(&self, line: &[u8], stream: Stream) {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         match classify(text, stream) {
@@ -102,6 +124,27 @@ impl FunctionLog {
     }
 }
 
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    bytes: usize,
+}
+
+impl LogFile {
+    fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: File::create(path)?, bytes: 0 })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.bytes.saturating_add(bytes.len()) > MAX_FILE_BYTES {
+            std::fs::rename(&self.path, self.path.with_added_extension("1"))?;
+            *self = Self::create(&self.path)?;
+        }
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.file.write_all(bytes)
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Outcome { stage: String, outcome: String },
@@ -115,7 +158,7 @@ fn classify(line: &str, stream: Stream) -> Line {
     }
     let Ok(Value::Object(object)) = serde_json::from_str(line) else {
         return match stream {
-            Stream::Error => Line::Warning(printable(line)),
+            Stream::Error => Line::Warning(warning(line)),
             Stream::Output => Line::Other,
         };
     };
@@ -130,9 +173,13 @@ fn classify(line: &str, stream: Stream) -> Line {
         return Line::Outcome { stage: stage.to_owned(), outcome: outcome.to_owned() };
     }
     match field("level") {
-        Some("WARN" | "ERROR") => Line::Warning(printable(line)),
+        Some("WARN" | "ERROR") => Line::Warning(warning(line)),
         _ => Line::Other,
     }
+}
+
+fn warning(line: &str) -> String {
+    printable_start(line.as_bytes(), MAX_WARNING_BYTES)
 }
 
 #[cfg(test)]
@@ -156,6 +203,35 @@ mod tests {
         assert!(matches!(classify("thread panicked", Stream::Error), Line::Warning(_)));
         assert_eq!(classify("just text", Stream::Output), Line::Other);
         assert_eq!(classify(r#"{"level":"INFO"}"#, Stream::Error), Line::Other);
+    }
+
+    #[tokio::test]
+    async fn a_log_keeps_its_newest_lines_in_two_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("greeter.log");
+        let log = FunctionLog::create("greeter", &path, Outcomes::default()).unwrap();
+        let line = |number: usize| format!("{number:01023}\n");
+        let lines: String = (0..40 * 1024).map(line).collect();
+        log.read(lines.as_bytes(), Stream::Output).await;
+        let kept = [path.with_added_extension("1"), path].map(|path| std::fs::read(path).unwrap());
+        let kept = String::from_utf8(kept.concat()).unwrap();
+        assert!(lines.ends_with(&kept) && kept.len() > MAX_FILE_BYTES, "{}", kept.len());
+        assert!(kept.len() <= 2 * MAX_FILE_BYTES);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_read_in_parts_and_is_one_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("greeter.log");
+        let log = FunctionLog::create("greeter", &path, Outcomes::default()).unwrap();
+        let endless = tokio::io::repeat(b'x').take(40 * 1024 * 1024);
+        log.read(endless, Stream::Error).await;
+        assert_eq!(log.take_warning_tail(), format!("{}… (258048 bytes more)", "x".repeat(4096)));
+        let rotated = std::fs::metadata(path.with_added_extension("1")).unwrap();
+        assert_eq!(rotated.len(), u64::try_from(MAX_FILE_BYTES).unwrap());
+        log.read(&b"\nGREETING is not set\n"[..], Stream::Error).await;
+        assert_eq!(log.take_warning_tail(), "GREETING is not set");
     }
 
     #[tokio::test]

@@ -1,17 +1,24 @@
 //! Runs functions as Lambda does.
 //!
 //! The processes are the same binaries as in AWS. They fetch events from the Runtime API served
-//! here; callers use the Invoke API on the same port. A process handles one event at a time.
+//! here; callers use the Invoke API on the same port. A process handles one event at a time, and is
+//! frozen between events.
 //!
 //! The way of an invocation: `invoke_api`, `pool`, `concurrency`, `execution_environment`,
-//! `process`, `runtime_api`.
+//! `process`, `runtime_api`, `completion`, `report`.
 
+mod child;
+mod command;
+mod completion;
 mod concurrency;
 mod execution_environment;
 mod invoke_api;
 mod log;
+mod memory;
 mod pool;
 mod process;
+mod report;
+mod running;
 mod runtime_api;
 
 use std::collections::BTreeMap;
@@ -24,21 +31,23 @@ use axum::Router;
 use log::FunctionLog;
 pub use log::Outcomes;
 use pool::Pool;
+pub use running::kill_all;
 
 use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
 
 /// Maximum bytes of an event and of a response: Lambda's 6 MB and its margin for the envelope.
 pub const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024 + 100;
 
-/// A function to host.
-#[derive(Debug, Clone)]
+/// A function to host. Without `Debug`, because its environment may have secrets.
+#[derive(Clone)]
 pub struct HostedFunction {
     /// Its name in the Invoke API.
     pub name: String,
     pub executable: PathBuf,
     /// Limit for one invocation.
     pub timeout: Duration,
-    /// Reported to the process, not enforced.
+    /// Limit for the resident memory of a process during an invocation. Enforced only where
+    /// `/proc` has it (not on macOS).
     pub memory_mb: u64,
     /// Environment variables in addition to those that Lambda sets.
     pub environment: Vec<(String, String)>,

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::HostedFunction;
-use super::concurrency::{Concurrency, Invocation, InvocationSource, Throttled};
+use super::concurrency::{Concurrency, Invocation, InvocationSource, PendingResponse, Throttled};
 use super::execution_environment::ExecutionEnvironment;
 use super::invoke_api::Failure;
 use super::log::FunctionLog;
@@ -57,12 +57,13 @@ impl Pool {
         request_id: String,
         event: Bytes,
     ) -> Result<Result<Bytes, Failure>, Throttled> {
-        let (response, responded) = oneshot::channel();
-        let invocation = Invocation { source, request_id, event, response };
+        let (sender, response) = oneshot::channel();
+        let mut pending = PendingResponse { concurrency: &self.concurrency, source, response };
+        let invocation = Invocation { source, request_id, event, response: sender };
         if let Some(invocation) = self.concurrency.acquire(invocation)? {
             self.open(|environment| environment.run(invocation));
         }
-        Ok(responded.await.unwrap_or_else(|_| Err(Failure::stopping())))
+        Ok((&mut pending.response).await.unwrap_or_else(|_| Err(Failure::stopping())))
     }
 
     /// Starts a process before the first event; the receiver gets the result.
@@ -127,9 +128,12 @@ impl Processes {
     /// Starts a process and registers it with the Runtime API.
     pub(super) fn start(&self) -> std::io::Result<Process> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        // Locked meanwhile: on a busy machine the process may request its first event before this
+        // program goes on, and must not be told that it was abandoned.
+        let mut sessions = self.sessions();
         let (process, session) =
             Process::start(&self.function, number, self.runtime_api, &self.log)?;
-        self.sessions().insert(number, session);
+        sessions.insert(number, session);
         Ok(process)
     }
 
@@ -172,5 +176,60 @@ impl Processes {
         for session in self.sessions().values() {
             session.abandon();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use futures::FutureExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::function_host::Outcomes;
+
+    /// Holds the payload as long as it is in memory.
+    fn event(payload: &Arc<Vec<u8>>) -> Bytes {
+        struct Payload(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Payload {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        Bytes::from_owner(Payload(Arc::clone(payload)))
+    }
+
+    #[tokio::test]
+    async fn an_invocation_whose_caller_has_disconnected_leaves_the_queue_at_once() {
+        let logs = tempfile::tempdir().unwrap();
+        let log = FunctionLog::create("slow", &logs.path().join("slow.log"), Outcomes::default());
+        // No response of the Runtime API: the process initializes until the pool is closed.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let function = HostedFunction {
+            name: "slow".to_owned(),
+            executable: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/function.py"),
+            timeout: Duration::from_secs(60),
+            memory_mb: 128,
+            environment: Vec::new(),
+        };
+        let pool = Pool::new(function, 1, silent.local_addr().unwrap(), log.unwrap());
+        for (source, limit) in [(InvocationSource::Other, 1), (InvocationSource::Http, 4)] {
+            let payload = Arc::new(vec![0; 1024]);
+            let invoke = |_| pool.invoke(source, "id".to_owned(), event(&payload)).boxed();
+            let mut running: Vec<_> = (0..limit).map(invoke).collect();
+            let mut queued: Vec<_> = (0..3).map(invoke).collect();
+            for invocation in running.iter_mut().chain(&mut queued) {
+                assert!(invocation.now_or_never().is_none());
+            }
+            let in_memory = || Arc::strong_count(&payload) - 1;
+            assert_eq!(in_memory(), limit + 3);
+            queued.truncate(1);
+            assert_eq!(in_memory(), limit + 1);
+            drop(queued);
+            assert_eq!(in_memory(), limit, "the others still run");
+        }
+        pool.close().await;
     }
 }

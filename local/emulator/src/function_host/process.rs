@@ -1,42 +1,43 @@
 //! One process of a function.
 //!
+//! As in Lambda, it runs only while it initializes or has an invocation: from its request for the
+//! next event until it gets one, it is frozen (SIGSTOP). If this program is killed, the kernel ends
+//! it: SIGHUP and SIGCONT for the stopped processes of an orphaned group.
+//!
 //! Its number is never reused, so that a late message of an old process is never attributed to its
 //! successor.
 
 use std::io;
 use std::net::SocketAddr;
-use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
-use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use rustix::process::Signal;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::HostedFunction;
+use super::child::exit_status;
+use super::command::command;
 use super::invoke_api::Failure;
 use super::log::{FunctionLog, Stream};
+use super::running;
 use super::runtime_api::{Message, NextInvocation, Session};
-
-/// The variables that a process inherits. All others come from the template, as in AWS: a variable
-/// that the template lacks is missing here too, and this program's `RUST_LOG` does not suppress the
-/// outcome lines.
-const INHERITED: [&str; 8] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "RUST_BACKTRACE",
-    "LD_LIBRARY_PATH",
-    "LLVM_PROFILE_FILE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-];
 
 /// The execution environment's side of a process.
 pub(super) struct Process {
     pub(super) number: u64,
-    pub(super) invocations: mpsc::UnboundedSender<NextInvocation>,
+    pub(super) id: u32,
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
+    /// Until the first invocation has taken it.
+    pub(super) init_duration: Option<Duration>,
+    invocations: mpsc::UnboundedSender<NextInvocation>,
+    signals: mpsc::UnboundedSender<Signal>,
     exit: watch::Receiver<Option<String>>,
+    /// For the current invocation, and for the request that follows it.
+    pub(super) deadline: Instant,
+    frozen: bool,
 }
 
 impl Process {
@@ -46,13 +47,12 @@ impl Process {
         api: SocketAddr,
         log: &Arc<FunctionLog>,
     ) -> io::Result<(Self, Arc<Session>)> {
-        close_files_on_exec();
         let secret = uuid::Uuid::new_v4().simple().to_string();
         let mut command = command(function, number);
         // An address with a path is not a URI without the scheme.
         let runtime_api = format!("http://{api}/{}/{number}/{secret}", function.name);
-        let mut child = command.env("AWS_LAMBDA_RUNTIME_API", runtime_api).spawn()?;
-        let process_id = child.id().unwrap_or_default();
+        let mut child = running::spawn(command.env("AWS_LAMBDA_RUNTIME_API", runtime_api))?;
+        let id = child.id().unwrap_or_default();
         let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
             let log = Arc::clone(log);
@@ -65,27 +65,60 @@ impl Process {
         let (invocations, next_invocations) = mpsc::unbounded_channel();
         let (sender, messages) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
-        let kill = Arc::new(Notify::new());
-        tokio::spawn({
-            let kill = Arc::clone(&kill);
-            async move {
-                let status = exit_status(child, &kill).await;
-                // The log must be complete before the exit is reported.
-                for reader in readers {
-                    reader.await.ok();
-                }
-                exited.send_replace(Some(status));
+        let (signals, sent_signals) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let status = exit_status(child, sent_signals).await;
+            running::remove(id);
+            // The log must be complete before the exit is reported.
+            for reader in readers {
+                reader.await.ok();
             }
+            exited.send_replace(Some(status));
         });
         let session = Session {
             secret,
             invocations: Mutex::new(next_invocations),
             messages: sender,
-            process_id,
-            kill,
+            process_id: id,
+            signals: signals.clone(),
             exit: exit.clone(),
         };
-        Ok((Self { number, invocations, messages, exit }, Arc::new(session)))
+        let process = Self {
+            number,
+            id,
+            messages,
+            init_duration: None,
+            invocations,
+            signals,
+            exit,
+            deadline: Instant::now(),
+            frozen: false,
+        };
+        Ok((process, Arc::new(session)))
+    }
+
+    /// Continues the process and sends it an event.
+    pub(super) fn send(&mut self, next: NextInvocation, deadline: Instant) {
+        self.deadline = deadline;
+        self.frozen = false;
+        // Both fail only if the process has exited, which `exited` reports.
+        self.signals.send(Signal::CONT).ok();
+        self.invocations.send(next).ok();
+    }
+
+    /// Freezes the process once it requests the next event. `false` if it must be replaced: it has
+    /// exited, or has not requested an event within the time limit of its last invocation.
+    pub(super) async fn freeze(&mut self) -> bool {
+        let requested =
+            self.frozen || matches!(timeout_at(self.deadline, self.ready()).await, Ok(Ok(())));
+        requested && self.exit.borrow().is_none()
+    }
+
+    /// Returns when the process must be replaced; meanwhile it is frozen.
+    pub(super) async fn rest(&mut self) {
+        if self.freeze().await {
+            self.exited().await;
+        }
     }
 
     /// Waits for the process to exit; returns its status as Lambda writes it.
@@ -99,7 +132,7 @@ impl Process {
         }
     }
 
-    /// Waits until the process requests an event, reports an error or exits.
+    /// Waits until the process requests an event, and freezes it.
     pub(super) async fn ready(&mut self) -> Result<(), InitFailure> {
         let exited = self.exited();
         tokio::pin!(exited);
@@ -107,7 +140,11 @@ impl Process {
             tokio::select! {
                 biased;
                 Some(message) = self.messages.recv() => match message {
-                    Message::Ready => return Ok(()),
+                    Message::Ready => {
+                        self.frozen = true;
+                        self.signals.send(Signal::STOP).ok();
+                        return Ok(());
+                    }
                     Message::InitFailed { body } => return Err(InitFailure::Reported(body)),
                     Message::Returned { .. } | Message::Failed { .. } => {}
                 },
@@ -139,61 +176,4 @@ impl InitFailure {
             Self::Exited(status) => Failure::exited(request_id, &status),
         }
     }
-}
-
-async fn exit_status(mut child: Child, kill: &Notify) -> String {
-    loop {
-        tokio::select! {
-            ended = child.wait() => {
-                return ended.map_or_else(|error| error.to_string(), lambda_status);
-            }
-            () = kill.notified() => {
-                // Fails only if the process has already exited.
-                child.start_kill().ok();
-            }
-        }
-    }
-}
-
-/// As Lambda writes it: `exit status 1`, `signal: killed`.
-fn lambda_status(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(9)) => "signal: killed".to_owned(),
-        (None, Some(signal)) => format!("signal: {signal}"),
-        (None, None) => status.to_string(),
-    }
-}
-
-/// Marks every open file except the standard three as close-on-exec.
-///
-/// The embedded broker does not mark the connections that it accepts. A function's process would
-/// keep them open after the broker has closed them, and their clients would wait for responses.
-fn close_files_on_exec() {
-    close_fds::set_fds_cloexec_threadsafe(3, &[]);
-}
-
-fn command(function: &HostedFunction, number: u64) -> Command {
-    let name = &function.name;
-    let mut command = Command::new(&function.executable);
-    command
-        .env_clear()
-        .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        .env("AWS_LAMBDA_FUNCTION_NAME", name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string())
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/{number}"))
-        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .envs(function.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // Ctrl-C in a terminal signals the whole group. In their own group, the functions run until
-        // the mappings have finished their invocations in flight.
-        .process_group(0)
-        .kill_on_drop(true);
-    command
 }

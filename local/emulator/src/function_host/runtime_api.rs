@@ -11,9 +11,10 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use super::invoke_api::Failure;
 use super::{PAYLOAD_LIMIT, Pools};
@@ -43,14 +44,14 @@ pub(super) struct Session {
     pub(super) invocations: Mutex<mpsc::UnboundedReceiver<NextInvocation>>,
     pub(super) messages: mpsc::UnboundedSender<Message>,
     pub(super) process_id: u32,
-    pub(super) kill: Arc<Notify>,
+    pub(super) signals: mpsc::UnboundedSender<Signal>,
     pub(super) exit: watch::Receiver<Option<String>>,
 }
 
 impl Session {
     /// Kills the process with SIGKILL and waits until it has exited.
     pub(super) async fn kill(&self) {
-        self.kill.notify_one();
+        self.abandon();
         let mut exit = self.exit.clone();
         // Fails only if the watcher has ended, and the process with it.
         exit.wait_for(Option::is_some).await.ok();
@@ -58,7 +59,8 @@ impl Session {
 
     /// Kills the process without waiting.
     pub(super) fn abandon(&self) {
-        self.kill.notify_one();
+        // Fails only if the process has already exited.
+        self.signals.send(Signal::KILL).ok();
     }
 }
 
@@ -133,6 +135,7 @@ async fn response(
             session.messages.send(Message::Failed { request_id, body }).ok();
             return StatusCode::PAYLOAD_TOO_LARGE.into_response();
         }
+        Err(BodyError::Malformed) => return StatusCode::BAD_REQUEST.into_response(),
         Err(BodyError::Incomplete) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     forward(&session, Message::Returned { request_id, body })

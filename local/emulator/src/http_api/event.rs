@@ -60,8 +60,8 @@ pub(super) fn of(parts: &Parts, body: &[u8], caller: SocketAddr, now: jiff::Time
     let path = decoded(parts.uri.path());
     let (body, is_base64_encoded) = match str::from_utf8(body) {
         Ok("") => (None, false),
-        Ok(text) => (Some(text.to_owned()), false),
-        Err(_) => (Some(BASE64_STANDARD.encode(body)), true),
+        Ok(text) if is_text(&header("content-type")) => (Some(text.to_owned()), false),
+        _ => (Some(BASE64_STANDARD.encode(body)), true),
     };
     Event {
         version: "2.0",
@@ -104,6 +104,20 @@ impl Event {
         self.headers.insert("prefer".to_owned(), "wait=0".to_owned());
         self
     }
+}
+
+/// Bytes of the request line and of the values of the headers.
+pub(super) fn head_bytes(parts: &Parts) -> usize {
+    let line = format!("{} {} {:?}", parts.method, parts.uri, parts.version);
+    parts.headers.values().fold(line.len(), |sum, value| sum.saturating_add(value.len()))
+}
+
+/// An HTTP API passes these types as text, and any other in base64, also that of a form or none.
+fn is_text(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    let text = ["application/javascript", "application/json", "application/xml"];
+    media_type.starts_with("text/") || text.contains(&media_type.as_str())
 }
 
 /// Decodes a path once and cuts it at a decoded question mark, as an HTTP API does.
@@ -170,6 +184,7 @@ mod tests {
             .header("Accept", "text/html")
             .header("Accept", "text/plain")
             .header("Cookie", "a=1; b=2")
+            .header("Content-Type", "application/json; charset=utf-8")
             .body(&b"{}"[..])
             .unwrap();
         let event = event(request);
@@ -224,10 +239,39 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_text_is_base64_encoded() {
-        let event = event(Request::post("/").body(&[0xff_u8, 0x00][..]).unwrap());
-        assert_eq!(event["body"], "/wA=");
-        assert_eq!(event["isBase64Encoded"], true);
+    fn a_body_is_text_or_base64_by_its_content_type() {
+        for (content_type, body, expected, is_base64) in [
+            ("text/plain", &b"a"[..], "a", false),
+            ("Application/JSON;charset=utf-8", b"a", "a", false),
+            ("application/xml", b"a", "a", false),
+            ("application/javascript", b"a", "a", false),
+            ("application/x-www-form-urlencoded", b"a", "YQ==", true),
+            ("application/octet-stream", b"a", "YQ==", true),
+            ("", b"a", "YQ==", true),
+            ("text/plain", &[0xff, 0x00], "/wA=", true),
+        ] {
+            let mut request = Request::post("/");
+            if !content_type.is_empty() {
+                request = request.header("Content-Type", content_type);
+            }
+            let event = event(request.body(body).unwrap());
+            assert_eq!(event["body"], expected, "{content_type}");
+            assert_eq!(event["isBase64Encoded"], is_base64, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_passed_undecoded_beside_its_decoded_parameters() {
+        let event = event(Request::get("/?a=%C3%BC&a=b+c&d").body(&b""[..]).unwrap());
+        assert_eq!(event["rawQueryString"], "a=%C3%BC&a=b+c&d");
+        assert_eq!(event["queryStringParameters"], json!({ "a": "ü,b c", "d": "" }));
+    }
+
+    #[test]
+    fn several_cookie_headers_are_one_array() {
+        let request = Request::get("/").header("Cookie", "a=1; b=2").header("Cookie", "c=3");
+        let event = event(request.body(&b""[..]).unwrap());
+        assert_eq!(event["cookies"], json!(["a=1", "b=2", "c=3"]));
     }
 
     #[test]

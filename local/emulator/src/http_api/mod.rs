@@ -12,18 +12,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use event::Event;
 
+use crate::backlog::Backlog;
+use crate::function_host::PAYLOAD_LIMIT;
 use crate::invoke::{InvokeClient, InvokeError, InvokeResponse};
 use crate::loopback::LoopbackPort;
 use crate::loopback::body::{BodyError, receive};
 use crate::template::FunctionName;
 
+/// API Gateway's limit for the request line and the values of the headers.
+const HEAD_LIMIT: usize = 10_240;
 /// Lambda's limit; API Gateway's own is 10 MB.
 const BODY_LIMIT: usize = 6 * 1024 * 1024;
 /// API Gateway's limit for a function.
@@ -44,6 +50,7 @@ pub enum HttpApiError {
 struct Target {
     invoke: InvokeClient,
     function: FunctionName,
+    backlog: Option<Backlog>,
 }
 
 /// Reserves the port of the API; 0 for any free port.
@@ -58,8 +65,12 @@ pub async fn bind(port: u16) -> Result<LoopbackPort, HttpApiError> {
 }
 
 /// The routes of the API: all requests invoke this function.
-pub fn routes(invoke: InvokeClient, function: FunctionName) -> Router {
-    Router::new().fallback(handle).with_state(Arc::new(Target { invoke, function }))
+pub(crate) fn routes(
+    invoke: InvokeClient,
+    function: FunctionName,
+    backlog: Option<Backlog>,
+) -> Router {
+    Router::new().fallback(handle).with_state(Arc::new(Target { invoke, function, backlog }))
 }
 
 async fn handle(
@@ -68,35 +79,36 @@ async fn handle(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match receive(body, BODY_LIMIT).await {
+    if event::head_bytes(&parts) > HEAD_LIMIT {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return message(status, "Request Header Fields Too Large");
+    }
+    let body = match received(body).await {
         Ok(body) => body,
-        Err(BodyError::TooLarge) => {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        }
-        Err(BodyError::Incomplete) => {
-            return message(StatusCode::REQUEST_TIMEOUT, "Request Time-out");
-        }
+        Err(response) => return response,
+    };
+    // A request without a body cancels or reads: it adds little.
+    let admitted = match &target.backlog {
+        Some(backlog) if !body.is_empty() => match backlog.admit(body.len()) {
+            Some(admitted) => Some(admitted),
+            None => return no_room(),
+        },
+        _ => None,
     };
     let event = event::of(&parts, &body, caller, jiff::Timestamp::now());
-    match tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(&target, event)).await {
+    let invoked = tokio::time::timeout(INTEGRATION_TIMEOUT, invoke(&target, event)).await;
+    drop(admitted);
+    let function = &target.function.binary;
+    match invoked {
         Ok(Ok(InvokeResponse::Returned(body))) => response::response(&body).unwrap_or_else(|| {
-            tracing::warn!(
-                function = target.function.binary,
-                "the function's response is not a valid HTTP response"
-            );
+            tracing::warn!(function, "the function's response is not a valid HTTP response");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }),
         Ok(Ok(InvokeResponse::Failed(error))) => {
-            tracing::warn!(
-                function = target.function.binary,
-                error = error.error_message,
-                "the function failed"
-            );
+            tracing::warn!(function, error = error.error_message, "the function failed");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
-        Ok(Err(InvokeError::TooLarge { .. })) => {
-            message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
-        }
+        Ok(Err(InvokeError::TooLarge { .. })) => too_large(),
         Ok(Err(error)) => {
             tracing::warn!(%error, "the request did not reach the function");
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
@@ -105,10 +117,33 @@ async fn handle(
     }
 }
 
+/// The body of a request, or the response to a request without a usable one.
+async fn received(body: Body) -> Result<Bytes, Response> {
+    receive(body, BODY_LIMIT).await.map_err(|error| match error {
+        BodyError::TooLarge => too_large(),
+        BodyError::Malformed => message(StatusCode::BAD_REQUEST, "Bad Request"),
+        BodyError::Incomplete => message(StatusCode::REQUEST_TIMEOUT, "Request Time-out"),
+    })
+}
+
+fn too_large() -> Response {
+    message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+}
+
+fn no_room() -> Response {
+    let text = "The embedded broker has no room for more records that wait for a function: send the \
+                request again later, resume what is paused, or use another broker (--kafka)";
+    ([(RETRY_AFTER, "1")], message(StatusCode::SERVICE_UNAVAILABLE, text)).into_response()
+}
+
 /// Invokes the function. A waiting request that is throttled is sent again without the wait: AWS
 /// would start a further environment.
 async fn invoke(target: &Target, event: Event) -> Result<InvokeResponse, InvokeError> {
-    match target.invoke.invoke(&target.function, event.to_bytes()).await {
+    let bytes = event.to_bytes();
+    if bytes.len() > PAYLOAD_LIMIT {
+        return Err(InvokeError::TooLarge { function: target.function.binary.clone() });
+    }
+    match target.invoke.invoke(&target.function, bytes).await {
         Err(InvokeError::Service { status: 429, .. }) => {
             target.invoke.invoke(&target.function, event.without_wait().to_bytes()).await
         }

@@ -1,5 +1,7 @@
 //! Receives the body of a request: at most so many bytes, in at most so much time.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
@@ -19,6 +21,8 @@ static RECEIVING: Semaphore = Semaphore::const_new(MAX_RECEIVING_KIB);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
     TooLarge,
+    /// A chunk is not valid HTTP.
+    Malformed,
     /// Slow, or cut off.
     Incomplete,
 }
@@ -26,7 +30,7 @@ pub enum BodyError {
 /// Receives a body of at most `limit` bytes.
 ///
 /// # Errors
-/// [`BodyError`] if it is longer or does not arrive within 10 seconds.
+/// [`BodyError`] if it is longer, malformed, or does not arrive within 10 seconds.
 pub async fn receive(body: Body, limit: usize) -> Result<Bytes, BodyError> {
     let size = body.size_hint();
     let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit);
@@ -42,11 +46,20 @@ pub async fn receive(body: Body, limit: usize) -> Result<Bytes, BodyError> {
             0..=SMALL_BYTES => None,
             _ => RECEIVING.acquire_many(kib).await.ok(),
         };
-        to_bytes(body, limit).await.map_err(|error| {
-            let is_too_large = std::error::Error::source(&error)
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            if is_too_large { BodyError::TooLarge } else { BodyError::Incomplete }
-        })
+        to_bytes(body, limit).await.map_err(|error| body_error(&error))
     });
     received.await.unwrap_or(Err(BodyError::Incomplete))
+}
+
+fn body_error(error: &axum::Error) -> BodyError {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let is_malformed = |cause: &io::Error| {
+        matches!(cause.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput)
+    };
+    let kind = causes.find_map(|cause| {
+        let too_large = cause.is::<http_body_util::LengthLimitError>();
+        let malformed = cause.downcast_ref::<io::Error>().is_some_and(is_malformed);
+        too_large.then_some(BodyError::TooLarge).or(malformed.then_some(BodyError::Malformed))
+    });
+    kind.unwrap_or(BodyError::Incomplete)
 }

@@ -52,7 +52,11 @@ fn refusal<B>(
     request: &axum::http::Request<B>,
     origins: &Origins,
 ) -> Option<(StatusCode, &'static str)> {
-    let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+    let mut hosts = request.headers().get_all(HOST).into_iter().map(HeaderValue::as_bytes);
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Some((StatusCode::BAD_REQUEST, "a request must have one Host header"));
+    }
     let names_us = host.is_some_and(is_loopback)
         && request.uri().host().is_none_or(|host| LOOPBACK.contains(&host));
     if !names_us {
@@ -108,6 +112,13 @@ mod tests {
         }
         assert_eq!(status("/", None, None, &pages()), 421);
         assert_eq!(status("http://evil.example/", Some("localhost"), None, &pages()), 421);
+    }
+
+    #[test]
+    fn a_request_with_two_hosts_is_refused() {
+        let request = axum::http::Request::builder().header(HOST, "localhost");
+        let request = request.header(HOST, "localhost").body(()).unwrap();
+        assert_eq!(refusal(&request, &pages()).unwrap().0, StatusCode::BAD_REQUEST);
     }
 
     #[test]

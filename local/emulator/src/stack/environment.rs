@@ -1,12 +1,13 @@
 //! The environment variables of the functions and of the stack's clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Stack;
 use crate::template::{Function, Setting};
 
 impl Stack {
-    /// The variables for a function that is hosted elsewhere, or for a client of the stack.
+    /// The variables for a function that is hosted elsewhere, or for a client of the stack, without
+    /// [`Self::private_variables`].
     ///
     /// If functions set one variable to different values, the first function's value wins.
     #[must_use]
@@ -20,7 +21,15 @@ impl Stack {
         }
         let servers = self.broker.bootstrap_servers().to_owned();
         environment.insert("KAFKA_BOOTSTRAP_SERVERS".to_owned(), servers);
+        environment.retain(|name, _| !self.private_variables.contains(name));
         environment
+    }
+
+    /// The names of the variables that may have secrets: the caller's credentials, and those of the
+    /// options for the functions.
+    #[must_use]
+    pub fn private_variables(&self) -> &BTreeSet<String> {
+        &self.private_variables
     }
 
     /// The template's variables, then those of this stack.

@@ -6,6 +6,7 @@ use crate::database::DatabaseError;
 use crate::event_source_mapping::MappingError;
 use crate::function_host::HostError;
 use crate::http_api::HttpApiError;
+use crate::tap::TapError;
 use crate::template::TemplateError;
 
 #[derive(Debug, thiserror::Error)]
@@ -24,4 +25,6 @@ pub enum StartError {
     Functions(#[from] HostError),
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    #[error(transparent)]
+    Tap(#[from] TapError),
 }

@@ -7,13 +7,14 @@ mod environment;
 mod error;
 mod options;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
 
 use crate::aws_settings::AwsSettings;
+use crate::backlog::Backlog;
 use crate::broker::Broker;
 use crate::database::Database;
 use crate::event_source_mapping::EventSourceMapping;
@@ -39,6 +40,7 @@ pub struct Stack {
     http_api: Option<LoopbackServer>,
     invoke: InvokeClient,
     aws: AwsSettings,
+    private_variables: BTreeSet<String>,
 }
 
 impl Stack {
@@ -87,6 +89,7 @@ impl Stack {
             schedules: Vec::new(),
             http_api: None,
             aws: options.aws.clone(),
+            private_variables: options.private_variables(),
         };
         if options.lambda.is_none() {
             let host = stack.host(&options, &executables).await?;
@@ -94,11 +97,12 @@ impl Stack {
             stack.functions = Some(host);
         }
         let StackOptions { processes: concurrency, schedule_period, allowed_origins, .. } = options;
+        stack.start_mappings(concurrency).await?;
+        let backlog = stack.backlog().await?;
         stack.http_api = stack.template.http_function().map(|function| {
-            let api = http_api::routes(stack.invoke.clone(), function.name.clone());
+            let api = http_api::routes(stack.invoke.clone(), function.name.clone(), backlog);
             port.serve(front(api), Origins::Loopback { others: allowed_origins })
         });
-        stack.start_mappings(concurrency).await?;
         stack.start_schedules(schedule_period);
         Ok(stack)
     }
@@ -137,6 +141,15 @@ impl Stack {
             self.mappings.insert(mapping.declaration().logical_id.clone(), mapping);
         }
         Ok(())
+    }
+
+    /// `None` if the broker is external: it keeps its records.
+    async fn backlog(&self) -> Result<Option<Backlog>, StartError> {
+        if self.broker.mock().is_none() {
+            return Ok(None);
+        }
+        let mappings = self.mappings.values().map(|mapping| (**mapping).clone()).collect();
+        Ok(Some(Backlog::start(&self.broker, mappings).await?))
     }
 
     fn start_schedules(&mut self, period: Option<Duration>) {

@@ -1,8 +1,10 @@
 //! The options of a stack: embedded or external parts, and paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::aws_settings::AwsSettings;
 use crate::binaries::{self, BinariesError};
@@ -27,13 +29,16 @@ pub struct StackOptions {
     pub processes: usize,
     /// Folder of built functions; `None` builds them.
     pub function_dir: Option<PathBuf>,
+    /// Folder for this stack's own links to the functions that it builds, which a later build then
+    /// does not replace.
+    pub link_dir: Option<PathBuf>,
     /// Folder for the functions' logs.
     pub log_dir: PathBuf,
     /// URL of DynamoDB for the functions, if it differs (a proxy's, for example).
     pub function_dynamodb: Option<String>,
     /// Environment variables of the functions; they override the template's. A variable that the
     /// template gives to some functions goes to these only.
-    pub function_env: Vec<(String, String)>,
+    pub function_env: Vec<(String, SecretString)>,
     /// Origins beside this machine's whose pages may use the HTTP API.
     pub allowed_origins: Vec<String>,
     /// The period of every schedule; overrides the template's.
@@ -53,6 +58,7 @@ impl Default for StackOptions {
             table_prefix: String::new(),
             processes: 2,
             function_dir: None,
+            link_dir: None,
             log_dir: PathBuf::from("target/function-logs"),
             function_dynamodb: None,
             function_env: Vec::new(),
@@ -75,10 +81,16 @@ impl StackOptions {
             Some(directory) => binaries::ready_made(directory, &names),
             None => {
                 let workspace = self.template.parent().filter(|path| !path.as_os_str().is_empty());
-                binaries::build(workspace.unwrap_or_else(|| Path::new(".")), &names).await
+                let workspace = workspace.unwrap_or_else(|| Path::new("."));
+                let built = binaries::build(workspace, &names).await?;
+                match &self.link_dir {
+                    Some(folder) => binaries::link(built, folder),
+                    None => Ok(built),
+                }
             }
         }
     }
+
     /// The variables of the options that this function gets.
     pub(super) fn variables_of(
         &self,
@@ -91,6 +103,11 @@ impl StackOptions {
         let variables = self.function_env.iter().filter(move |(name, _)| {
             declares(function, name) || !template.functions.iter().any(|it| declares(it, name))
         });
-        variables.cloned()
+        variables.map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
+    }
+
+    pub(super) fn private_variables(&self) -> BTreeSet<String> {
+        let names = self.function_env.iter().map(|(name, _)| name.clone());
+        names.chain(self.aws.secret_names()).collect()
     }
 }

@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 pub(super) struct Document {
     #[serde(default)]
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// By name. Like all intrinsics, `!Equals [!Ref Archive, enabled]` has lost its tag.
+    #[serde(default)]
+    pub(super) conditions: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) globals: Globals,
     /// In the order of the file.
@@ -39,6 +42,8 @@ pub(super) struct Globals {
 pub(super) struct Resource {
     #[serde(rename = "Type")]
     pub(super) kind: String,
+    /// The name of the condition under which the resource exists.
+    pub(super) condition: Option<String>,
     #[serde(default)]
     pub(super) metadata: Metadata,
     #[serde(default)]
@@ -110,6 +115,8 @@ pub(super) struct MappingProperties {
     #[serde(default)]
     pub(super) self_managed_kafka_event_source_config: KafkaConfig,
     pub(super) starting_position: Option<String>,
+    #[serde(default)]
+    pub(super) filter_criteria: Filters,
     pub(super) batch_size: Option<Value>,
     pub(super) maximum_batching_window_in_seconds: Option<Value>,
     #[serde(default)]
@@ -121,22 +128,43 @@ pub(super) struct MappingProperties {
     #[serde(default)]
     pub(super) destination_config: DestinationConfig,
     pub(super) enabled: Option<bool>,
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct KafkaConfig {
     pub(super) consumer_group_id: Option<String>,
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Filters {
+    #[serde(default)]
+    pub(super) filters: Vec<Filter>,
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Filter {
+    pub(super) pattern: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DestinationConfig {
     pub(super) on_failure: Option<OnFailure>,
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct OnFailure {
     pub(super) destination: String,
 }

@@ -1,5 +1,6 @@
 //! Reads a function of the template, with the defaults of `Globals`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -13,6 +14,10 @@ use super::{Function, FunctionName, Schedule, Setting, TemplateError};
 const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
 const DEFAULT_MEMORY_MB: u64 = 128;
 
+/// Lambda's limits.
+const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=900;
+const MEMORY_MB: RangeInclusive<u64> = 128..=10_240;
+
 pub(super) fn function(
     logical_id: &str,
     resource: Resource,
@@ -24,20 +29,23 @@ pub(super) fn function(
         return Err(TemplateError::resource(logical_id, problem));
     };
     let own: FunctionProperties = typed(logical_id, resource.properties)?;
-    let number = |own: Option<&Value>, global: Option<&Value>, default: u64, name: &str| {
-        let Some(value) = own.or(global) else { return Ok(default) };
-        names.number(value).and_then(|number| u64::try_from(number).ok()).ok_or_else(|| {
-            TemplateError::resource(logical_id, format!("{name} must be a whole number"))
-        })
+    let number = |name: &str, value: Option<&Value>, default, range: RangeInclusive<u64>| {
+        let Some(value) = value else { return Ok(default) };
+        let number = names.number(value);
+        number.and_then(|it| u64::try_from(it).ok()).filter(|it| range.contains(it)).ok_or_else(
+            || {
+                let value = number.map_or_else(|| value.to_string(), |number| number.to_string());
+                let (start, end) = range.into_inner();
+                let problem =
+                    format!("{name} is {value}: set a whole number from {start} to {end}");
+                TemplateError::resource(logical_id, problem)
+            },
+        )
     };
-    let timeout =
-        number(own.timeout.as_ref(), globals.timeout.as_ref(), DEFAULT_TIMEOUT_SECONDS, "Timeout")?;
-    let memory_mb = number(
-        own.memory_size.as_ref(),
-        globals.memory_size.as_ref(),
-        DEFAULT_MEMORY_MB,
-        "MemorySize",
-    )?;
+    let timeout = own.timeout.as_ref().or(globals.timeout.as_ref());
+    let timeout = number("Timeout", timeout, DEFAULT_TIMEOUT_SECONDS, TIMEOUT_SECONDS)?;
+    let memory = own.memory_size.as_ref().or(globals.memory_size.as_ref());
+    let memory_mb = number("MemorySize", memory, DEFAULT_MEMORY_MB, MEMORY_MB)?;
     let (serves_http, schedules) = events(logical_id, own.events)?;
     let mut variables = globals.environment.variables.clone();
     variables.extend(own.environment.variables);

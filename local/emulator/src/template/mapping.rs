@@ -1,20 +1,31 @@
 //! Reads an event-source mapping of the template, with AWS's defaults.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::document::MappingProperties;
-use super::names::{Names, substitute};
+use super::names::Names;
 use super::{Mapping, StartingPosition, Template, TemplateError};
+use crate::filter_criteria::FilterCriteria;
 
 /// AWS's defaults for a Kafka mapping.
-const DEFAULT_BATCH_SIZE: i64 = 100;
+const DEFAULT_BATCH_SIZE: usize = 100;
 const DEFAULT_WINDOW: Duration = Duration::from_millis(500);
-/// No limit; also AWS's default.
-const UNLIMITED: i64 = -1;
 /// AWS's number of retries if they are unlimited but there is an on-failure destination.
 const RETRIES_BEFORE_DESTINATION: u32 = 10;
+/// Properties that change nothing on one machine.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "EventSourceArn",
+    "KmsKeyArn",
+    "LoggingConfig",
+    "MetricsConfig",
+    "ProvisionedPollerConfig",
+    "SelfManagedEventSource",
+    "SourceAccessConfigurations",
+    "Tags",
+];
 
 /// `template` must already have its functions and topics.
 pub(super) fn mapping(
@@ -24,46 +35,52 @@ pub(super) fn mapping(
     names: &Names<'_>,
 ) -> Result<Mapping, TemplateError> {
     let resource = Declaration { logical_id, template, names };
+    resource.refuse_unsupported(&properties)?;
     let [topic] = properties.topics.as_slice() else {
         return Err(resource.error("Topics must name exactly one topic"));
     };
+    let topic = &names.text(topic);
     let on_failure = properties.destination_config.on_failure.as_ref();
     let on_failure_topic = on_failure
-        .map(|on_failure| resource.on_failure_topic(topic, &on_failure.destination))
+        .map(|on_failure| resource.on_failure_topic(topic, &names.text(&on_failure.destination)))
         .transpose()?;
-    let batch_size = resource.number(&properties.batch_size, DEFAULT_BATCH_SIZE, "BatchSize")?;
     let retries =
-        resource.number(&properties.maximum_retry_attempts, UNLIMITED, "MaximumRetryAttempts")?;
+        resource.number(&properties.maximum_retry_attempts, -1..=10_000, "MaximumRetryAttempts")?;
+    let batch_size = resource.number(&properties.batch_size, 1..=10_000, "BatchSize")?;
     let window = &properties.maximum_batching_window_in_seconds;
-    let age = &properties.maximum_record_age_in_seconds;
+    let window = resource.number(window, 0..=300, "MaximumBatchingWindowInSeconds")?;
+    let filters = properties.filter_criteria.filters;
+    let patterns: Vec<_> = filters.into_iter().map(|filter| filter.pattern).collect();
     Ok(Mapping {
         logical_id: logical_id.to_owned(),
         function: resource.function(&properties.function_name)?,
         topic: resource.topic(topic)?,
         starting_position: resource.starting_position(properties.starting_position.as_deref())?,
+        filters: FilterCriteria::parse(&patterns)
+            .map_err(|error| resource.error(format!("FilterCriteria: {error}")))?,
+        maximum_record_age: resource.record_age(&properties.maximum_record_age_in_seconds)?,
+        reports_item_failures: resource
+            .reports_item_failures(&properties.function_response_types)?,
         consumer_group: properties
             .amazon_managed_kafka_event_source_config
             .consumer_group_id
             .or(properties.self_managed_kafka_event_source_config.consumer_group_id)
-            .map_or_else(|| logical_id.to_owned(), |group| substitute(&group)),
-        batch_size: usize::try_from(batch_size)
-            .ok()
-            .filter(|size| (1..=10_000).contains(size))
-            .ok_or_else(|| resource.error("BatchSize must be from 1 to 10000"))?,
-        window: resource
-            .seconds(window, "MaximumBatchingWindowInSeconds")?
-            .unwrap_or(DEFAULT_WINDOW),
-        reports_item_failures: properties
-            .function_response_types
-            .iter()
-            .any(|kind| kind == "ReportBatchItemFailures"),
+            .map_or_else(|| logical_id.to_owned(), |group| names.text(&group)),
+        batch_size: batch_size
+            .and_then(|size| usize::try_from(size).ok())
+            .unwrap_or(DEFAULT_BATCH_SIZE),
+        window: duration(window).unwrap_or(DEFAULT_WINDOW),
         bisects_on_error: properties.bisect_batch_on_function_error,
-        maximum_retries: u32::try_from(retries)
-            .ok()
+        maximum_retries: retries
+            .and_then(|retries| u32::try_from(retries).ok())
             .or_else(|| on_failure_topic.as_ref().map(|_| RETRIES_BEFORE_DESTINATION)),
-        maximum_record_age: resource.seconds(age, "MaximumRecordAgeInSeconds")?,
         on_failure_topic,
     })
+}
+
+/// `None` for an absent or unlimited (-1) number of seconds.
+fn duration(seconds: Option<i64>) -> Option<Duration> {
+    seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs)
 }
 
 /// The resource that is read, and the resources that it can reference.
@@ -78,27 +95,51 @@ impl Declaration<'_> {
         TemplateError::resource(self.logical_id, problem)
     }
 
+    /// An ignored property would let the local run differ from AWS unnoticed.
+    fn refuse_unsupported(&self, properties: &MappingProperties) -> Result<(), TemplateError> {
+        let managed = &properties.amazon_managed_kafka_event_source_config.others;
+        let self_managed = &properties.self_managed_kafka_event_source_config.others;
+        let own = properties.others.keys().filter(|name| !WITHOUT_EFFECT.contains(&name.as_str()));
+        let mut unsupported = own
+            .chain(managed.keys())
+            .chain(self_managed.keys())
+            .chain(properties.filter_criteria.others.keys())
+            .chain(properties.destination_config.others.keys());
+        unsupported.next().map_or(Ok(()), |name| {
+            let problem =
+                format!("the property {name} is not supported by the local run (remove it)");
+            Err(self.error(problem))
+        })
+    }
+
     fn number(
         &self,
         value: &Option<Value>,
-        default: i64,
+        range: RangeInclusive<i64>,
         name: &str,
-    ) -> Result<i64, TemplateError> {
-        let Some(value) = value else { return Ok(default) };
-        self.names
-            .number(value)
-            .filter(|number| *number >= UNLIMITED)
-            .ok_or_else(|| self.error(format!("{name} must be a whole number")))
+    ) -> Result<Option<i64>, TemplateError> {
+        let Some(value) = value else { return Ok(None) };
+        let number = self.names.number(value).filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| {
+            let (first, last) = range.into_inner();
+            self.error(format!("{name} must be a whole number from {first} to {last}"))
+        })
     }
 
-    /// `None` if it is absent or unlimited.
-    fn seconds(
-        &self,
-        value: &Option<Value>,
-        name: &str,
-    ) -> Result<Option<Duration>, TemplateError> {
-        let seconds = self.number(value, UNLIMITED, name)?;
-        Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
+    fn record_age(&self, value: &Option<Value>) -> Result<Option<Duration>, TemplateError> {
+        let age = self.number(value, -1..=604_800, "MaximumRecordAgeInSeconds")?;
+        if age.is_some_and(|age| (0..60).contains(&age)) {
+            return Err(self.error("MaximumRecordAgeInSeconds must be -1, or from 60 to 604800"));
+        }
+        Ok(duration(age))
+    }
+
+    fn reports_item_failures(&self, types: &[String]) -> Result<bool, TemplateError> {
+        match types {
+            [] => Ok(false),
+            [kind] if kind == "ReportBatchItemFailures" => Ok(true),
+            _ => Err(self.error("FunctionResponseTypes must be [ReportBatchItemFailures]")),
+        }
     }
 
     fn function(&self, reference: &str) -> Result<super::FunctionName, TemplateError> {
@@ -137,6 +178,10 @@ impl Declaration<'_> {
         match position {
             Some("TRIM_HORIZON") => Ok(StartingPosition::TrimHorizon),
             Some("LATEST") => Ok(StartingPosition::Latest),
+            Some("AT_TIMESTAMP") => Err(self.error(
+                "the StartingPosition AT_TIMESTAMP is not supported by the local run (use \
+                 TRIM_HORIZON or LATEST)",
+            )),
             _ => Err(self.error("StartingPosition must be TRIM_HORIZON or LATEST")),
         }
     }

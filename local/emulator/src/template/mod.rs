@@ -19,6 +19,8 @@ pub use error::{TemplateError, YamlError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::filter_criteria::FilterCriteria;
+
 /// The resources that a stack starts.
 #[derive(Debug, Clone)]
 pub struct Template {
@@ -45,7 +47,7 @@ pub struct Function {
     pub name: FunctionName,
     /// Limit for one invocation.
     pub timeout: Duration,
-    /// Reported to the process, not enforced.
+    /// Limit for the resident memory of a process.
     pub memory_mb: u64,
     /// Those of `Globals` first.
     pub environment: Vec<(String, Setting)>,
@@ -81,6 +83,8 @@ pub struct Mapping {
     pub consumer_group: String,
     /// For a partition without a committed offset.
     pub starting_position: StartingPosition,
+    /// A record that does not match is dropped.
+    pub filters: FilterCriteria,
     /// Maximum of records in one invocation.
     pub batch_size: usize,
     /// Time to gather a batch; zero invokes with the records that have arrived.
@@ -111,7 +115,7 @@ pub struct Topic {
     pub partitions: i32,
     /// Reduced to the number of brokers, if there are fewer.
     pub replication_factor: i32,
-    /// Without those that depend on a condition of the template.
+    /// By name, without those that depend on a condition of the template.
     pub configs: Vec<(String, String)>,
 }
 
@@ -238,10 +242,9 @@ Resources:
       PartitionCount: !Ref Partitions
       ReplicationFactor: 3
       Configs:
-        Fn::Base64: !Join
-          - "\n"
-          - - message.timestamp.type=LogAppendTime
-            - !If [Copies, min.insync.replicas=2, min.insync.replicas=1]
+        Fn::Base64: !Sub
+          - '{"message.timestamp.type":"LogAppendTime","min.insync.replicas":"${MinInsync}"}'
+          - MinInsync: !If [Copies, "2", "1"]
   GreetingsTable:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -297,6 +300,110 @@ Resources:
         assert!(!mapping.reports_item_failures && !mapping.bisects_on_error);
     }
 
+    /// The first mapping with further lines of properties.
+    fn mapping(properties: &str) -> Result<Mapping, String> {
+        let by = format!("StartingPosition: LATEST\n      {properties}");
+        let template = read(&TEMPLATE.replacen("StartingPosition: LATEST", &by, 1));
+        template.map(|template| template.mappings[0].clone()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_property_of_a_mapping_is_read_within_the_range_of_aws() {
+        for (property, valid, invalid) in [
+            ("BatchSize", vec!["1", "10000"], vec!["0", "10001", "-1", "a", "1.5"]),
+            ("MaximumBatchingWindowInSeconds", vec!["0", "300"], vec!["-1", "301"]),
+            ("MaximumRetryAttempts", vec!["-1", "0", "10000"], vec!["-2", "10001"]),
+            (
+                "MaximumRecordAgeInSeconds",
+                vec!["-1", "60", "604800"],
+                vec!["-2", "0", "59", "604801"],
+            ),
+            (
+                "FunctionResponseTypes",
+                vec!["[]", "[ReportBatchItemFailures]"],
+                vec!["[Other]", "[ReportBatchItemFailures, Other]"],
+            ),
+        ] {
+            for value in valid {
+                mapping(&format!("{property}: {value}")).unwrap();
+            }
+            for value in invalid {
+                let error = mapping(&format!("{property}: {value}")).unwrap_err();
+                assert!(error.contains(&format!("Mapping: {property} must be")), "{error}");
+            }
+        }
+        let read = mapping(
+            "BatchSize: 7\n      MaximumBatchingWindowInSeconds: 3\n      MaximumRetryAttempts: 5\n      \
+             MaximumRecordAgeInSeconds: 60\n      BisectBatchOnFunctionError: true\n      \
+             FunctionResponseTypes: [ReportBatchItemFailures]\n      \
+             AmazonManagedKafkaEventSourceConfig: { ConsumerGroupId: !Sub \"${AWS::StackName}-g\" }",
+        )
+        .unwrap();
+        assert_eq!((read.batch_size, read.maximum_retries), (7, Some(5)));
+        assert_eq!(read.window, Duration::from_secs(3));
+        assert_eq!(read.maximum_record_age, Some(Duration::from_secs(60)));
+        assert!(read.reports_item_failures && read.bisects_on_error);
+        assert_eq!(read.consumer_group, "local-g");
+    }
+
+    #[test]
+    fn a_property_of_a_mapping_without_local_effect_is_accepted() {
+        for property in [
+            "EventSourceArn: !Ref ClusterArn",
+            "KmsKeyArn: arn",
+            "LoggingConfig: { SystemLogLevel: INFO }",
+            "MetricsConfig: { Metrics: [EventCount] }",
+            "ProvisionedPollerConfig: { MinimumPollers: 1, MaximumPollers: 2 }",
+            "SelfManagedEventSource: { Endpoints: {} }",
+            "SourceAccessConfigurations: [{ Type: VPC_SUBNET, URI: subnet }]",
+            "Tags: [{ Key: a, Value: b }]",
+        ] {
+            mapping(property).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unsupported_property_of_a_mapping_is_refused_by_its_name() {
+        for (property, name) in [
+            ("StartingPositionTimestamp: 1", "StartingPositionTimestamp"),
+            ("Queues: [a]", "Queues"),
+            ("ParallelizationFactor: 2", "ParallelizationFactor"),
+            ("TumblingWindowInSeconds: 2", "TumblingWindowInSeconds"),
+            ("ScalingConfig: { MaximumConcurrency: 2 }", "ScalingConfig"),
+            ("DocumentDBEventSourceConfig: {}", "DocumentDBEventSourceConfig"),
+            ("BatchSizes: 1", "BatchSizes"),
+            (
+                "AmazonManagedKafkaEventSourceConfig: { SchemaRegistryConfig: {} }",
+                "SchemaRegistryConfig",
+            ),
+            ("SelfManagedKafkaEventSourceConfig: { ConsumptionMode: Queue }", "ConsumptionMode"),
+            ("FilterCriteria: { Filter: [] }", "Filter"),
+            ("DestinationConfig: { OnSuccess: { Destination: a } }", "OnSuccess"),
+        ] {
+            let expected = format!(
+                "template, Mapping: the property {name} is not supported by the local run (remove it)"
+            );
+            assert_eq!(mapping(property).unwrap_err(), expected);
+        }
+        let error = error("StartingPosition: LATEST", "StartingPosition: AT_TIMESTAMP");
+        assert!(error.contains("the StartingPosition AT_TIMESTAMP is not supported"), "{error}");
+        let error = mapping("DestinationConfig: { OnFailure: { Type: SQS, Destination: a } }");
+        assert!(error.unwrap_err().contains("unknown field `Type`"));
+    }
+
+    #[test]
+    fn the_filters_of_a_mapping_are_read_from_their_patterns() {
+        let filters = |pattern: &str| {
+            mapping(&format!("FilterCriteria: {{ Filters: [{{ Pattern: '{pattern}' }}] }}"))
+        };
+        let read = filters(r#"{"value": {"a": [1]}}"#).unwrap().filters;
+        assert!(read.matches(Some(br#"{"a":1}"#)) && !read.matches(Some(br#"{"a":2}"#)));
+        let error = filters(r#"{"value": {"a": [{"wildcard": "b"}]}}"#).unwrap_err();
+        let expected = "Mapping: FilterCriteria: filter 1: value.a: the operator \"wildcard\"";
+        assert!(error.contains(expected), "{error}");
+        assert!(mapping("FilterCriteria: { Filters: [{}] }").unwrap_err().contains("Pattern"));
+    }
+
     #[test]
     fn unlimited_retries_are_ten_with_an_on_failure_destination() {
         let text = TEMPLATE.replacen(
@@ -323,6 +430,29 @@ Resources:
             message.contains("Http: the template does not declare the function Nobody"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_resource_is_read_if_its_condition_holds_with_the_default_parameters() {
+        let with = |condition: &str| {
+            let conditions = format!("Conditions:\n  English: {condition}\nGlobals:");
+            let text = TEMPLATE.replacen("Globals:", &conditions, 1);
+            let echo = "Resources:\n  EchoFunction:\n    Type: AWS::Serverless::Function\n    \
+                        Condition: English\n    Metadata: { BuildProperties: { Binary: echo } }\n    \
+                        Properties: {}";
+            read(&text.replacen("Resources:", echo, 1))
+        };
+        let functions = |condition: &str| {
+            let functions = with(condition).unwrap().functions.into_iter();
+            functions.map(|function| function.name.binary).collect::<Vec<_>>()
+        };
+        assert_eq!(functions("!Equals [!Ref Language, EN]"), ["echo", "greeter"]);
+        assert_eq!(functions("!Equals [!Ref Language, DE]"), ["greeter"]);
+        for other in ["!Not [!Equals [!Ref Language, DE]]", "!And [!Condition A, !Condition B]"] {
+            let error = with(other).unwrap_err().to_string();
+            let expected = "EchoFunction: the condition English is not supported";
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
@@ -363,6 +493,27 @@ Resources:
     }
 
     #[test]
+    fn the_configs_of_a_topic_are_a_json_object_of_texts() {
+        let sub = TEMPLATE.split("Configs:").nth(1).unwrap().split("  GreetingsTable").next();
+        let with = |configs: &str| read(&TEMPLATE.replacen(sub.unwrap(), configs, 1));
+        let template = with(" { Fn::Base64: '{\"retention.ms\":\"7\",\"a\":\"b\"}' }\n").unwrap();
+        let configs = [("a", "b"), ("retention.ms", "7")];
+        let configs = configs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(template.topics[0].configs, configs);
+        let malformed = [
+            r#"{ Fn::Base64: "retention.ms=7" }"#,
+            r#"{ Fn::Base64: !Join ["\n", [retention.ms=7, a=b]] }"#,
+            r#"{ Fn::Base64: '{"retention.ms":7}' }"#,
+            r#"'{"retention.ms":"7"}'"#,
+        ];
+        for configs in malformed {
+            let error = with(&format!(" {configs}\n")).unwrap_err().to_string();
+            let expected = "SourceTopic: Configs must be Fn::Base64 of a JSON object";
+            assert!(error.contains(expected), "{configs}: {error}");
+        }
+    }
+
+    #[test]
     fn each_error_names_its_resource_and_the_remedy() {
         let cases = [
             (
@@ -392,6 +543,30 @@ Resources:
             assert!(message.contains(expected), "{message}");
             assert_eq!(message.lines().count(), 1);
         }
+    }
+
+    #[test]
+    fn the_timeout_and_the_memory_of_a_function_are_in_lambdas_limits() {
+        let cases = [
+            ("MemorySize: 512", "MemorySize", "128", "10240", ["127", "10241", "-1"]),
+            ("Timeout: 60", "Timeout", "1", "900", ["0", "901", "1.5"]),
+        ];
+        for (replaced, name, start, end, outside) in cases {
+            for limit in [start, end] {
+                read(&TEMPLATE.replacen(replaced, &format!("{name}: {limit}"), 1)).unwrap();
+            }
+            for value in outside {
+                assert_eq!(
+                    error(replaced, &format!("{name}: {value}")),
+                    format!(
+                        "template, GreeterFunction: {name} is {value}: \
+                         set a whole number from {start} to {end}"
+                    )
+                );
+            }
+        }
+        let parameter = error("MemorySize: 512", "MemorySize: !Ref Partitions");
+        assert!(parameter.contains("MemorySize is 4: set"), "{parameter}");
     }
 
     #[test]

@@ -37,19 +37,25 @@ impl Names<'_> {
             return Some(Setting::TableName(text.to_owned()));
         }
         match self.parameters.get(text).map(|parameter| &parameter.default) {
-            None => Some(Setting::Text(self.with_parameters(substitute(text)))),
+            None => Some(Setting::Text(self.text(text))),
             Some(Some(Value::String(default))) => Some(Setting::Text(default.clone())),
             Some(Some(default)) => Some(Setting::Text(default.to_string())),
             Some(None) => None,
         }
     }
 
-    /// Replaces `${Parameter}` in a text of `!Sub` by the parameter's default.
-    fn with_parameters(&self, text: String) -> String {
+    /// Replaces pseudo parameters and `${Parameter}` in a text of `!Sub`, the latter by its default.
+    pub(super) fn text(&self, text: &str) -> String {
         let defaults = self.parameters.iter().filter_map(|(name, parameter)| {
             Some((format!("${{{name}}}"), parameter.default.as_ref()?.as_str()?))
         });
-        defaults.fold(text, |text, (name, default)| text.replace(&name, default))
+        defaults.fold(substitute(text), |text, (name, default)| text.replace(&name, default))
+    }
+
+    /// Compares the default of a parameter with a text; `None` if there is no such default.
+    pub(super) fn equals(&self, parameter: &str, text: &str) -> Option<bool> {
+        let default = self.parameters.get(parameter)?.default.as_ref()?.as_str()?;
+        Some(default == text)
     }
 
     /// The whole number in a value, or in the parameter that it names.
@@ -63,8 +69,7 @@ impl Names<'_> {
     }
 }
 
-/// Replaces the pseudo parameters in a text of `!Sub`.
-pub(super) fn substitute(text: &str) -> String {
+fn substitute(text: &str) -> String {
     let replace = |text: String, (name, value): (&str, &str)| text.replace(name, value);
     PSEUDO_PARAMETERS.into_iter().fold(text.to_owned(), replace)
 }

@@ -1,5 +1,7 @@
 //! Turns the parsed document into a [`Template`], with references resolved.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::document::{
@@ -30,6 +32,9 @@ pub(super) fn template(document: Document) -> Result<Template, TemplateError> {
         Template { functions: vec![], mappings: vec![], topics: vec![], tables: vec![] };
     let (mut integrations, mut mappings) = (Vec::new(), Vec::new());
     for (id, resource) in resources {
+        if !exists(&id, &resource, &document.conditions, &names)? {
+            continue;
+        }
         match resource.kind.as_str() {
             FUNCTION => {
                 let globals = &document.globals.function;
@@ -58,6 +63,35 @@ pub(super) fn template(document: Document) -> Result<Template, TemplateError> {
     Ok(template)
 }
 
+/// True unless the resource is one that is read and its condition does not hold with the default
+/// parameters.
+///
+/// Without its tag a condition is a list, so only `!Equals` of a parameter and a text can be told
+/// from the others.
+fn exists(
+    logical_id: &str,
+    resource: &Resource,
+    conditions: &BTreeMap<String, Value>,
+    names: &Names<'_>,
+) -> Result<bool, TemplateError> {
+    let Some(condition) = &resource.condition else { return Ok(true) };
+    if ![FUNCTION, INTEGRATION, MAPPING, TOPIC, TABLE].contains(&resource.kind.as_str()) {
+        return Ok(true);
+    }
+    let value = conditions.get(condition).and_then(Value::as_array).map(Vec::as_slice);
+    let holds = match value {
+        Some([Value::String(name), Value::String(text)]) => names.equals(name, text),
+        _ => None,
+    };
+    holds.ok_or_else(|| {
+        let problem = format!(
+            "the condition {condition} is not supported by the local run: declare it as !Equals \
+             of a parameter with a Default and a text"
+        );
+        TemplateError::resource(logical_id, problem)
+    })
+}
+
 /// Resolves `!Ref Function` or `!GetAtt Function.Arn`.
 fn function_named<'a>(
     logical_id: &str,
@@ -84,16 +118,24 @@ fn topic(logical_id: &str, properties: Value, names: &Names<'_>) -> Result<Topic
     Ok(Topic {
         partitions: count(&properties.partition_count, "PartitionCount")?,
         replication_factor: count(&properties.replication_factor, "ReplicationFactor")?,
-        configs: configs(&properties.configs),
-        name: properties.topic_name,
+        configs: configs(logical_id, &properties.configs)?,
+        name: names.text(&properties.topic_name),
     })
 }
 
-/// The settings of a topic: lines `name=value`, joined and encoded as base64.
-fn configs(value: &Value) -> Vec<(String, String)> {
-    let lines = value.pointer("/Fn::Base64/1").and_then(Value::as_array);
-    // An `!If` is a list, which only a deployment can resolve: it is ignored.
-    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
-    let settings = lines.filter_map(|line| line.split_once('='));
-    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+/// The Base64 of a JSON object, as MSK expects it.
+fn configs(logical_id: &str, value: &Value) -> Result<Vec<(String, String)>, TemplateError> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    // The text itself, or that of an `!Sub` with variables.
+    let text = ["/Fn::Base64/0", "/Fn::Base64"].iter().find_map(|at| value.pointer(at)?.as_str());
+    let configs: Option<BTreeMap<String, String>> =
+        text.and_then(|text| serde_json::from_str(text).ok());
+    let configs = configs.ok_or_else(|| {
+        let problem = "Configs must be Fn::Base64 of a JSON object of names and texts";
+        TemplateError::resource(logical_id, problem)
+    })?;
+    // Only a deployment resolves the variables of an `!Sub`.
+    Ok(configs.into_iter().filter(|(_, value)| !value.contains("${")).collect())
 }

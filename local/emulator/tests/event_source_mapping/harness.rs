@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use emulator::broker::Broker;
 use emulator::event_source_mapping::EventSourceMapping;
+use emulator::filter_criteria::FilterCriteria;
 use emulator::invoke::InvokeClient;
 use emulator::template::{FunctionName, Mapping, StartingPosition, Topic};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -25,6 +26,8 @@ use tokio::task::JoinHandle;
 pub(crate) const TOPIC: &str = "source";
 pub(crate) const DEAD_LETTERS: &str = "dead-letters";
 pub(crate) const PARTITIONS: i32 = 3;
+
+const MAX_KEY: usize = 100;
 
 /// The response of the fake function to a batch.
 type Behaviour = Box<dyn Fn(&[Item]) -> Reply + Send + Sync>;
@@ -59,6 +62,7 @@ impl Function {
 }
 
 async fn invoked(State(function): State<Arc<Function>>, event: Bytes) -> Response {
+    assert!(event.len() <= 6 * 1024 * 1024, "{} bytes", event.len());
     let event: Value = serde_json::from_slice(&event).unwrap();
     assert_eq!(event["eventSource"], "aws:kafka");
     let records = event["records"].as_object().unwrap();
@@ -114,6 +118,7 @@ impl Harness {
             Arc::new(Function { behaviour: Box::new(behaviour), received: Mutex::default() });
         let router = Router::new()
             .route("/2015-03-31/functions/{function}/invocations", post(invoked))
+            .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&function));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let invoke = InvokeClient::new(&format!("http://{}", listener.local_addr().unwrap()));
@@ -126,7 +131,7 @@ impl Harness {
         EventSourceMapping::start(mapping, servers, self.invoke.clone(), 2).await.unwrap()
     }
 
-    /// Writes texts to the given partitions, each with itself as the key.
+    /// Writes texts to the given partitions, each with its beginning as the key.
     pub(crate) async fn write(&self, texts: &[(i32, String)]) {
         self.write_with(&[], texts).await;
     }
@@ -135,7 +140,8 @@ impl Harness {
     pub(crate) async fn write_with(&self, settings: &[(&str, &str)], texts: &[(i32, String)]) {
         let producer = self.producer(settings);
         let sends = texts.iter().map(|(partition, text)| {
-            let record = FutureRecord::to(TOPIC).partition(*partition).key(text).payload(text);
+            let key = &text[..text.len().min(MAX_KEY)];
+            let record = FutureRecord::to(TOPIC).partition(*partition).key(key).payload(text);
             producer.send_result(record).ok().unwrap()
         });
         let sends: Vec<_> = sends.collect();
@@ -191,6 +197,7 @@ pub(crate) fn mapping() -> Mapping {
         topic: TOPIC.to_owned(),
         consumer_group: "group".to_owned(),
         starting_position: StartingPosition::TrimHorizon,
+        filters: FilterCriteria::default(),
         batch_size: 10,
         window: Duration::ZERO,
         reports_item_failures: true,
@@ -216,6 +223,11 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
 
 pub(crate) fn success() -> Reply {
     Reply::Response(json!({ "batchItemFailures": [] }))
+}
+
+/// Fails if a record of the batch is `failing`.
+pub(crate) fn fails_on_failing(items: &[Item]) -> Reply {
+    if items.iter().any(|item| item.text == "failing") { Reply::FunctionError } else { success() }
 }
 
 pub(crate) fn failures(items: &[&Item]) -> Reply {

@@ -5,17 +5,20 @@
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use emulator::filter_criteria::FilterCriteria;
 use emulator::tap::Tap;
 use emulator::template::{Mapping, StartingPosition};
 use serde_json::Value;
 
 use harness::{
-    DEAD_LETTERS, Harness, PARTITIONS, Reply, failures, in_one_partition, mapping, success, until,
+    DEAD_LETTERS, Harness, PARTITIONS, Reply, fails_on_failing, failures, in_one_partition,
+    mapping, success, until,
 };
 
 #[tokio::test]
@@ -29,8 +32,6 @@ async fn every_record_arrives_once_and_in_the_order_of_its_partition() {
     let mut next: BTreeMap<i64, i64> = BTreeMap::new();
     for batch in harness.function.batches() {
         assert!(batch.len() <= 10);
-        let partitions: BTreeSet<_> = batch.iter().map(|item| item.partition).collect();
-        assert_eq!(partitions.len(), 1);
         for item in batch {
             let expected = next.entry(item.partition).or_default();
             assert_eq!(item.offset, *expected);
@@ -39,6 +40,121 @@ async fn every_record_arrives_once_and_in_the_order_of_its_partition() {
     }
     mapping.stop().await;
     assert_eq!(harness.committed().await, BTreeMap::from([(0, 200), (1, 200), (2, 200)]));
+}
+
+/// One record in each partition, written before the mapping starts.
+fn in_every_partition(texts: &[&str]) -> Vec<(i32, String)> {
+    (0..PARTITIONS).zip(texts).map(|(partition, text)| (partition, (*text).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn an_event_has_the_records_of_several_partitions() {
+    let harness = Harness::start(|_| success()).await;
+    let mapping = harness.map(mapping()).await;
+    mapping.pause();
+    harness.write(&in_every_partition(&["a", "b", "c"])).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    mapping.resume();
+    until(|| mapping.counts().snapshot().delivered == 3).await;
+    let partitions: Vec<BTreeSet<_>> = harness
+        .function
+        .batches()
+        .iter()
+        .map(|batch| batch.iter().map(|item| item.partition).collect())
+        .collect();
+    assert_eq!(partitions, [BTreeSet::from([0, 1, 2])]);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_fails_delays_no_other_of_its_batch() {
+    let works = Arc::new(AtomicBool::new(false));
+    let works_now = Arc::clone(&works);
+    let harness = Harness::start(move |items| {
+        let failing = items.iter().find(|item| item.partition == 1);
+        match failing {
+            Some(failing) if !works_now.load(Ordering::Relaxed) => failures(&[failing]),
+            _ => success(),
+        }
+    })
+    .await;
+    harness.write(&in_every_partition(&["a", "b", "c"])).await;
+    let mapping = harness.map(Mapping { maximum_retries: None, ..mapping() }).await;
+    until(|| mapping.counts().snapshot().delivered == 2).await;
+    harness.write(&in_every_partition(&["d", "e", "f"])).await;
+    until(|| mapping.counts().snapshot().delivered == 4).await;
+    until(|| mapping.counts().snapshot().redelivered > 1).await;
+    assert_eq!(mapping.positions().get(&1).copied().unwrap_or_default(), 0);
+    works.store(true, Ordering::Relaxed);
+    until(|| mapping.counts().snapshot().delivered == 6).await;
+    mapping.stop().await;
+    assert_eq!(harness.committed().await, BTreeMap::from([(0, 2), (1, 2), (2, 2)]));
+}
+
+#[tokio::test]
+async fn a_record_that_makes_the_function_fail_delays_no_other_partition() {
+    let harness = Harness::start(fails_on_failing).await;
+    harness.write(&in_every_partition(&["a", "failing", "b"])).await;
+    let mapping = harness.map(Mapping { maximum_retries: None, ..mapping() }).await;
+    until(|| mapping.counts().snapshot().delivered == 2).await;
+    harness.write(&in_every_partition(&["c", "d", "e"])).await;
+    until(|| mapping.counts().snapshot().delivered == 4).await;
+    assert_eq!(mapping.positions().get(&1).copied().unwrap_or_default(), 0);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_of_several_partitions_stays_within_the_limit_of_lambda() {
+    let harness = Harness::start(|_| success()).await;
+    let mapping = harness.map(Mapping { batch_size: 100, ..mapping() }).await;
+    mapping.pause();
+    let texts: Vec<_> = (0..12).map(|number| (number % PARTITIONS, "x".repeat(900_000))).collect();
+    harness.write(&texts).await;
+    mapping.resume();
+    until(|| mapping.counts().snapshot().delivered == 12).await;
+    let batches = harness.function.batches();
+    assert!(
+        batches.iter().all(|batch| batch.len() <= 5),
+        "the function received too large an event"
+    );
+    assert!(batches.iter().any(|batch| batch.len() > 1));
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_beyond_the_limit_of_lambda_is_given_up_without_a_request() {
+    let harness = Harness::start(|_| success()).await;
+    let texts = ["a".to_owned(), "x".repeat(4_800_000), "b".to_owned()];
+    let records: Vec<_> = texts.into_iter().map(|text| (0, text)).collect();
+    let mapping = harness.map(mapping()).await;
+    harness.write_with(&[("message.max.bytes", "6000000")], &records).await;
+    until(|| mapping.counts().snapshot().delivered == 2).await;
+    until(|| mapping.counts().snapshot().dead_lettered == 1).await;
+    assert_eq!(harness.function.texts(), ["a", "b"]);
+    mapping.stop().await;
+    assert_eq!(harness.committed().await, BTreeMap::from([(0, 3)]));
+}
+
+#[tokio::test]
+async fn a_partition_goes_on_after_the_broker_has_dropped_unread_records() {
+    let harness = Harness::start(|_| success()).await;
+    let mapping = harness.map(mapping()).await;
+    harness.write(&in_one_partition(&["first"])).await;
+    until(|| mapping.counts().snapshot().delivered == 1).await;
+    mapping.pause();
+    let texts: Vec<_> =
+        (0..40).map(|number| (0, format!("{}{number:03}", "x".repeat(300_000)))).collect();
+    // One by one, so that the broker can drop each by itself.
+    for text in texts {
+        harness.write(&[text]).await;
+    }
+    mapping.resume();
+    harness.write(&in_one_partition(&["last"])).await;
+    until(|| harness.function.texts().last().is_some_and(|text| text == "last")).await;
+    assert!(harness.function.texts().len() < 42, "the broker has dropped nothing");
+    assert!(mapping.unreadable().is_empty());
+    mapping.stop().await;
+    assert_eq!(harness.committed().await, BTreeMap::from([(0, 42)]));
 }
 
 #[tokio::test]
@@ -83,14 +199,7 @@ async fn a_partial_response_is_a_checkpoint() {
 
 #[tokio::test]
 async fn halving_isolates_the_failing_record_and_the_dead_letter_topic_takes_it() {
-    let harness = Harness::start(|items| {
-        if items.iter().any(|item| item.text == "failing") {
-            Reply::FunctionError
-        } else {
-            success()
-        }
-    })
-    .await;
+    let harness = Harness::start(fails_on_failing).await;
     let mut tap = Tap::start(&harness.broker, &[DEAD_LETTERS]).await.unwrap();
     harness.write(&in_one_partition(&["a", "b", "c", "failing", "d", "e"])).await;
     let mapping = harness.map(mapping()).await;
@@ -253,16 +362,32 @@ async fn latest_reads_only_what_is_written_from_now_on() {
 }
 
 #[tokio::test]
-async fn a_window_gathers_a_batch() {
+async fn a_window_gathers_the_records_of_all_partitions() {
     let harness = Harness::start(|_| success()).await;
     let windowed = Mapping { window: Duration::from_secs(2), ..mapping() };
     let mapping = harness.map(windowed).await;
-    for text in ["a", "b", "c"] {
-        harness.write(&in_one_partition(&[text])).await;
+    for (partition, text) in [(0, "a"), (1, "b"), (0, "c")] {
+        harness.write(&[(partition, text.to_owned())]).await;
     }
     until(|| mapping.counts().snapshot().delivered == 3).await;
     assert_eq!(harness.function.batches().len(), 1);
+    assert_eq!(harness.function.texts(), ["a", "c", "b"]);
     mapping.stop().await;
+}
+
+#[tokio::test]
+async fn records_that_no_filter_matches_are_finished_without_an_invocation() {
+    let harness = Harness::start(|_| success()).await;
+    let filters = FilterCriteria::parse(&[r#"{"value":{"kind":["wanted"]}}"#]).unwrap();
+    let mapping = harness.map(Mapping { filters, ..mapping() }).await;
+    let kinds = ["other", "wanted", "other", "other", "wanted", "other"];
+    let texts = kinds.iter().map(|kind| (0, format!(r#"{{"kind":"{kind}"}}"#)));
+    harness.write(&texts.collect::<Vec<_>>()).await;
+    harness.write(&[(1, "not JSON".to_owned())]).await;
+    until(|| mapping.positions() == BTreeMap::from([(0, 6), (1, 1)])).await;
+    assert_eq!(harness.function.texts(), [r#"{"kind":"wanted"}"#; 2]);
+    mapping.stop().await;
+    assert_eq!(harness.committed().await, BTreeMap::from([(0, 6), (1, 1)]));
 }
 
 #[tokio::test]
@@ -271,9 +396,9 @@ async fn a_broker_that_goes_away_and_comes_back_costs_no_record() {
     let mapping = harness.map(mapping()).await;
     harness.write(&in_one_partition(&["a"])).await;
     until(|| mapping.counts().snapshot().delivered == 1).await;
-    harness.broker.mock().unwrap().broker_down(1).unwrap();
+    let outage = harness.broker.outage().unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    harness.broker.mock().unwrap().broker_up(1).unwrap();
+    drop(outage);
     harness.write(&in_one_partition(&["b", "c"])).await;
     until(|| mapping.counts().snapshot().delivered == 3).await;
     assert_eq!(harness.function.texts(), ["a", "b", "c"]);

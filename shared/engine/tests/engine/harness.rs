@@ -8,7 +8,8 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{
-    Envelope, FailureCode, FailureReason, Fields, StageName, StoredEvent, Topic, order::items,
+    Envelope, FailureCode, FailureReason, Fields, StageName, StoredEvent, Topic, TopicNames,
+    order::items,
 };
 use emulator::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use engine::{
@@ -70,7 +71,7 @@ impl Published {
 }
 
 pub(crate) struct Harness {
-    broker: Broker,
+    pub(crate) broker: Broker,
     database: Database,
     engine: Engine,
     context: Context,
@@ -105,6 +106,14 @@ impl Harness {
 
     pub(crate) fn without_partial_responses(mut self) -> Self {
         self.context.reports_batch_item_failures = false;
+        self.engine = Self::engine(&self.context, &self.database);
+        self
+    }
+
+    /// With the topics of a stack that shares its cluster.
+    pub(crate) fn with_topic_prefix(mut self, prefix: &str) -> Self {
+        self.context.publisher =
+            self.context.publisher.with_topics(TopicNames::with_prefix(prefix));
         self.engine = Self::engine(&self.context, &self.database);
         self
     }
@@ -231,16 +240,13 @@ impl Harness {
         }
     }
 
-    pub(crate) fn broker_down(&self) {
-        self.broker.mock().unwrap().broker_down(1).unwrap();
-    }
-
-    pub(crate) fn broker_up(&self) {
-        self.broker.mock().unwrap().broker_up(1).unwrap();
-    }
-
     /// The records of a topic, once there are this many; fails if there are not within 10 s.
     pub(crate) fn published(&self, topic: Topic, count: usize) -> Vec<Published> {
+        self.published_on(topic.name(), count)
+    }
+
+    /// As [`Self::published`], of a topic with any name.
+    pub(crate) fn published_on(&self, topic: &str, count: usize) -> Vec<Published> {
         read(&consumer(self.broker.bootstrap_servers(), topic), topic, count)
     }
 
@@ -260,7 +266,7 @@ pub(crate) struct TopicReader {
 
 impl TopicReader {
     fn at_the_end(bootstrap_servers: &str, topic: Topic) -> Self {
-        let consumer = consumer(bootstrap_servers, topic);
+        let consumer = consumer(bootstrap_servers, topic.name());
         let (mut ends, give_up) = (0, Instant::now() + Duration::from_secs(10));
         while ends < consumer.assignment().unwrap().count() {
             assert!(Instant::now() < give_up, "the end of {topic} is not reached");
@@ -273,12 +279,13 @@ impl TopicReader {
 
     /// The key of the next record, and the time at which it was read.
     pub(crate) async fn next(self) -> (String, Instant) {
-        let next = move || (read(&self.consumer, self.topic, 1)[0].key.clone(), Instant::now());
+        let next =
+            move || (read(&self.consumer, self.topic.name(), 1)[0].key.clone(), Instant::now());
         tokio::task::spawn_blocking(next).await.unwrap()
     }
 }
 
-fn consumer(bootstrap_servers: &str, topic: Topic) -> BaseConsumer {
+fn consumer(bootstrap_servers: &str, topic: &str) -> BaseConsumer {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "harness")
@@ -286,17 +293,17 @@ fn consumer(bootstrap_servers: &str, topic: Topic) -> BaseConsumer {
         .set("enable.partition.eof", "true")
         .create()
         .unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic.name()), Duration::from_secs(5)).unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
     let mut partitions = TopicPartitionList::new();
     for partition in metadata.topics()[0].partitions() {
-        partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning).unwrap();
+        partitions.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
     }
     consumer.assign(&partitions).unwrap();
     consumer
 }
 
 /// The next records of a topic; fails if there are fewer within 10 s.
-fn read(consumer: &BaseConsumer, topic: Topic, count: usize) -> Vec<Published> {
+fn read(consumer: &BaseConsumer, topic: &str, count: usize) -> Vec<Published> {
     let (mut published, give_up) = (Vec::new(), Instant::now() + Duration::from_secs(10));
     while published.len() < count {
         assert!(Instant::now() < give_up, "{topic} holds {published:?}, not {count} events");

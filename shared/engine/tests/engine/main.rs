@@ -148,7 +148,7 @@ async fn while_the_broker_is_away_records_are_given_back_and_then_published_unch
     let harness = Harness::start().await;
     harness.stock("A", 10).await;
     let batch = [record(7, &event("ord-1", &[("A", 1)])), record(8, &event("ord-2", &[("A", 1)]))];
-    harness.broker_down();
+    let outage = harness.broker.outage().unwrap();
     let response = harness.deliver(&batch).await.unwrap();
     let response = serde_json::to_value(&response).unwrap();
     let given_back: Vec<&Value> =
@@ -160,7 +160,7 @@ async fn while_the_broker_is_away_records_are_given_back_and_then_published_unch
     );
     let stored = harness.stored_event("ord-1").await;
 
-    harness.broker_up();
+    drop(outage);
     assert!(harness.deliver(&batch).await.unwrap().is_success());
     let published = harness.published(Topic::InventoryReserved, 2);
     assert!(published.iter().any(|event| event.body == stored));
@@ -170,7 +170,7 @@ async fn while_the_broker_is_away_records_are_given_back_and_then_published_unch
 #[tokio::test(flavor = "multi_thread")]
 async fn without_partial_responses_a_failure_fails_the_whole_batch() {
     let harness = Harness::start().await.without_partial_responses();
-    harness.broker_down();
+    let _outage = harness.broker.outage().unwrap();
     let error = harness.deliver(&[record(0, &event("ord-1", &[]))]).await.unwrap_err();
     assert!(error.to_string().contains("does not read partial responses"), "{error}");
 }
@@ -181,6 +181,23 @@ async fn a_batch_of_another_topic_is_refused_and_says_where_to_look() {
     let records = [record(0, &event("ord-1", &[]))];
     let error = harness.deliver_from("order.shipped-0", &records).await.unwrap_err();
     assert!(error.to_string().contains("order.shipped"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_with_a_topic_prefix_reads_and_publishes_on_its_own_topics_only() {
+    let harness = Harness::start().await.with_topic_prefix("staging.");
+    harness.stock("A", 10).await;
+    let records = [record(0, &event("ord-1", &[("A", 1)])), record(1, &json!("no event"))];
+    let response = harness.deliver_from("staging.order.validated-0", &records).await.unwrap();
+    assert!(response.is_success());
+    assert_eq!(harness.published_on("staging.order.inventory-reserved", 1)[0].key, "ord-1");
+    let report = &harness.published_on("staging.order.failed", 1)[0].body;
+    let report: Value = serde_json::from_str(report).unwrap();
+    assert_eq!(report["payload"]["source"]["topic"], "order.validated");
+    for foreign in ["order.validated-0", "production.order.validated-0"] {
+        let error = harness.deliver_from(foreign, &records).await.unwrap_err();
+        assert!(error.to_string().contains("no stage of this function consumes topic"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use emulator::broker;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::harness::{CREATED, DEAD_LETTERS, Harness, values};
@@ -27,7 +28,8 @@ async fn a_kill_between_record_and_receipt_redrives_the_record_once_more() {
     let given_up = harness.given_up(CREATED, 0, "ord-1", "{}").await;
     harness.give_up(0, &[given_up]).await;
     accept_only(&harness, 1);
-    let mut program = harness.command(&["run", "--all"]).spawn().unwrap();
+    let mut command = harness.command(&["run", "--all"]);
+    let mut program = broker::spawn(|| command.spawn()).unwrap();
     assert_eq!(harness.next().await.topic, CREATED);
     program.kill().await.unwrap();
     accept_all(&harness);
@@ -53,11 +55,12 @@ async fn a_lost_broker_is_reported_and_the_next_run_redrives_the_rest() {
     // One record and its receipt, then no response.
     accept_only(&harness, 2);
     let mut command = harness.command(&["run", "--all"]);
-    let program = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    command.stdout(Stdio::piped()).kill_on_drop(true);
+    let program = broker::spawn(|| command.spawn()).unwrap();
     // The record and its receipt, in either order: the topics are read independently.
     let written = [harness.next().await, harness.next().await];
     assert_eq!(values(&written, CREATED), ["0"]);
-    harness.broker.mock().unwrap().broker_down(1).unwrap();
+    let outage = harness.broker.outage().unwrap();
     let output = program.wait_with_output().await.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{printed}");
@@ -66,7 +69,7 @@ async fn a_lost_broker_is_reported_and_the_next_run_redrives_the_rest() {
     }
 
     accept_all(&harness);
-    harness.broker.mock().unwrap().broker_up(1).unwrap();
+    drop(outage);
     let ended = harness.redrive(&["run", "--all"]).await;
     assert_eq!(ended.status, 0, "{ended:?}");
     assert_eq!(values(&harness.written().await, CREATED), ["1", "2"], "0 is not published again");

@@ -2,8 +2,9 @@
 
 use axum::Router;
 use axum::routing::post;
-use emulator::broker::Broker;
+use emulator::broker::{self, Broker};
 use emulator::event_source_mapping::EventSourceMapping;
+use emulator::filter_criteria::FilterCriteria;
 use emulator::invoke::InvokeClient;
 use emulator::tap::{Tap, TapRecord};
 use emulator::template::{FunctionName, Mapping, StartingPosition, Topic};
@@ -11,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use serde_json::Value;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::process::Command;
@@ -19,7 +21,17 @@ use super::messages::{bytes, message, record};
 
 pub(crate) const CREATED: &str = "order.created";
 pub(crate) const DEAD_LETTERS: &str = "order.dead-letter";
-const TOPICS: [&str; 4] = [CREATED, "order.failed", "somebody.elses", DEAD_LETTERS];
+/// Topics of a stack with a prefix.
+pub(crate) const PREFIXED_CREATED: &str = "blue.order.created";
+pub(crate) const PREFIXED_DEAD_LETTERS: &str = "blue.order.dead-letter";
+const TOPICS: [&str; 6] = [
+    CREATED,
+    "order.failed",
+    "somebody.elses",
+    DEAD_LETTERS,
+    PREFIXED_CREATED,
+    PREFIXED_DEAD_LETTERS,
+];
 const PARTITIONS: i32 = 3;
 
 /// A broker with the topics, a tap on them, and a producer.
@@ -42,8 +54,12 @@ pub(crate) struct Output {
 impl Output {
     /// Runs a command to its end.
     pub(crate) async fn of(mut command: Command) -> Self {
-        let run = command.output();
-        let output = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = broker::spawn(|| command.spawn()).unwrap();
+        let output = tokio::time::timeout(Duration::from_secs(60), program.wait_with_output())
+            .await
+            .unwrap()
+            .unwrap();
         Self {
             status: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -84,6 +100,7 @@ impl Harness {
         command
             .args(arguments)
             .env_remove("KAFKA_SIGN_IN")
+            .env_remove("TOPIC_PREFIX")
             .env("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap_servers());
         command
     }
@@ -192,6 +209,7 @@ pub(crate) async fn give_up(harness: &mut Harness, messages: usize) {
         maximum_retries: Some(1),
         maximum_record_age: None,
         on_failure_topic: Some(DEAD_LETTERS.to_owned()),
+        filters: FilterCriteria::default(),
     };
     let servers = harness.broker.bootstrap_servers();
     let mapping = EventSourceMapping::start(mapping, servers, invoke, 1).await.unwrap();

@@ -7,8 +7,11 @@
 mod brokers;
 mod faults;
 mod forged;
+mod function;
 mod harness;
+mod limits;
 mod messages;
+mod options;
 
 use emulator::tap::TapRecord;
 use rdkafka::message::{Header, OwnedHeaders};

@@ -1,0 +1,124 @@
+//! The same order in several processes, cancellations against charges, releases against
+//! redeliveries; and the recovery of every open order meanwhile.
+
+use std::collections::BTreeMap;
+
+use contracts::{EventType, StageName, Topic};
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use workflow_tests::{
+    events::{Events, until},
+    rows,
+    world::World,
+};
+
+use crate::{
+    CLIENTS, accepted, copies::Copies, ended, is_completed, order, recovery::Recovery, world,
+};
+
+/// Orders of each kind.
+const ORDERS: usize = 24;
+const UNITS: u32 = 1_000;
+const BALANCE: u32 = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_order_in_several_processes_is_decided_once_whatever_comes_between() {
+    let (world, _items) = world().await;
+    let events = Events::read(&world.stack.broker).await;
+    let topics: Vec<_> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+    let copies = Copies::of(&world.stack.broker, &topics).await;
+    world.stock("A", UNITS).await;
+    world.stock("FEW", 1).await;
+    let recovery = Recovery::start(&world);
+
+    let orders: Vec<Value> =
+        (0..3 * ORDERS).map(|number| of_kind(number / ORDERS, number)).collect();
+    for number in 0..3 * ORDERS {
+        world.account(&customer(number), &BALANCE.to_string()).await;
+    }
+    world.stack.mappings["PaymentMapping"].pause();
+    let ids = accepted(&world, &orders).await;
+    let reserved = |id: &String| events.count(id, EventType::InventoryReserved) > 0;
+    until("all reservations", async || ids.iter().all(reserved)).await;
+    // The charges begin while their orders are cancelled.
+    world.stack.mappings["PaymentMapping"].resume();
+    let cancelled = &ids[..ORDERS];
+    let responses = stream::iter(cancelled).map(|id| cancel(&world, id)).buffered(CLIENTS);
+    let responses: Vec<u16> = responses.collect().await;
+    let ends = ended(&world, &ids).await;
+    recovery.stop();
+
+    let outcomes: BTreeMap<&String, u16> = cancelled.iter().zip(responses).collect();
+    let mut completed = 0;
+    for (number, id) in ids.iter().enumerate() {
+        let code = if outcomes.contains_key(id) { "ORDER_CANCELLED" } else { "PAYMENT" };
+        let is_completed = is_completed(id, &ends[id], code);
+        if let Some(status) = outcomes.get(id) {
+            assert_eq!(*status == 202, !is_completed, "{id}: {status}, {}", ends[id]);
+        } else {
+            assert_eq!(is_completed, number / ORDERS == 1, "{id}: {}", ends[id]);
+        }
+        completed += u32::from(is_completed);
+        let balance = if is_completed { BALANCE - 10 } else { BALANCE };
+        assert_eq!(world.balance(&customer(number)).await, balance.to_string(), "{id}");
+        check_rows(&world, id, is_completed).await;
+    }
+    let in_time = outcomes.values().filter(|it| **it == 202).count();
+    println!("{in_time} of {ORDERS} cancelled before payment");
+    let stock = ((UNITS - 2 * completed).to_string(), (2 * completed).to_string());
+    let is_released = async || world.available_and_reserved("A").await == stock;
+    until("what the failed orders had reserved", is_released).await;
+    until_quiet(&world).await;
+    drop(copies);
+    assert_eq!(world.available_and_reserved("A").await, stock, "after all redeliveries");
+    events.types();
+    for (mapping, handle) in &world.stack.mappings {
+        let counts = handle.counts().snapshot();
+        assert_eq!(counts.dead_lettered, 0, "{mapping}: {counts:?}");
+    }
+    world.stop().await;
+}
+
+fn customer(number: usize) -> String {
+    format!("cust-{number}")
+}
+
+/// Orders that are cancelled, that complete, and that are declined.
+fn of_kind(kind: usize, number: usize) -> Value {
+    let amount = if kind == 2 { BALANCE + 1 } else { 10 };
+    order(&customer(number), "A", 2, amount)
+}
+
+async fn cancel(world: &World, id: &str) -> u16 {
+    let path = format!("/orders/{id}/cancel");
+    let response = world.request("POST", &path, &[], String::new()).await;
+    response.status().as_u16()
+}
+
+/// Checks that an order has one row of each stage that it passed.
+async fn check_rows(world: &World, id: &str, is_completed: bool) {
+    let rows = rows::of(world, id).await;
+    let has = |stage: StageName| rows.contains_key(stage.name());
+    for stage in
+        [StageName::OrderApi, StageName::Validator, StageName::Inventory, StageName::Payment]
+    {
+        assert!(has(stage), "{id} has no row of {stage}");
+    }
+    assert_eq!(has(StageName::Notification), is_completed, "{id}: notification");
+}
+
+/// Waits until every mapping has delivered what is on its topic.
+async fn until_quiet(world: &World) {
+    let counts =
+        || -> Vec<_> { world.stack.mappings.values().map(|it| it.counts().snapshot()).collect() };
+    let mut last = Vec::new();
+    let mut unchanged = 0;
+    until("the end of all redeliveries", async || {
+        let now = counts();
+        unchanged = if now == last { unchanged + 1 } else { 0 };
+        last = now;
+        // A second without a delivery; a mapping polls several times in it.
+        unchanged >= 10
+    })
+    .await;
+}
