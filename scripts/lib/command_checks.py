@@ -32,7 +32,10 @@ def workspace():
             names.setdefault(kind, set()).add(target["name"])
             names["needs"].update([target["name"]] if target.get("required-features") else [])
             option = {"lib": "--lib", "bin": "--bins"}.get(kind, f"--test {target['name']}")
-            names["source"][source.parent if source.stem in ("main", "lib") else source] = option
+            names["source"][source] = option
+            # Beside a lib.rs, main.rs is a binary of one file.
+            if source.stem == "lib" or source.stem == "main" and not source.with_name("lib.rs").exists():
+                names["source"][source.parent] = option
     return names
 
 
