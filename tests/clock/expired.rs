@@ -43,6 +43,10 @@ async fn an_event_that_outlives_its_rows_moves_no_money_and_ends_no_order() {
         bring_to(&stages, &order_id, last).await;
         late.push((order_id.clone(), stored(&stages, &order_id, last).await));
     }
+    let mut first_events = Vec::new();
+    for stage in [OrderApi, Validator] {
+        first_events.push(stored(&stages, &late[0].0, stage).await);
+    }
     let before = books(&stages).await;
     assert_eq!(before, [3, 3, 2]);
     // On a clock that is an hour behind when it expires, it is still there: then it goes on.
@@ -69,6 +73,14 @@ async fn an_event_that_outlives_its_rows_moves_no_money_and_ends_no_order() {
     let first = tap.next().await.unwrap();
     assert_eq!(first.topic, stored(&stages, "ord-next", Validator).await.0.name());
     assert_eq!(stages.rows("ord-next").await.len(), [OrderApi, Validator].len());
+    // The validator and the inventory need no earlier row: they decide anew.
+    for (topic, record) in &first_events {
+        stages.deliver(*topic, std::slice::from_ref(record), 2).await;
+    }
+    let decided: Vec<_> = stages.rows(&late[0].0).await.into_keys().collect();
+    assert_eq!(decided, [Validator, Inventory]);
+    let [reserved, missing, paid] = before;
+    assert_eq!(books(&stages).await, [reserved + 1, missing + 1, paid]);
 }
 
 #[tokio::test]

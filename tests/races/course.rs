@@ -1,9 +1,9 @@
 //! The same order in several processes, cancellations against charges, releases against
 //! redeliveries; and the recovery of every open order meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::{EventType, StageName, Topic};
+use contracts::{EventType, StageName, StoredEvent, Topic};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use workflow_tests::{
@@ -61,7 +61,6 @@ async fn the_same_order_in_several_processes_is_decided_once_whatever_comes_betw
         completed += u32::from(is_completed);
         let balance = if is_completed { BALANCE - 10 } else { BALANCE };
         assert_eq!(world.balance(&customer(number)).await, balance.to_string(), "{id}");
-        check_rows(&world, id, is_completed).await;
     }
     let in_time = outcomes.values().filter(|it| **it == 202).count();
     println!("{in_time} of {ORDERS} cancelled before payment");
@@ -71,7 +70,9 @@ async fn the_same_order_in_several_processes_is_decided_once_whatever_comes_betw
     until_quiet(&world).await;
     drop(copies);
     assert_eq!(world.available_and_reserved("A").await, stock, "after all redeliveries");
-    events.types();
+    for id in &ids {
+        check_rows(&world, &events, id, ends[id]["status"] == "COMPLETED").await;
+    }
     for (mapping, handle) in &world.stack.mappings {
         let counts = handle.counts().snapshot();
         assert_eq!(counts.dead_lettered, 0, "{mapping}: {counts:?}");
@@ -95,16 +96,24 @@ async fn cancel(world: &World, id: &str) -> u16 {
     response.status().as_u16()
 }
 
-/// Checks that an order has one row of each stage that it passed.
-async fn check_rows(world: &World, id: &str, is_completed: bool) {
+/// Checks that an order has the rows of the stages that it passed, and that exactly the events in
+/// these rows were published.
+async fn check_rows(world: &World, events: &Events, id: &str, is_completed: bool) {
+    use StageName::{Close, Inventory, Notification, OrderApi, Payment, Release, Validator};
     let rows = rows::of(world, id).await;
-    let has = |stage: StageName| rows.contains_key(stage.name());
-    for stage in
-        [StageName::OrderApi, StageName::Validator, StageName::Inventory, StageName::Payment]
-    {
-        assert!(has(stage), "{id} has no row of {stage}");
+    let last = if is_completed { Notification } else { Release };
+    let expected = [OrderApi, Validator, Inventory, Payment, last, Close].map(StageName::name);
+    let stages: BTreeSet<&str> = rows.keys().map(String::as_str).collect();
+    assert_eq!(stages, BTreeSet::from(expected), "{id}: rows");
+    let mut stored = BTreeSet::new();
+    for event in rows.values().filter_map(|row| row.get("event")) {
+        let event = event.as_s().expect("the event is text");
+        let event = StoredEvent::read(event.clone()).expect("an event");
+        let published = events.first(id, event.event_type).expect("the event is published");
+        assert_eq!(published.payload, Some(event.body.into_bytes()), "{id}: {}", event.event_type);
+        stored.insert(event.event_type);
     }
-    assert_eq!(has(StageName::Notification), is_completed, "{id}: notification");
+    assert_eq!(events.types()[id], stored, "{id}: events");
 }
 
 /// Waits until every mapping has delivered what is on its topic.

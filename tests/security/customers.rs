@@ -43,6 +43,17 @@ async fn attacks(api: &Api, order_id: &str, etag: &str) -> Vec<Response> {
 async fn another_customers_order_is_an_unknown_one_for_every_request_in_every_state() {
     let stages = stages().await;
     let api = Api::of(&stages);
+    let mut states = 0;
+    for is_cancelled in [false, true] {
+        states += attack_in_every_state(&stages, &api, is_cancelled).await;
+    }
+    // A cancelled order is released and closed by one event.
+    assert_eq!(states, 6 + 5);
+}
+
+/// Attacks an order that completes, or one that its customer cancels before the payment, in each of
+/// its states; returns their number.
+async fn attack_in_every_state(stages: &Stages, api: &Api, is_cancelled: bool) -> usize {
     let order_id = api.accepted(VICTIM, &order(VICTIM)).await;
     let mut states = 0;
     loop {
@@ -50,19 +61,23 @@ async fn another_customers_order_is_an_unknown_one_for_every_request_in_every_st
         let own = api.send(VICTIM, ("GET", &format!("/orders/{order_id}")), &[], "").await;
         assert_eq!(own.status, 200);
         let etag = own.headers["etag"].as_str().unwrap_or("*");
-        let known = attacks(&api, &order_id, etag).await;
-        assert_eq!(known, attacks(&api, "ord-unknown", etag).await);
+        let known = attacks(api, &order_id, etag).await;
+        assert_eq!(known, attacks(api, "ord-unknown", etag).await);
         for response in &known {
             assert_eq!(response.status, 404, "{response:?}");
         }
         assert_eq!(stages.rows(&order_id).await, before, "an attack has changed the order");
         states += 1;
         if before.len() == 6 {
-            break;
+            return states;
         }
-        step(&stages, &order_id).await;
+        if is_cancelled && before.len() == 3 {
+            let target = format!("/orders/{order_id}/cancel");
+            assert_eq!(api.send(VICTIM, ("POST", &target), &[], "").await.status, 202);
+        } else {
+            step(stages, &order_id).await;
+        }
     }
-    assert_eq!(states, 6);
 }
 
 #[tokio::test]

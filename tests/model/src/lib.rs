@@ -11,7 +11,7 @@
 //!
 //! Not modelled: batches (rows of a group share a transaction, but no decision), a look-up that
 //! reads its rows one by one, malformed records, events that are too large, rows that expire, two
-//! items in one order, and the clock.
+//! items in one order, a notification that fails, and the clock.
 //!
 //! `Protocol` in `protocol.rs` is the transition relation; `steps.rs` lists what is possible,
 //! `turn.rs` what each step does. A counterexample is the list of steps from the first state to one

@@ -97,7 +97,7 @@ pub fn all(more: u8) -> Vec<Configuration> {
             expiring(OUTSIDE),
             vec![Terms { is_declined: true, ..repeated }],
             shared(1, &[0]),
-            2 + more,
+            2,
         ),
     ]
 }

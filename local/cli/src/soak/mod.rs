@@ -94,6 +94,10 @@ pub(crate) async fn run(
     };
     stack.stop().await;
     servers.stop(&logs).await;
+    // A report has the command already.
+    if matches!(result, Err(ExitError::Start(_) | ExitError::Run(_))) {
+        terminal.println(&report::repeated(&options.repeat()));
+    }
     result
 }
 

@@ -81,9 +81,12 @@ pub(super) fn verdict(wrong: &[String], repeat: &str, logs: &std::path::Path) ->
     if let Some(more @ 1..) = wrong.len().checked_sub(MAX_PRINTED) {
         lines.push(format!("  … and {more} more"));
     }
-    lines.push(format!(
-        "The functions' logs are in {}. The same plan again: {repeat}",
-        logs.display()
-    ));
+    let logs = logs.display();
+    lines.push(format!("The functions' logs are in {logs}. {}", repeated(repeat)));
     lines
+}
+
+/// The command that repeats a failed run.
+pub(super) fn repeated(command: &str) -> String {
+    format!("The same plan again: {command}")
 }
