@@ -5,8 +5,8 @@
 
 mod call;
 mod exchange;
+mod execution;
 mod fault;
-mod limits;
 mod pending;
 mod plan;
 mod serve;
@@ -28,9 +28,9 @@ pub use self::{
 };
 use self::{
     exchange::{InFlight, Observers, Recording},
-    limits::Limits,
+    execution::{Execution, Limits, lock},
     pending::{Hold, Injection, Pending},
-    serve::{Proxy, lock, serve},
+    serve::{Proxy, serve},
 };
 use crate::{
     item_limit::{limited_items::Items, written_items::TableKeys},
@@ -72,10 +72,9 @@ impl DatabaseProxy {
     /// No port can be opened.
     pub async fn recording(endpoint: &str, limit: usize) -> Result<Self, Error> {
         let state = Proxy {
-            upstream: Upstream::new(endpoint)?,
+            execution: Execution { upstream: Upstream::new(endpoint)?, limits: Arc::default() },
             pending: Arc::default(),
             plan: Arc::default(),
-            limits: Arc::default(),
             observers: Observers::default(),
             in_flight: InFlight::default(),
             recording: Recording::new(limit),
@@ -157,7 +156,7 @@ impl DatabaseProxy {
     pub fn limit_items(&self, keys: TableKeys) -> Items {
         let items = Items::default();
         let limits = Limits { keys, items: items.clone() };
-        *lock(&self.state.limits) = Some(Arc::new(limits));
+        *lock(&self.state.execution.limits) = Some(Arc::new(limits));
         items
     }
 

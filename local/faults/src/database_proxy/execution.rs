@@ -1,22 +1,35 @@
-//! Executes requests within the limits of their items.
+//! Executes requests at the database, within the limits of their items.
 //!
 //! Each item has 1,000 write units a second; a transaction takes twice the units. Writes to the
 //! items of a transaction in flight conflict. Conflicting and throttled writes take no units.
 //! Reads, `BatchWriteItem` and statements other than `INSERT` are not limited.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, Method, StatusCode},
+};
 use tokio::time::sleep;
 
-use super::{
-    fault::Fault,
-    serve::{Incoming, Outcome, Proxy, lock},
-    wire,
+use super::{call::Call, exchange::Reply, fault::Fault, wire};
+use crate::{
+    item_limit::{
+        limited_items::{Items, Limit, TRANSACTION_LATENCY},
+        written_items::TableKeys,
+    },
+    upstream::Upstream,
 };
-use crate::item_limit::{
-    limited_items::{Items, Limit, TRANSACTION_LATENCY},
-    written_items::TableKeys,
-};
+
+/// The database, and the limits of its items.
+#[derive(Clone)]
+pub(super) struct Execution {
+    pub(super) upstream: Upstream,
+    pub(super) limits: Arc<Mutex<Option<Arc<Limits>>>>,
+}
 
 /// The limits for single items.
 pub(super) struct Limits {
@@ -24,7 +37,28 @@ pub(super) struct Limits {
     pub(super) items: Items,
 }
 
-impl Proxy {
+/// A request as it came.
+pub(super) struct Incoming {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) call: Call,
+}
+
+/// The responses to a request, and its fault.
+pub(super) struct Outcome {
+    /// The response of the database.
+    pub(super) executed: Option<Reply>,
+    /// The response for the client; `None` to cut the connection.
+    pub(super) response: Option<Reply>,
+    pub(super) fault: Option<Fault>,
+}
+
+/// Locks, also after a panic elsewhere.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Execution {
     /// Executes a request, unless a limit of an item rejects it.
     pub(super) async fn execute(&self, incoming: Incoming) -> Outcome {
         let limits: Option<Arc<Limits>> = lock(&self.limits).clone();
@@ -74,6 +108,59 @@ impl Proxy {
             return self.forward(incoming).await;
         }
         self.reject_statements(&codes, incoming).await.with(Fault::ItemLimit)
+    }
+
+    async fn forward(&self, incoming: Incoming) -> Outcome {
+        let Incoming { headers, body, .. } = incoming;
+        let executed = self.upstream.send(Method::POST, "", headers, body).await;
+        let response = executed.clone().unwrap_or_else(|| wire::empty(StatusCode::BAD_GATEWAY));
+        Outcome { executed, response: Some(response), fault: None }
+    }
+
+    /// Rejects parts with these codes, and executes the other statements of a batch.
+    pub(super) async fn reject_items(&self, codes: &[Option<&str>], incoming: Incoming) -> Outcome {
+        match incoming.call.operation.as_str() {
+            "BatchExecuteStatement" => self.reject_statements(codes, incoming).await,
+            "TransactWriteItems" => Outcome::withheld(Some(wire::cancelled(codes))),
+            _ => {
+                let code = codes.iter().flatten().next().copied().unwrap_or_default();
+                Outcome::withheld(Some(wire::rejected_write(code)))
+            }
+        }
+    }
+
+    async fn reject_statements(&self, codes: &[Option<&str>], incoming: Incoming) -> Outcome {
+        let executed = match wire::without_rejected(&incoming.call, codes) {
+            None => None,
+            Some(others) => self.execute_body(&incoming, others.to_string()).await,
+        };
+        let response = Some(wire::with_rejected(executed.as_ref(), codes));
+        Outcome { executed, response, fault: None }
+    }
+
+    /// Reads the other keys, and lists those at these places as unprocessed.
+    pub(super) async fn leave_keys(&self, places: &[usize], incoming: Incoming) -> Outcome {
+        let executed = match wire::keys_at(&incoming.call, places, false) {
+            None => None,
+            Some(others) => self.execute_body(&incoming, others.to_string()).await,
+        };
+        let response = wire::with_unprocessed(executed.as_ref(), &incoming.call, places);
+        Outcome { executed, response: Some(response), fault: None }
+    }
+
+    async fn execute_body(&self, incoming: &Incoming, body: String) -> Option<Reply> {
+        self.upstream.send(Method::POST, "", incoming.headers.clone(), body.into()).await
+    }
+}
+
+impl Outcome {
+    /// The outcome of a request that the database does not receive.
+    pub(super) fn withheld(response: Option<Reply>) -> Self {
+        Self { executed: None, response, fault: None }
+    }
+
+    pub(super) fn with(self, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..self }
     }
 }
 
