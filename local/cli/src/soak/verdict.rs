@@ -13,7 +13,9 @@ const FUNCTION_SLACK_DESCRIPTORS: u64 = 16;
 /// This program keeps the records of the topics, and of every order what the books need.
 const KB_PER_ORDER: u64 = 4;
 const PROGRAM_SLACK_KB: u64 = 48 * 1024;
-pub(super) const PROGRAM_SLACK_DESCRIPTORS: u64 = 16;
+/// Each of its 18 Kafka clients may keep a further connection after an outage of the broker: a
+/// socket at both ends, which are in this process, and a pipe.
+pub(super) const PROGRAM_SLACK_DESCRIPTORS: u64 = 18 * 4;
 
 /// The data that this program keeps in memory.
 #[derive(Debug, Clone, Copy)]
