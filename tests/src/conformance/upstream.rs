@@ -83,7 +83,7 @@ pub async fn carry(workflow: &Workflow, harness: &Harness, lots: &[Lot]) -> Vec<
     for (index, lot) in lots.iter().enumerate() {
         lot.prepare(harness).await;
         for customer in lot.customers() {
-            let id = workflow.post(&post_event(&customer, &lot.sku(), None)).await;
+            let id = workflow.post(&post_event(&customer, &lot.sku(), Some(&customer))).await;
             waiting.insert(id, (index, customer));
         }
     }

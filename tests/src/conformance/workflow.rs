@@ -37,10 +37,17 @@ impl Workflow {
         Self { processes: processes.into_iter().collect(), broker }
     }
 
-    /// Posts an order that must be accepted; returns its id.
+    /// Posts an order, which must have an idempotency key and be accepted; returns its id. As
+    /// clients do, it asks again where a broker takes long.
     pub async fn post(&self, event: &Value) -> String {
-        let response = self.processes["order-api"].invoke(event).await;
-        order_id(&response.expect("order-api responds"))
+        for _ in 0..5 {
+            let response = self.processes["order-api"].invoke(event).await;
+            let response = response.expect("order-api responds");
+            if response["statusCode"] != 503 {
+                return order_id(&response);
+            }
+        }
+        panic!("the order is not published: {event}");
     }
 
     /// Delivers these records, and those that follow from them, to every stage in turn, as long as
