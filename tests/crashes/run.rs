@@ -137,7 +137,8 @@ impl Run {
         if self.cell.target.trigger == Trigger::Expiry {
             settings.extend([
                 ("ORDER_EXPIRES_AFTER_SECONDS", "1".to_owned()),
-                ("RECOVERY_AGES_SECONDS", "1".to_owned()),
+                // At the last age, the refunds of other cells' orders would be repeated.
+                ("RECOVERY_AGES_SECONDS", "1,86400".to_owned()),
                 ("RECOVERY_WINDOW_SECONDS", "3600".to_owned()),
             ]);
         }

@@ -42,6 +42,7 @@ impl Cell {
 
     /// Runs the beginning of the scenario with the fault.
     pub(crate) async fn run(self, world: &World, events: &Events) -> Result {
+        let prepared = caught(self.subject.scenario.prepare(world, events, &self.subject)).await;
         if let Some(cause) = cause(self.subject.scenario, self.statement) {
             let subject = self.subject.clone();
             world.database.inject(Fault::LoseResponse, 1, move |call| {
@@ -52,9 +53,9 @@ impl Cell {
         let injected = world
             .database
             .inject(self.fault, 1, move |call| affected(call, statement, &subject, target));
-        let begun = self.subject.scenario.begin(world, events, &self.subject);
-        let mut result =
-            Result { error: caught(begun).await, cell: self, injected, has_ended: false };
+        let begun = caught(self.subject.scenario.begin(world, events, &self.subject)).await;
+        let error = prepared.or(begun);
+        let mut result = Result { error, cell: self, injected, has_ended: false };
         // A cell that waits for the payment ends when that goes on.
         if !result.cell.subject.scenario.needs_pause() {
             result.end(world, events).await;

@@ -121,6 +121,7 @@ async fn run_plain(world: &World, events: &Events, subject: &Subject) {
     if subject.scenario.needs_pause() {
         world.stack.mappings[PAUSED].pause();
     }
+    subject.scenario.prepare(world, events, subject).await;
     subject.scenario.begin(world, events, subject).await;
     world.stack.mappings[PAUSED].resume();
     subject.scenario.end(world, events, subject).await;

@@ -91,11 +91,12 @@ pub(crate) const MATRIX: &[(Scenario, &str)] = &[
         Scenario::Recovered,
         "Query OrdersTable OrdersByIntake intake = :intake AND acceptedAt BETWEEN :from AND :to",
     ),
-    (Scenario::Recovered, "BatchGetItem OrdersTable [close] orderId, stage"),
+    (Scenario::Recovered, "BatchGetItem OrdersTable [close] orderId, #result"),
     (
         Scenario::Recovered,
         "BatchGetItem OrdersTable [close inventory notification order-api payment validator] all",
     ),
+    (Scenario::Unreleased, "BatchGetItem OrdersTable [inventory payment release] all"),
 ];
 
 const RESERVATION: &str = "Transact: Put OrdersTable inventory (event) + Update StockTable \

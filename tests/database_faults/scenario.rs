@@ -29,6 +29,8 @@ pub(crate) enum Scenario {
     Cancelled,
     /// Recovered after its reservation.
     Recovered,
+    /// Ended unpaid, and not released until it is recovered.
+    Unreleased,
     /// Its customer lists orders, and waits for its end.
     Listed,
     /// A malformed record.
@@ -38,7 +40,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Completed,
         Self::Invalid,
         Self::OutOfStock,
@@ -47,6 +49,7 @@ impl Scenario {
         Self::Expired,
         Self::Cancelled,
         Self::Recovered,
+        Self::Unreleased,
         Self::Listed,
         Self::Malformed,
         Self::Started,
@@ -67,7 +70,7 @@ impl Scenario {
             Self::Malformed => Vec::new(),
             Self::Invalid => vec![OrderCreated, OrderValidationFailed],
             Self::OutOfStock => vec![OrderCreated, OrderValidated, OrderInventoryFailed],
-            Self::Declined | Self::Cancelled => {
+            Self::Declined | Self::Cancelled | Self::Unreleased => {
                 vec![OrderCreated, OrderValidated, InventoryReserved, OrderPaymentFailed]
             }
             _ => vec![
@@ -80,8 +83,24 @@ impl Scenario {
         }
     }
 
+    /// What comes before the fault.
+    pub(crate) async fn prepare(self, world: &World, events: &Events, subject: &Subject) {
+        if self == Self::Unreleased {
+            Self::Declined.begin(world, events, subject).await;
+            Self::Declined.end(world, events, subject).await;
+            // As if the release's record were a dead letter.
+            rows::delete(world, &subject.order_id, StageName::Release).await;
+            world.stock_with_reserved(&subject.sku, AVAILABLE - QUANTITY, QUANTITY).await;
+        }
+    }
+
     /// Everything up to the point at which the payment may go on.
     pub(crate) async fn begin(self, world: &World, events: &Events, subject: &Subject) {
+        if self == Self::Unreleased {
+            recover(world).await;
+            let is_released = async || is_released(world, &subject.order_id).await;
+            return until("the release", is_released).await;
+        }
         world.stock(&subject.sku, AVAILABLE).await;
         world.account(&subject.customer, BALANCE).await;
         match self {
@@ -109,7 +128,10 @@ impl Scenario {
         let has_turn = async || events.count(&subject.order_id, EventType::InventoryReserved) > 0;
         until("the reservation", has_turn).await;
         if self == Self::Recovered {
-            return recover(world, events, subject).await;
+            let reserved = || events.count(&subject.order_id, EventType::InventoryReserved);
+            let before = reserved();
+            recover(world).await;
+            return until("the recovered event", async || reserved() > before).await;
         }
         let path = format!("/orders/{}/cancel", subject.order_id);
         let response = world.request("POST", &path, &[], String::new()).await;
@@ -174,10 +196,12 @@ async fn list_and_wait(world: &World, subject: &Subject) {
     assert_eq!(response.status().as_u16(), 200);
 }
 
-/// Invokes the recovery for all orders; it must publish the order's last event again.
-async fn recover(world: &World, events: &Events, subject: &Subject) {
-    let reserved = || events.count(&subject.order_id, EventType::InventoryReserved);
-    let before = reserved();
+async fn is_released(world: &World, order_id: &str) -> bool {
+    rows::of(world, order_id).await.contains_key(StageName::Release.name())
+}
+
+/// Invokes the recovery for all orders.
+async fn recover(world: &World) {
     let now = jiff::Timestamp::now();
     let since = now - jiff::SignedDuration::from_mins(10);
     let event = json!({
@@ -189,7 +213,6 @@ async fn recover(world: &World, events: &Events, subject: &Subject) {
     let client = world.stack.invoke_client();
     let response = client.invoke(&function.name, event.to_string().into()).await;
     assert!(matches!(response, Ok(InvokeResponse::Returned(_))), "{response:?}");
-    until("the recovered event", async || reserved() > before).await;
 }
 
 /// Delivers the order's first event again, until its last event was published again.

@@ -40,7 +40,8 @@ impl Subject {
             Scenario::OutOfStock => AVAILABLE + 1,
             _ => QUANTITY,
         };
-        let amount = if self.scenario == Scenario::Declined { 100.5 } else { AMOUNT };
+        let is_declined = matches!(self.scenario, Scenario::Declined | Scenario::Unreleased);
+        let amount = if is_declined { 100.5 } else { AMOUNT };
         json!({
             "customerId": self.customer,
             "items": [{ "sku": self.sku, "quantity": quantity }],

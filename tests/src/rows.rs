@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::world::World;
 use aws_sdk_dynamodb::types::AttributeValue;
+use contracts::StageName;
 use serde_json::Value;
 
 pub type Item = HashMap<String, AttributeValue>;
@@ -46,6 +47,12 @@ pub async fn closed(world: &World) -> BTreeMap<String, Value> {
 pub async fn put(world: &World, row: Item) {
     let put = world.stack.database.client().put_item().table_name(world.stack.table(TABLE));
     put.set_item(Some(row)).send().await.expect("the row is put");
+}
+
+pub async fn delete(world: &World, order_id: &str, stage: StageName) {
+    let delete = world.stack.database.client().delete_item().table_name(world.stack.table(TABLE));
+    let delete = delete.key("orderId", text(order_id)).key("stage", text(stage.name()));
+    delete.send().await.expect("the row is deleted");
 }
 
 pub fn set(row: &mut Item, name: &str, value: AttributeValue) {

@@ -128,12 +128,6 @@ impl Stages {
         assert!(handle(engine, &event, DEADLINE).await, "records fail");
     }
 
-    /// Delivers a batch once to each function that the topic triggers, within this time; gives
-    /// whether all records have succeeded.
-    pub async fn try_deliver(&self, topic: Topic, records: &[Record], within: Duration) -> bool {
-        self.try_handle(topic, &self.event(topic, records), within).await
-    }
-
     /// Delivers an event once to each function that the topic triggers, within this time; gives
     /// whether all records have succeeded.
     pub async fn try_handle(&self, topic: Topic, event: &str, within: Duration) -> bool {

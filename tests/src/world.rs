@@ -32,6 +32,9 @@ use tokio::{
 /// The limit for every wait of a test.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The topic of the records that were given up.
+pub const DEAD_LETTERS: &str = "order.dead-letter";
+
 /// More than any test that reads the requests sends.
 const RECORDED_REQUESTS: usize = 10_000;
 
@@ -141,7 +144,8 @@ impl World {
         })
         .await
         .expect("the stack starts");
-        let topics: Vec<_> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+        let topics = Topic::ALL.iter().map(|topic| topic.name());
+        let topics: Vec<_> = topics.chain([DEAD_LETTERS]).collect();
         let tap = Tap::start(&stack.broker, &topics).await.expect("the tap opens");
         let producer = ClientConfig::new()
             .set("bootstrap.servers", stack.broker.bootstrap_servers())
@@ -287,6 +291,15 @@ impl World {
         &self.seen
     }
 
+    /// Waits until a record of the order is a dead letter.
+    pub async fn until_dead_letter(&mut self, order_id: &str) {
+        let is_of_order = |record: &TapRecord| {
+            record.topic == DEAD_LETTERS && record.key.as_deref() == Some(order_id.as_bytes())
+        };
+        self.until(&format!("a dead letter of {order_id}"), |seen| seen.iter().any(is_of_order))
+            .await;
+    }
+
     /// The events of an order so far, in the order of the workflow, duplicates included.
     #[must_use]
     pub fn events(&self, order_id: &str) -> Vec<(EventType, String)> {
@@ -336,8 +349,12 @@ impl World {
 
     /// Inserts a SKU with nothing reserved.
     pub async fn stock(&self, sku: &str, available: u32) {
-        let item = [("sku", text(sku)), ("available", number(available)), ("reserved", number(0))];
-        self.put("StockTable", item.into()).await;
+        self.stock_with_reserved(sku, available, 0).await;
+    }
+
+    pub async fn stock_with_reserved(&self, sku: &str, available: u32, reserved: u32) {
+        let numbers = [("available", number(available)), ("reserved", number(reserved))];
+        self.put("StockTable", [("sku", text(sku))].into_iter().chain(numbers).collect()).await;
     }
 
     /// Waits until this much of a SKU is reserved.

@@ -1,6 +1,4 @@
-//! Items that a person must correct: they delay their own orders and reject none.
-
-use std::time::Duration;
+//! Items that a person must correct: their own records become dead letters, and none is rejected.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, StageName, Topic};
@@ -9,8 +7,6 @@ use serde_json::{Value, json};
 use workflow_tests::stages::{Record, Stages};
 
 use crate::captured::Captured;
-
-const TIMEOUT: Duration = Duration::from_secs(3);
 
 type Attributes = Vec<(&'static str, AttributeValue)>;
 
@@ -61,7 +57,7 @@ async fn a_stock_item_without_numbers_holds_up_its_orders_alone_until_it_is_corr
     let mut batch: Vec<_> = broken.iter().map(|(sku, ..)| order(sku)).collect();
     batch.extend([order("GOOD"), order("UNKNOWN")]);
     let (log, logging) = Captured::start("info");
-    assert!(!stages.try_deliver(Topic::OrderValidated, &batch, TIMEOUT).await);
+    stages.deliver(Topic::OrderValidated, &batch, 1).await;
     drop(logging);
 
     let good = decided(&stages, "ord-GOOD", StageName::Inventory).await.unwrap();
@@ -71,7 +67,7 @@ async fn a_stock_item_without_numbers_holds_up_its_orders_alone_until_it_is_corr
     for (sku, holds, _) in &broken {
         let order_id = format!("ord-{sku}");
         assert_eq!(decided(&stages, &order_id, StageName::Inventory).await, None, "{sku}");
-        assert_eq!(log.outcome(&order_id), "retried");
+        assert_eq!(log.outcome(&order_id), "given-up");
         let error = log.of_order(&order_id)[0]["error"].as_str().unwrap().to_owned();
         let named = format!("sku {sku:?}");
         for part in ["StockTable", &named, *holds, "correct the item"] {
@@ -106,7 +102,7 @@ async fn an_account_without_a_number_holds_up_its_orders_and_names_nobody() {
         batch.push(record);
     }
     let (log, logging) = Captured::start("trace");
-    assert!(!stages.try_deliver(Topic::InventoryReserved, &batch, TIMEOUT).await);
+    stages.deliver(Topic::InventoryReserved, &batch, 1).await;
     drop(logging);
     let paid = decided(&stages, "ord-good", StageName::Payment).await.unwrap();
     assert!(paid.contains("PaymentCompleted"), "{paid}");
@@ -114,8 +110,9 @@ async fn an_account_without_a_number_holds_up_its_orders_and_names_nobody() {
     assert!(unknown.contains("the customer has no account"), "{unknown}");
     for (order_id, holds) in [("ord-text", "holds a string"), ("ord-none", "is missing")] {
         assert_eq!(decided(&stages, order_id, StageName::Payment).await, None, "{order_id}");
-        let retried = log.of_order(order_id);
-        let error = retried[0]["error"].as_str().unwrap();
+        assert_eq!(log.outcome(order_id), "given-up");
+        let given_up = log.of_order(order_id);
+        let error = given_up[0]["error"].as_str().unwrap();
         let named = format!(
             "AccountsTable with the customerId of the order: attribute \"balance\" {holds}"
         );

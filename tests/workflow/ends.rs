@@ -54,25 +54,13 @@ async fn a_kill_at_intake_that_nobody_repeats_leaves_an_order_that_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letters_order_ends_once_the_cause_is_gone() {
-    // A record becomes a dead letter after one invocation of a few seconds.
-    let template_changes = &[
-        ("MaximumRetryAttempts: 10000", "MaximumRetryAttempts: 0"),
-        ("Timeout: 60", "Timeout: 10"),
-    ];
-    let options = WorldOptions { template_changes, ..often_recovered(&RECOVERY_ENV) };
-    let mut world = world_as(&options).await;
+    let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
     let broken = [("sku", "SKU-9"), ("available", "a hundred")];
     world.text_item("StockTable", &broken).await;
     let mut sent = order();
     sent["items"][0]["sku"] = "SKU-9".into();
     let order_id = world.accepted(&sent).await;
-    let mapping = &world.stack.mappings["InventoryReserveMapping"];
-    let given_up = async {
-        while mapping.counts().snapshot().dead_lettered == 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("a dead letter");
+    world.until_dead_letter(&order_id).await;
     assert_eq!(world.status(&order_id).await.unwrap()["status"], "PENDING");
 
     world.stock("SKU-9", 100).await;
@@ -82,6 +70,53 @@ async fn a_dead_letters_order_ends_once_the_cause_is_gone() {
     assert_eq!(distinct(&journey(&mut world, &order_id, 1).await), happy_events());
     assert_eq!(world.available_and_reserved("SKU-9").await, ("98".to_owned(), "2".to_owned()));
     assert_eq!(world.balance("cust-1").await, "987.5");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_only_a_person_can_help_delay_no_order_behind_them() {
+    let world = world_as(&often_recovered(&RECOVERY_ENV)).await;
+    world.text_item("StockTable", &[("sku", "SKU-9"), ("available", "a hundred")]).await;
+    let mut stuck = Vec::new();
+    for _ in 0..30 {
+        let mut sent = order();
+        sent["items"][0]["sku"] = "SKU-9".into();
+        stuck.push(world.accepted(&sent).await);
+    }
+    let began = Instant::now();
+    for _ in 0..20 {
+        // On several partitions, behind the others.
+        let order_id = world.accepted(&order()).await;
+        assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
+    }
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    for order_id in &stuck {
+        assert_eq!(world.status(order_id).await.unwrap()["status"], "PENDING");
+    }
+    world.stock("SKU-9", 100).await;
+    for order_id in &stuck {
+        assert_eq!(world.ended(order_id).await["status"], "COMPLETED");
+    }
+    assert_eq!(world.available_and_reserved("SKU-9").await, ("40".to_owned(), "60".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_a_dead_letter_happens_once_the_cause_is_gone() {
+    let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
+    world.account("cust-1", "1").await;
+    world.stack.mappings["PaymentMapping"].pause();
+    let order_id = world.accepted(&order()).await;
+    world.until_reserved("SKU-1", "2").await;
+    let broken = [("sku", "SKU-1"), ("available", "98"), ("reserved", "two")];
+    world.text_item("StockTable", &broken).await;
+    world.stack.mappings["PaymentMapping"].resume();
+    assert_eq!(world.ended(&order_id).await["failedStage"], "payment");
+    world.until_dead_letter(&order_id).await;
+
+    world.stock_with_reserved("SKU-1", 98, 2).await;
+    world.until_reserved("SKU-1", "0").await;
+    assert_eq!(world.available_and_reserved("SKU-1").await, ("100".to_owned(), "0".to_owned()));
     world.stop().await;
 }
 

@@ -1,10 +1,15 @@
 //! Releases the stock of an order whose payment failed, once.
 
+use std::fmt::Display;
+
 use contracts::{
     Envelope, EventType, Fields, StageName,
     order::{items, quantity_by_sku},
 };
-use engine::{Decision, Needed, RowBody, Stage, TransientError};
+use engine::{
+    Decision, Needed, RowBody, Stage,
+    error::{Error, PermanentError},
+};
 
 use crate::stock::StockTable;
 
@@ -22,11 +27,7 @@ impl Stage for Release {
 
     /// Releases the items of the reservation's row, because the failure event may lack the payload.
     /// Without a reservation no row is stored: it would keep a later reservation forever.
-    async fn decide(
-        &self,
-        event: &Envelope<'_>,
-        needed: &Needed,
-    ) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, needed: &Needed) -> Result<Decision, Error> {
         let reserved = needed.row(StageName::Inventory).and_then(|row| match &row.body {
             RowBody::Event(stored) if stored.event_type == EventType::InventoryReserved => {
                 Some(stored.body.as_bytes())
@@ -34,10 +35,8 @@ impl Stage for Release {
             _ => None,
         });
         let Some(reserved) = reserved else { return Ok(Decision::Nothing) };
-        let reserved = Envelope::decode(reserved)
-            .map_err(|error| TransientError::new("read the reservation", error.to_string()))?;
-        let items = items(&reserved.payload)
-            .map_err(|errors| TransientError::new("read the reservation", errors.to_string()))?;
+        let reserved = Envelope::decode(reserved).map_err(|error| unreadable(&error))?;
+        let items = items(&reserved.payload).map_err(|errors| unreadable(&errors))?;
         let effects = quantity_by_sku(&items)
             .into_iter()
             .map(|(sku, quantity)| self.stock.release(sku, quantity))
@@ -45,4 +44,8 @@ impl Stage for Release {
         let fields = Fields::default().with_string("releasedAt", &event.timestamp);
         Ok(Decision::Accept { fields, effects })
     }
+}
+
+fn unreadable(error: &dyn Display) -> PermanentError {
+    PermanentError::new(format!("the reservation cannot be read ({error}): correct its row"))
 }

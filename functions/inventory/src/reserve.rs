@@ -4,7 +4,7 @@ use contracts::{
     Envelope, FailureCode, FailureReason, Fields, StageName,
     order::{MAX_SKUS, items, quantity_by_sku},
 };
-use engine::{Decision, Needed, Stage, TransientError};
+use engine::{Decision, Needed, Stage, error::Error};
 
 use crate::stock::StockTable;
 
@@ -18,7 +18,7 @@ pub struct Reserve {
 impl Stage for Reserve {
     const NAME: StageName = StageName::Inventory;
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let reject = |text: String| {
             Ok(Decision::Reject(FailureReason::new(FailureCode::ValidationFailed, text)))
         };

@@ -1,7 +1,7 @@
 //! Notifies the customer through the channel of the settings, at least once.
 
 use contracts::{Envelope, FailureCode, FailureReason, StageName, order::customer_id};
-use engine::{Decision, Needed, Stage, TransientError};
+use engine::{Decision, Needed, Stage, error::Error};
 
 use crate::sns::{Delivery, Sns};
 
@@ -29,7 +29,7 @@ impl Stage for Notify {
         matches!(self.channel, Channel::Sns(_))
     }
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let customer_id = match customer_id(&event.payload) {
             Ok(customer_id) => customer_id,
             Err(why) => return Ok(rejected(why)),

@@ -3,7 +3,7 @@
 use contracts::{
     Envelope, FailureCode, Fields, Object, StageName, failure::failure_reason, parse_rfc3339,
 };
-use engine::{Decision, Needed, Row, RowBody, Stage, TransientError};
+use engine::{Decision, Needed, Row, RowBody, Stage, error::Error};
 
 use crate::status::FAILED;
 
@@ -16,11 +16,7 @@ impl Stage for Close {
     const NEEDS: &'static [StageName] = &[StageName::OrderApi];
     const ACTS_ON_STORED_EVENT: bool = true;
 
-    async fn decide(
-        &self,
-        event: &Envelope<'_>,
-        needed: &Needed,
-    ) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, needed: &Needed) -> Result<Decision, Error> {
         let mut fields = closing_fields(event);
         if let Some(took_ms) = took_ms(event, needed) {
             fields = fields.with_json("tookMs", took_ms.to_string());

@@ -1,16 +1,16 @@
-//! Queries for the orders that have not ended.
+//! Queries for the orders that need the recovery.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use contracts::{StageName, happy_path};
+use contracts::{Object, StageName, happy_path};
 use engine::{
     OrdersTable, Row, RowKey, TransientError,
     failpoint::{Point, reach},
     orders_table::MAX_KEYS,
     row::{
         INTAKE_SHARDS, Item,
-        attribute::{INTAKE, ORDER_ID, STAGE},
+        attribute::{INTAKE, ORDER_ID, RESULT},
         intake_partition,
     },
 };
@@ -77,24 +77,63 @@ pub(crate) async fn list_by_intake(
     Ok(IntakePage { ids, next: response.last_evaluated_key })
 }
 
-/// Filters out the orders that have ended. The read is eventually consistent, at half the price, so
-/// an order that has just ended may remain.
-pub(crate) async fn without_close(
+/// The orders of a page that may need the recovery.
+#[derive(Debug, Default)]
+pub(crate) struct Unfinished {
+    /// Those that have not ended.
+    pub(crate) open: Vec<String>,
+    /// Those that ended unpaid, so that their stock is to be released, and a charge to be refunded.
+    pub(crate) unpaid: Vec<String>,
+}
+
+/// Filters out the orders that have ended otherwise. The read is eventually consistent, at half the
+/// price, so an order that has just ended may remain.
+pub(crate) async fn unfinished(
     table: &OrdersTable,
     ids: &[String],
-) -> Result<Vec<String>, TransientError> {
+) -> Result<Unfinished, TransientError> {
     const OPERATION: &str = "look up which orders have ended";
-    let read = KeysAndAttributes::builder().projection_expression(format!("{ORDER_ID}, {STAGE}"));
-    let mut closed = HashSet::new();
+    // The name is a reserved word.
+    let read = KeysAndAttributes::builder()
+        .projection_expression(format!("{ORDER_ID}, #{RESULT}"))
+        .expression_attribute_names(format!("#{RESULT}"), RESULT);
+    // Each with whether it ended unpaid.
+    let mut closed = HashMap::new();
     for chunk in ids.chunks(MAX_KEYS) {
         let key = |id: &String| RowKey { id: id.clone(), stage: StageName::Close };
         let keys: Vec<_> = chunk.iter().map(key).collect();
         let close = |item: Item| {
-            closed.extend(item.get(ORDER_ID).and_then(|id| id.as_s().ok()).cloned());
+            let text = |name: &str| item.get(name).and_then(|text| text.as_s().ok());
+            if let Some(id) = text(ORDER_ID) {
+                closed.insert(id.clone(), text(RESULT).is_some_and(|result| is_unpaid(result)));
+            }
         };
         table.get_items(OPERATION, &keys, read.clone(), close).await?;
     }
-    Ok(ids.iter().filter(|id| !closed.contains(*id)).cloned().collect())
+    let mut unfinished = Unfinished::default();
+    for id in ids {
+        match closed.get(id) {
+            None => unfinished.open.push(id.clone()),
+            Some(true) => unfinished.unpaid.push(id.clone()),
+            Some(false) => {}
+        }
+    }
+    Ok(unfinished)
+}
+
+/// Reads the result of a `close` row.
+fn is_unpaid(result: &str) -> bool {
+    let stage =
+        Object::parse(result).ok().and_then(|it| Some(it.string("failedStage")?.into_owned()));
+    stage.as_deref() == Some(StageName::Payment.name())
+}
+
+/// The rows of reservation, payment and release of these orders, read consistently.
+pub(crate) async fn rows_of_unpaid(
+    table: &OrdersTable,
+    ids: &[String],
+) -> Result<Vec<Vec<Row>>, TransientError> {
+    rows_of(table, ids, &[StageName::Inventory, StageName::Payment, StageName::Release]).await
 }
 
 /// The rows of the orders that have not ended, read consistently.
@@ -102,28 +141,40 @@ pub(crate) async fn rows_of_open(
     table: &OrdersTable,
     ids: &[String],
 ) -> Result<Vec<Vec<Row>>, TransientError> {
-    let mut open = Vec::with_capacity(ids.len());
-    let stages = || happy_path().map(|spec| spec.name).chain([StageName::Close]);
-    for chunk in ids.chunks(MAX_KEYS / stages().count()) {
-        let keys =
-            chunk.iter().flat_map(|id| stages().map(move |stage| RowKey { id: id.clone(), stage }));
+    let stages = happy_path().map(|spec| spec.name).chain([StageName::Close]);
+    let mut orders = rows_of(table, ids, &stages.collect::<Vec<_>>()).await?;
+    orders.retain(|rows| rows.iter().all(|row| row.key.stage != StageName::Close));
+    Ok(orders)
+}
+
+/// The rows of these stages, order by order, read consistently. Leaves out an order with a row that
+/// cannot be read.
+async fn rows_of(
+    table: &OrdersTable,
+    ids: &[String],
+    stages: &[StageName],
+) -> Result<Vec<Vec<Row>>, TransientError> {
+    let mut orders = Vec::with_capacity(ids.len());
+    let keys_of = |id: &str| {
+        let key = |stage: &StageName| RowKey { id: id.to_owned(), stage: *stage };
+        stages.iter().map(key).collect::<Vec<_>>()
+    };
+    for chunk in ids.chunks(MAX_KEYS / stages.len().max(1)) {
+        let keys: Vec<_> = chunk.iter().flat_map(|id| keys_of(id)).collect();
         reach(Point::BeforeLookUp);
-        let mut found: HashMap<_, _> = table.get_all(&keys.collect::<Vec<_>>()).await?;
+        let mut found: HashMap<_, _> = table.get_all(&keys).await?;
         reach(Point::AfterLookUp);
         for id in chunk {
-            let keys = stages().map(|stage| RowKey { id: id.clone(), stage });
+            let keys = keys_of(id).into_iter();
             let rows: Result<Vec<Row>, _> = keys.filter_map(|key| found.remove(&key)).collect();
             match rows {
-                Ok(rows) if rows.iter().all(|row| row.key.stage != StageName::Close) => {
-                    open.push(rows);
-                }
-                Ok(_) => {}
+                Ok(rows) => orders.push(rows),
                 // A person must correct it.
                 Err(error) => tracing::warn!(orderId = id, %error, "cannot recover the order"),
             }
         }
     }
-    Ok(open)
+    Ok(orders)
 }
 
 #[cfg(test)]

@@ -37,6 +37,17 @@ pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &Store
     stages.filter_map(|stage| Some((stage, event_of(rows, stage)?)))
 }
 
+/// The row whose event leads a closed, unpaid order to its release: that of its reservation. The
+/// payment finds its own row then, refunds a charge that lost the race against a cancellation, and
+/// publishes its rejection again. `None` where both have been done, as far as the rows tell:
+/// `may_be_charged` repeats the refund, which leaves no row.
+pub(crate) fn to_settle(rows: &[Row], may_be_charged: bool) -> Option<&Row> {
+    let is_released = row_of(rows, StageName::Release).is_some();
+    let has_refund = may_be_charged && early(rows).is_some();
+    let reservation = row_of(rows, StageName::Inventory).filter(|_| is_reserved(rows));
+    reservation.filter(|_| !is_released || has_refund)
+}
+
 /// The row of the last published event.
 pub(crate) fn furthest(rows: &[Row]) -> Option<&Row> {
     row_of(rows, published(rows).last()?.0)
@@ -73,6 +84,32 @@ mod tests {
             }
         };
         events.iter().rev().map(row).collect()
+    }
+
+    #[test]
+    fn an_unpaid_order_is_settled_from_its_reservation() {
+        use EventType::{InventoryReserved, OrderInventoryFailed, OrderPaymentFailed};
+        let released = |mut rows: Vec<Row>| {
+            let mut release = rows[0].clone();
+            release.key.stage = StageName::Release;
+            rows.push(release);
+            rows
+        };
+        let early = rows(&[InventoryReserved, OrderPaymentFailed]);
+        let mut declined = early.clone();
+        declined[0].digest = Digest::of(b"{}");
+        for (rows, may_be_charged, is_left) in [
+            (declined.clone(), false, true),
+            (released(declined.clone()), false, false),
+            (released(declined), true, false),
+            (early.clone(), false, true),
+            (released(early.clone()), false, false),
+            (released(early), true, true),
+            (rows(&[OrderInventoryFailed, OrderPaymentFailed]), true, false),
+        ] {
+            let row = to_settle(&rows, may_be_charged);
+            assert_eq!(row.map(|row| row.key.stage), is_left.then_some(StageName::Inventory));
+        }
     }
 
     #[test]

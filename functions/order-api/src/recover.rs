@@ -2,7 +2,9 @@
 //!
 //! An order without a `close` row at one of the configured ages has its last event published again,
 //! byte for byte: its process stopped before publishing, or the event is a dead letter, or its
-//! topic was lost. A repeated event has no second effect.
+//! topic was lost. An order that ended unpaid has its reservation published again while its stock is
+//! not released, and once more at the last age, in case a refund is a dead letter. A repeated event
+//! has no second effect.
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use engine::{
     engine::ahead_of,
     failpoint::{Point, reach},
 };
-use futures::{StreamExt, future::join_all, stream};
+use futures::{FutureExt, StreamExt, TryFutureExt, future::join_all, stream};
 use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -20,7 +22,9 @@ use tokio::time::Instant;
 use crate::{
     accept::PUBLISH_TIMEOUT,
     cancel::{EarlyEnd, end_early},
-    open_orders::{IntakeRange, intake_ranges, list_by_intake, rows_of_open, without_close},
+    open_orders::{
+        IntakeRange, intake_ranges, list_by_intake, rows_of_open, rows_of_unpaid, unfinished,
+    },
     orders::retry_until,
     progress,
     routes::OrderApi,
@@ -138,12 +142,16 @@ impl OrderApi {
         sum: &mut Recovered,
     ) -> Result<(), RecoveryError> {
         let table = &self.context.orders;
-        let open = retry_until(until, || without_close(table, ids)).await?;
-        let orders = retry_until(until, || rows_of_open(table, &open)).await?;
+        let unfinished = retry_until(until, || unfinished(table, ids)).await?;
+        let orders = retry_until(until, || rows_of_open(table, &unfinished.open)).await?;
         sum.open += orders.len();
-        let recovered = orders.iter().map(|rows| self.recover_order(rows, age, until));
+        let unpaid = retry_until(until, || rows_of_unpaid(table, &unfinished.unpaid)).await?;
+        let is_last = self.recovery.is_last(age);
+        let settled = unpaid.iter().filter_map(|rows| progress::to_settle(rows, is_last));
+        let settled = settled.map(|row| self.publish_again(row, age).map_ok(|()| false).boxed());
+        let recovered = orders.iter().map(|rows| self.recover_order(rows, age, until).boxed());
         let mut failed = Ok(());
-        for result in join_all(recovered).await {
+        for result in join_all(recovered.chain(settled)).await {
             match result {
                 Ok(has_expired) => {
                     sum.published += 1;
@@ -173,15 +181,15 @@ impl OrderApi {
         }
         let row = expired.as_ref().filter(|_| progress::is_reserved(rows));
         let Some(row) = row.or_else(|| progress::furthest(rows)) else { return Ok(false) };
-        self.engine.publish(row).await?;
-        tracing::info!(
-            orderId = row.key.id,
-            stage = row.key.stage.name(),
-            ageSeconds = age.as_secs(),
-            expired = expired.is_some(),
-            "published again"
-        );
+        self.publish_again(row, age).await?;
         Ok(expired.is_some())
+    }
+
+    async fn publish_again(&self, row: &Row, age: SignedDuration) -> Result<(), RecoveryError> {
+        self.engine.publish(row).await?;
+        let (order_id, stage) = (&row.key.id, row.key.stage.name());
+        tracing::info!(orderId = order_id, stage, ageSeconds = age.as_secs(), "published again");
+        Ok(())
     }
 }
 

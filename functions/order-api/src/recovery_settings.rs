@@ -46,6 +46,11 @@ impl RecoverySettings {
         ages
     }
 
+    /// No later check of the order follows.
+    pub(crate) fn is_last(&self, age: SignedDuration) -> bool {
+        self.ages.iter().all(|it| *it <= age) || age.is_zero()
+    }
+
     pub(crate) fn expires(&self, age: SignedDuration) -> bool {
         self.expires_after.is_some_and(|after| age >= after)
     }

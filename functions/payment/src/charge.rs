@@ -6,7 +6,7 @@ use contracts::{
     Envelope, FailureCode, FailureReason, Fields, Money, StageName,
     order::{customer_id, total_amount},
 };
-use engine::{Decision, Effect, Needed, Row, Stage, TransientError};
+use engine::{Decision, Effect, Needed, Row, Stage, error::Error};
 
 use crate::{
     stripe::{ChargeOutcome, Stripe},
@@ -38,7 +38,7 @@ impl Stage for Charge {
     }
 
     /// Refunds an order that was cancelled; the wallet's charge is part of the row.
-    async fn undo(&self, event: &Envelope<'_>, row: &Row) -> Result<(), TransientError> {
+    async fn undo(&self, event: &Envelope<'_>, row: &Row) -> Result<(), Error> {
         let (Provider::Stripe(stripe), Some(rejection)) = (&self.provider, row.event()) else {
             return Ok(());
         };
@@ -47,7 +47,7 @@ impl Stage for Charge {
         stripe.undo(event, &customer_id, &rejection.timestamp).await
     }
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let (customer_id, amount) = match charge(event) {
             Ok(charge) => charge,
             Err(reason) => return Ok(Decision::Reject(reason)),

@@ -4,7 +4,7 @@ use contracts::{
     Envelope, Errors, FailureCode, FailureReason, StageName,
     order::{MAX_SKUS, customer_id, items, quantity_by_sku, total_amount},
 };
-use engine::{Decision, Needed, Stage, TransientError};
+use engine::{Decision, Needed, Stage, error::Error};
 
 /// Accepts an order that is well formed.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Validate {
 impl Stage for Validate {
     const NAME: StageName = StageName::Validator;
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let errors = self.errors(event);
         Ok(if errors.is_empty() {
             Decision::accept()

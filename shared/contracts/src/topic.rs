@@ -100,6 +100,13 @@ impl TopicNames {
         }
     }
 
+    /// The topic of the records that were given up: the on-failure destination of every mapping in
+    /// `template.yaml`. It is no topic of the workflow: no stage consumes it.
+    #[must_use]
+    pub fn dead_letters(&self) -> String {
+        format!("{}order.dead-letter", self.prefix())
+    }
+
     /// The topic with this name; `None` for a topic of another stack.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<Topic> {

@@ -7,7 +7,8 @@ use contracts::{FailureReason, Money};
 use rust_decimal::Decimal;
 
 use crate::{
-    Effect, TransientError, new_row::NewRow, orders_table::Inserted, row::Item, stage::ItemKey,
+    Effect, TransientError, error::PermanentError, new_row::NewRow, orders_table::Inserted,
+    row::Item, stage::ItemKey,
 };
 
 /// The operation in error texts.
@@ -47,7 +48,9 @@ enum ItemState {
     Fine,
     /// Less than the group needs: `had` at first, `left` after the earlier rows of the group.
     Short { had: Option<Decimal>, left: Decimal },
-    /// The update failed otherwise: a conflict, or a malformed item that a person must correct.
+    /// A person must correct the item.
+    Corrupt(String),
+    /// The update failed otherwise, for example in a conflict.
     Faulty(String),
 }
 
@@ -57,11 +60,11 @@ impl ItemState {
             None | Some("None") => Self::Fine,
             Some("ConditionalCheckFailed") => match floor(sum, reason.item()) {
                 Ok(had) => Self::Short { had, left: had.unwrap_or_default() },
-                Err(error) => Self::Faulty(error),
+                Err(error) => Self::Corrupt(error),
             },
             Some("ValidationError") => {
                 let names: Vec<_> = sum.adds.iter().map(|(name, _)| *name).collect();
-                Self::Faulty(format!(
+                Self::Corrupt(format!(
                     "{}: {} must hold numbers: correct the item",
                     sum.named(),
                     names.join(" and ")
@@ -113,6 +116,9 @@ fn of_effects<'g>(
     let (mut refusals, mut fits) = (Vec::new(), true);
     for effect in &new.effects {
         match items.get(&effect.item()) {
+            Some(ItemState::Corrupt(error)) => {
+                return Inserted::Permanent(PermanentError::new(error.clone()));
+            }
             Some(ItemState::Faulty(error)) => {
                 return Inserted::Failed(TransientError::new(OPERATION, error.clone()));
             }

@@ -1,7 +1,8 @@
 //! The pipeline of a batch: read, settle (look up, decide, insert, publish), respond.
 //!
 //! Records with one row key share its decision; rows do not block each other. Every stored event is
-//! published, and a record is done only after that.
+//! published, and a record is done only after that. A record with a permanent error becomes a dead
+//! letter, so that the next one of its partition is not held up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +11,9 @@ use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    Context, Decision, Needed, Stage, Tracer, TransientError,
+    Context, Decision, Needed, Stage, Tracer,
+    dead_letter::give_up,
+    error::{Error, PermanentError},
     failpoint::{Point, reach},
     groups::next_requests,
     lambda_event::{BatchResponse, KafkaEvent},
@@ -92,13 +95,20 @@ impl Engine {
         let records = record::read_all(event, &values, topic, stage.name());
         let mut rows = Rows::of_batch(&self.context, stage, &records, self.stamp(stage.name()));
         self.settle(&mut rows, decide_by(Instant::now(), deadline)).await;
-        let delivered = rows.delivered().await;
+        let (publisher, given_up) = (&self.context.publisher, rows.given_up());
+        let given_up = give_up(publisher, event, stage.name(), given_up, (self.context.clock)());
+        let (mut delivered, not_given_up) = tokio::join!(rows.delivered(), given_up);
+        for (index, error) in not_given_up {
+            if let Some(result) = delivered.get_mut(index) {
+                *result = Err(error.into());
+            }
+        }
         let ended = (self.context.clock)();
         let mut response = Vec::with_capacity(records.len());
         for (record, result) in records.into_iter().zip(delivered) {
             log::result(stage.name(), &record, &result, ended);
             self.trace(stage.name(), &record, &result, (started, ended));
-            response.push((record.identifier, result.is_err()));
+            response.push((record.identifier, matches!(result, Err(Error::Transient(_)))));
         }
         let response = BatchResponse::from_results(response);
         if !response.is_success() && !self.context.reports_batch_item_failures {
@@ -199,11 +209,14 @@ async fn decide(
     event: &Envelope<'_>,
     stored: Option<&StoredEvent>,
     needed: &Needed,
-) -> Result<Decision, TransientError> {
+) -> Result<Decision, Error> {
     let Some(stored) = stored else { return stage.decide(event, needed).await };
     match Envelope::decode(stored.body.as_bytes()) {
         Ok(event) => stage.decide(&event, needed).await,
-        Err(error) => Err(TransientError::new("read the stored event", error.to_string())),
+        Err(error) => {
+            let text = format!("the stored event cannot be read ({error}): correct the row");
+            Err(PermanentError::new(text).into())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors by their handling: retry a transient error, report a broken invariant.
+//! Errors by their handling: a transient one is retried, a permanent one needs a person.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -18,10 +18,11 @@ pub struct TransientError {
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// A state that cannot occur unless the code or the data is wrong. Not retried within a call.
+/// A state that cannot occur unless the code or the data is wrong: a person must act. Not retried,
+/// so that nothing waits behind it: its record becomes a dead letter.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("invariant broken: {0}")]
-pub struct BrokenInvariant(pub(crate) String);
+#[error("{0}")]
+pub struct PermanentError(String);
 
 /// The error of a record that is not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum Error {
     Transient(#[from] TransientError),
     /// A person must act.
     #[error(transparent)]
-    Broken(#[from] BrokenInvariant),
+    Permanent(#[from] PermanentError),
 }
 
 impl TransientError {
@@ -78,6 +79,13 @@ impl TransientError {
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
+    }
+}
+
+impl PermanentError {
+    /// The text says what a person must do.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 }
 

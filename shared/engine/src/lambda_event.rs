@@ -41,7 +41,7 @@ pub struct KafkaEvent {
 
 /// One record of a batch. Attributes stay JSON text, so that a malformed one does not fail the
 /// batch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct KafkaRecord {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
@@ -81,8 +81,19 @@ impl KafkaEvent {
 
     /// The topics of the batch, by the names of its partitions.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
-        self.partitions().map(|(name, _)| name.rsplit_once('-').map_or(name, |(topic, _)| topic))
+        self.partitions().map(|(name, _)| topic_of(name))
     }
+
+    /// The records in the order of the batch, each with its topic.
+    pub(crate) fn topic_records(&self) -> impl Iterator<Item = (&str, &KafkaRecord)> {
+        let partitions = self.partitions();
+        partitions.flat_map(|(name, records)| records.iter().map(move |it| (topic_of(name), it)))
+    }
+}
+
+/// The topic in the name of a partition, `topic-partition`.
+fn topic_of(partition: &str) -> &str {
+    partition.rsplit_once('-').map_or(partition, |(topic, _)| topic)
 }
 
 impl KafkaRecord {

@@ -45,6 +45,7 @@ pub mod orders_table;
 mod transaction;
 mod verify;
 
+mod dead_letter;
 pub mod lambda_event;
 mod publisher;
 

@@ -65,7 +65,18 @@ pub(crate) fn result(
             code = outcome.code().map(FailureCode::name),
             "decided"
         ),
-        Err(error) => tracing::warn!(
+        Err(Error::Permanent(error)) => tracing::error!(
+            orderId = record.order_id(),
+            stage = stage.name(),
+            topic = position.topic.name(),
+            partition = position.partition,
+            offset = position.offset,
+            ageMs = age_ms,
+            outcome = "given-up",
+            error = error.to_string(),
+            "a person must act: the record is a dead letter"
+        ),
+        Err(Error::Transient(error)) => tracing::warn!(
             orderId = record.order_id(),
             stage = stage.name(),
             topic = position.topic.name(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     Digest, Effect, Row, RowBody, RowKey,
-    error::BrokenInvariant,
+    error::PermanentError,
     log::Outcome,
     record::{Malformed, Record},
     row::{MAX_EVENT_BYTES, MAX_ROW_BYTES},
@@ -48,7 +48,7 @@ impl NewRow {
         fields: &Fields,
         effects: Vec<Effect>,
         stamp: Stamp,
-    ) -> Result<Self, BrokenInvariant> {
+    ) -> Result<Self, PermanentError> {
         let body = match stamp.stage.spec().publishes {
             Some(Publishes { accepted, .. }) => {
                 let payload = event.payload.with(fields);
@@ -59,7 +59,7 @@ impl NewRow {
         let row = stamp.row(event.order_id.to_string(), digest_of(event), body);
         match row.size_bytes() {
             ..=MAX_ROW_BYTES => Ok(Self { row, effects, outcome: Outcome::Accepted }),
-            size => Err(BrokenInvariant(format!(
+            size => Err(PermanentError::new(format!(
                 "the row of {} is {size} bytes, above {MAX_ROW_BYTES}: stage {} adds too much",
                 event.order_id, stamp.stage
             ))),
@@ -71,10 +71,10 @@ impl NewRow {
         source: Option<RecordPosition>,
         reason: &FailureReason,
         stamp: Stamp,
-    ) -> Result<Self, BrokenInvariant> {
+    ) -> Result<Self, PermanentError> {
         let publishes = stamp.stage.spec().publishes;
         let Some(rejected) = publishes.and_then(|publishes| publishes.rejected) else {
-            return Err(BrokenInvariant(format!(
+            return Err(PermanentError::new(format!(
                 "stage {} rejects nothing: {reason}",
                 stamp.stage
             )));
@@ -107,7 +107,7 @@ impl NewRow {
         event: &Envelope<'_>,
         reason: &FailureReason,
         stamp: Stamp,
-    ) -> Result<Self, BrokenInvariant> {
+    ) -> Result<Self, PermanentError> {
         let Self { row, effects, outcome } = Self::rejected(event, None, reason, stamp)?;
         Ok(Self { row: Row { digest: Digest::NONE, ..row }, effects, outcome })
     }
@@ -117,7 +117,7 @@ impl NewRow {
         event: &Envelope<'_>,
         source: RecordPosition,
         stamp: Stamp,
-    ) -> Result<Self, BrokenInvariant> {
+    ) -> Result<Self, PermanentError> {
         let text =
             format!("an event must have at most {MAX_EVENT_BYTES} bytes; see its source record");
         let reason = FailureReason::new(FailureCode::EventTooLarge, text);

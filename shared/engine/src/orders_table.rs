@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::{
     Row, RowKey, TransientError,
+    error::PermanentError,
     row::{Item, UnreadableRow},
 };
 
@@ -57,6 +58,8 @@ pub(crate) enum Inserted {
     Regroup,
     /// Uncertain, because earlier rows of its group come first: insert it alone.
     Alone,
+    /// Only this row failed, until a person corrects an item.
+    Permanent(PermanentError),
     /// Only this row failed; retryable.
     Failed(TransientError),
     /// The whole request failed; retryable.

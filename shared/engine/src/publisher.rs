@@ -38,6 +38,21 @@ impl Publisher {
         connected.map_err(|error| TransientError::new("connect to the brokers", error))
     }
 
+    /// Enqueues a dead letter, with the key of its record.
+    pub(crate) fn give_up(
+        &self,
+        key: Option<&[u8]>,
+        letter: &str,
+    ) -> Result<Delivery, ProduceError> {
+        self.producer.send(OutgoingRecord {
+            topic: &self.topics.dead_letters(),
+            partition: None,
+            key,
+            value: Some(letter.as_bytes()),
+            headers: &[],
+        })
+    }
+
     /// Enqueues the event of the row with this key.
     pub(crate) fn publish(
         &self,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     Accepted, Context, Row, RowKey,
-    error::{BrokenInvariant, Error},
+    error::{Error, PermanentError},
     log::Outcome,
     new_row::{NewRow, Stamp, digest_of, fits},
     record::{Content, Record},
@@ -114,6 +114,18 @@ impl<'a> Rows<'a> {
         Some(pauses.min().unwrap_or(until).min(until))
     }
 
+    /// The records with a permanent error, by their place in the batch.
+    pub(crate) fn given_up(&self) -> Vec<(usize, PermanentError)> {
+        let slots = self.slot_of.iter().enumerate();
+        let steps =
+            slots.filter_map(|(index, slot)| Some((index, &self.slots.get((*slot)?)?.step)));
+        let given_up = steps.filter_map(|(index, step)| match step {
+            Step::Permanent(error) => Some((index, error.clone())),
+            _ => None,
+        });
+        given_up.collect()
+    }
+
     /// Awaits every delivery; returns the result of each record, in the order of the batch.
     pub(crate) async fn delivered(self) -> Vec<Result<Outcome, Error>> {
         let Self { slots, slot_of, records, .. } = self;
@@ -153,14 +165,14 @@ impl<'a> Rows<'a> {
     /// The one row of an intake.
     pub(crate) async fn accepted(self) -> Result<Accepted, Error> {
         let Some(mut slot) = self.slots.into_iter().next() else {
-            return Err(BrokenInvariant("intake: no slot".to_owned()).into());
+            return Err(PermanentError::new("intake: no slot".to_owned()).into());
         };
         let delivery = match &mut slot.step {
             Step::Settled(settled) => settled.delivery.take(),
             _ => None,
         };
         let Some((new, is_new)) = slot.delivered().await? else {
-            return Err(BrokenInvariant("intake: no row was stored".to_owned()).into());
+            return Err(PermanentError::new("intake: no row was stored".to_owned()).into());
         };
         let published = published(delivery).await;
         Ok(Accepted { row: new.row.clone(), is_new, published })

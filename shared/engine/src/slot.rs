@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     Needed, RowKey, TransientError,
-    error::{BrokenInvariant, Error},
+    error::{Error, PermanentError},
     failpoint::{Point, reach},
     new_row::{NewRow, Stamp},
     record::Record,
@@ -48,7 +48,7 @@ pub(crate) enum Step {
     Settled(Settled),
     /// The order's rows confirm no event of the key: nothing is stored.
     Unverified,
-    Broken(BrokenInvariant),
+    Permanent(PermanentError),
 }
 
 /// A key that has its row.
@@ -79,15 +79,15 @@ impl<'a> Slot<'a> {
         }
     }
 
-    pub(crate) fn decide(&mut self, decided: Result<NewRow, BrokenInvariant>) {
+    pub(crate) fn decide(&mut self, decided: Result<NewRow, PermanentError>) {
         match decided {
             Ok(new) => (self.decided, self.step) = (Some(Arc::new(new)), Step::Insert),
-            Err(broken) => self.step = Step::Broken(broken),
+            Err(error) => self.step = Step::Permanent(error),
         }
     }
 
     pub(crate) const fn is_open(&self) -> bool {
-        !matches!(self.step, Step::Settled(_) | Step::Unverified | Step::Broken(_))
+        !matches!(self.step, Step::Settled(_) | Step::Unverified | Step::Permanent(_))
     }
 
     /// The batch's stamp, with the slot's own expiry.
@@ -136,7 +136,7 @@ impl<'a> Slot<'a> {
                 return Ok(Some((new, is_new)));
             }
             Step::Unverified => return Ok(None),
-            Step::Broken(broken) => return Err(broken.into()),
+            Step::Permanent(error) => return Err(error.into()),
             Step::LookUp => "looking up the stored decision",
             Step::Decide => "deciding",
             Step::Insert => "storing the decision",

@@ -6,7 +6,7 @@ use contracts::{Envelope, FailureReason, Fields, StageName};
 use futures::future::BoxFuture;
 use rust_decimal::Decimal;
 
-use crate::{Row, TransientError};
+use crate::{Row, error::Error};
 
 /// One stage of the workflow; [`contracts::STAGES`] has the events that it consumes and publishes.
 pub trait Stage: Send + Sync + 'static {
@@ -29,24 +29,25 @@ pub trait Stage: Send + Sync + 'static {
     /// Decides about an order that has no row of this stage.
     ///
     /// # Errors
-    /// A transient error. A business "no" is a [`Decision`].
+    /// A transient error is retried; a permanent one makes the record a dead letter. A business "no"
+    /// is a [`Decision`].
     fn decide(
         &self,
         event: &Envelope<'_>,
         needed: &Needed,
-    ) -> impl Future<Output = Result<Decision, TransientError>> + Send;
+    ) -> impl Future<Output = Result<Decision, Error>> + Send;
 
     /// Undoes what deciding did outside DynamoDB, for an order that the stored row rejects, such as
     /// a cancelled one. Called on every delivery before that row's event is published, so it must
     /// be idempotent. Only for stages that [act outside](Self::acts_outside).
     ///
     /// # Errors
-    /// A transient error.
+    /// As of [`Self::decide`].
     fn undo(
         &self,
         _event: &Envelope<'_>,
         _row: &Row,
-    ) -> impl Future<Output = Result<(), TransientError>> + Send {
+    ) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 
@@ -145,12 +146,12 @@ pub(crate) trait AnyStage: Send + Sync {
         &'a self,
         event: &'a Envelope<'a>,
         needed: &'a Needed,
-    ) -> BoxFuture<'a, Result<Decision, TransientError>>;
+    ) -> BoxFuture<'a, Result<Decision, Error>>;
     fn undo<'a>(
         &'a self,
         event: &'a Envelope<'a>,
         row: &'a Row,
-    ) -> BoxFuture<'a, Result<(), TransientError>>;
+    ) -> BoxFuture<'a, Result<(), Error>>;
     fn on_inserted(&self, event: &Envelope<'_>, row: &Row);
 }
 
@@ -175,7 +176,7 @@ impl<S: Stage> AnyStage for S {
         &'a self,
         event: &'a Envelope<'a>,
         needed: &'a Needed,
-    ) -> BoxFuture<'a, Result<Decision, TransientError>> {
+    ) -> BoxFuture<'a, Result<Decision, Error>> {
         Box::pin(Stage::decide(self, event, needed))
     }
 
@@ -183,7 +184,7 @@ impl<S: Stage> AnyStage for S {
         &'a self,
         event: &'a Envelope<'a>,
         row: &'a Row,
-    ) -> BoxFuture<'a, Result<(), TransientError>> {
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(Stage::undo(self, event, row))
     }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::{
     Decision, Needed, Row, RowBody, RowKey, TransientError,
-    error::{BrokenInvariant, backoff},
+    error::{Error, PermanentError, backoff},
     log::Outcome,
     new_row::NewRow,
     orders_table::Inserted,
@@ -48,9 +48,9 @@ type Found = HashMap<RowKey, Result<Row, UnreadableRow>>;
 /// A request that is done.
 pub(crate) enum Done {
     LookedUp(Vec<usize>, Result<Found, TransientError>),
-    Decided(usize, Result<Decision, TransientError>),
+    Decided(usize, Result<Decision, Error>),
     Inserted(Vec<(usize, Inserted)>),
-    Undone(usize, Result<(), TransientError>),
+    Undone(usize, Result<(), Error>),
 }
 
 impl Rows<'_> {
@@ -66,9 +66,10 @@ impl Rows<'_> {
                 self.failed(slots.into_iter().map(|index| (index, error.clone())).collect());
             }
             Done::Decided(index, Ok(decision)) => self.decided(index, decision),
-            Done::Decided(index, Err(error)) | Done::Undone(index, Err(error)) => {
-                self.failed(vec![(index, error)]);
-            }
+            Done::Decided(index, Err(error)) | Done::Undone(index, Err(error)) => match error {
+                Error::Transient(error) => self.failed(vec![(index, error)]),
+                Error::Permanent(error) => self.failed_for_good(index, error),
+            },
             Done::Undone(index, Ok(())) => self.undone(index),
             Done::Inserted(outcomes) => {
                 let (mut failed, size) = (Vec::new(), outcomes.len());
@@ -95,7 +96,7 @@ impl Rows<'_> {
         slot.is_in_flight = false;
         match (own, needed) {
             (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
-                slot.step = Step::Broken(BrokenInvariant(unreadable.to_string()));
+                slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
             }
             // It waits for its turn, and the record may be forged.
             (Ok(Some(_)), _) if waits => self.pass_by(index),
@@ -182,6 +183,7 @@ impl Rows<'_> {
             Inserted::Refused(reason) => self.decided(index, Decision::Reject(reason)),
             Inserted::Regroup => {}
             Inserted::Alone => slot.is_alone = true,
+            Inserted::Permanent(error) => slot.step = Step::Permanent(error),
             Inserted::Failed(error) => return Some(error),
             Inserted::RequestFailed(error) => {
                 // What a request contains may be refused at once, or be too much again and again.
@@ -209,6 +211,14 @@ impl Rows<'_> {
                 slot.not_before = Some(not_before);
                 slot.last_error = Some(error);
             }
+        }
+    }
+
+    /// Leaves a slot to a person.
+    fn failed_for_good(&mut self, index: usize, error: PermanentError) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.is_in_flight = false;
+            slot.step = Step::Permanent(error);
         }
     }
 

@@ -13,6 +13,7 @@ use response::{PaymentIntent, RequestError, StripeError};
 use serde_json::Value;
 
 /// As the function has it.
+#[derive(Debug)]
 pub(crate) enum ChargeOutcome {
     Paid(String),
     Declined(String),
@@ -23,8 +24,9 @@ pub(crate) fn run(input: &[u8]) {
     let (status, body) = input.split_at(end);
     let status = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
     let (status, body) = (status.unwrap_or(400), body.get(1..).unwrap_or_default());
-    for is_key_proven in [true, false] {
-        is_safe(status, body, response::of_error(status, "req_1", body, is_key_proven));
+    for (is_key_proven, is_replayed) in [(true, false), (false, false), (true, true)] {
+        let outcome = response::of_error(status, "req_1", body, is_key_proven, is_replayed);
+        is_safe(status, body, outcome);
     }
     if let Ok(payment) = serde_json::from_slice::<PaymentIntent>(body) {
         let is_paid = payment.status == "succeeded";

@@ -15,7 +15,6 @@ impl Display for Step {
         match self {
             Self::Perform(task, phase) => write!(f, "{}", At(*task, *phase)),
             Self::Recover => write!(f, "nothing is on its way: the recovery is due"),
-            Self::Redrive(task) => write!(f, "redrive the dead letter of {task:?}"),
             Self::Arrive => write!(f, "the charge in flight arrives"),
             Self::Fault(fault) => write!(f, "FAULT {fault}"),
         }

@@ -41,6 +41,15 @@ impl Turn<'_> {
         {
             return Next::Done;
         }
+        if !self.order.is_open() {
+            let is_left = self.order.is_unsettled() && !self.is(Mutant::RecoverySkipsUnpaidOrders);
+            // The payment undoes and publishes again, and the release follows.
+            return if is_left {
+                Next::Then(Phase::Publish(StageName::Inventory))
+            } else {
+                Next::Done
+            };
+        }
         if self.is(Mutant::RecoveryDecides) {
             self.store(StageName::Close, Row::Closed(EventType::OrderValidationFailed));
             return Next::Done;

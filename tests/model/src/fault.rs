@@ -23,13 +23,13 @@ pub enum Fault {
     LoseResponse(Task, Phase),
     /// The process is killed while its charge is in flight.
     StopInFlight(Phase),
-    /// The mapping gives the record up.
+    /// The mapping gives the record up, or the function. Nobody redrives it.
     GiveUp(Task),
     /// Somebody else writes the event to its topic.
     Forge(Task),
     /// The provider forgets the idempotency key.
     ForgetKey,
-    /// The schedule runs the recovery while the order is under way.
+    /// The schedule runs the recovery while something is on its way.
     RunRecovery,
 }
 
@@ -63,10 +63,7 @@ impl Turn<'_> {
                 self.stop(Task::Charge, phase);
                 self.order.payment.is_in_flight = true;
             }
-            Fault::GiveUp(task) => {
-                let slot = self.order.slot_mut(task);
-                (slot.is_dead, slot.is_due) = (true, false);
-            }
+            Fault::GiveUp(task) => self.order.slot_mut(task).is_due = false,
             Fault::Forge(task) => self.order.slot_mut(task).is_due = true,
             Fault::ForgetKey => {
                 self.order.payment.key = Key::Free;

@@ -37,6 +37,7 @@ pub enum Mutant {
     NoRecovery,
     RecoveryDecides,
     RecoverySkipsOrdersThatAreOver,
+    RecoverySkipsUnpaidOrders,
     RecoveryPublishesTheEarlyRejectionAtOnce,
     ExpiryOverwrites,
     RetriesForever,
@@ -75,7 +76,9 @@ impl Mutant {
             Self::ChargeWithoutLookUp | Self::ChargeWithoutIdempotencyKey => Rule::MoneyConserved,
             Self::NoRefund | Self::RefundLeavesTheKey => Rule::NotCharged,
             Self::CancelIgnoresThePaidRow => Rule::CancellationTrue,
-            Self::NoRecovery | Self::RecoverySkipsOrdersThatAreOver => Rule::EveryOrderEnds,
+            Self::NoRecovery
+            | Self::RecoverySkipsOrdersThatAreOver
+            | Self::RecoverySkipsUnpaidOrders => Rule::EveryOrderEnds,
             Self::RecoveryPublishesTheEarlyRejectionAtOnce => Rule::StoredEvent,
             Self::RetriesForever => Rule::Progress,
         }

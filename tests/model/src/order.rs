@@ -74,8 +74,6 @@ pub struct Slot {
     pub is_due: bool,
     /// The event was published at least once.
     pub is_known: bool,
-    /// The mapping gave the record up.
-    pub is_dead: bool,
     /// At most two at once; sorted, so that it does not matter which is which.
     pub workers: [Option<Phase>; 2],
 }

@@ -21,7 +21,7 @@ fn work(order: &Order, task: Task) -> u32 {
     let whole = weight(task);
     let phases = slot.workers.iter().flatten();
     let working: u32 = phases.map(|phase| whole - steps_done(*phase)).sum();
-    working + whole * u32::from(slot.is_due) + 2 * whole * u32::from(slot.is_dead)
+    working + whole * u32::from(slot.is_due)
 }
 
 /// More than that of all tasks that follow from a task, and its phases.

@@ -39,10 +39,8 @@ pub enum Step {
     /// A process that is at this phase of a task performs it; at [`Phase::Start`], the record is
     /// delivered or the request arrives.
     Perform(Task, Phase),
-    /// The schedule runs the recovery, because the order is open and nothing is on its way.
+    /// The schedule runs the recovery, because the order needs it and nothing is on its way.
     Recover,
-    /// An operator redrives a dead letter of an order that has ended.
-    Redrive(Task),
     /// A charge in flight arrives.
     Arrive,
     Fault(Fault),
@@ -63,10 +61,6 @@ impl Protocol {
             Step::Recover => {
                 turn.order.is_recovered = true;
                 turn.order.slot_mut(Task::Recover).is_due = true;
-            }
-            Step::Redrive(task) => {
-                let slot = turn.order.slot_mut(task);
-                (slot.is_dead, slot.is_due) = (false, true);
             }
             Step::Arrive => {
                 turn.order.payment.is_in_flight = false;

@@ -86,6 +86,21 @@ impl Order {
         self.row(StageName::Close).is_some() || last.is_some_and(EventType::is_terminal)
     }
 
+    /// The recovery leads it on.
+    #[must_use]
+    pub fn needs_recovery(&self) -> bool {
+        self.is_open() || self.is_unsettled()
+    }
+
+    /// It ended unpaid, and its stock is to be released, or a charge may have to be refunded, of
+    /// which no row tells.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        let end = self.row(StageName::Close);
+        let is_left = self.row(StageName::Release).is_none() || self.early().is_some();
+        end == Some(Row::Closed(EventType::OrderPaymentFailed)) && self.is_reserved() && is_left
+    }
+
     /// Accepted, and not closed.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -16,7 +16,7 @@ impl Protocol {
     /// The steps of an order, without those of faults.
     pub fn steps<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = Step> + 'a {
         let arrives = order.payment.is_in_flight.then_some(Step::Arrive);
-        let recovers = || order.is_open() && !order.is_recovered && is_quiet(order);
+        let recovers = || order.needs_recovery() && !order.is_recovered && is_quiet(order);
         let recover = std::iter::once_with(move || recovers().then_some(Step::Recover)).flatten();
         let of_tasks = Task::VARIANTS.iter().flat_map(|task| steps_at(order, *task));
         of_tasks.chain(arrives).chain(recover)
@@ -39,7 +39,7 @@ impl Protocol {
             faults.push(Fault::ForgetKey);
         }
         let recovery = order.slot(Task::Recover);
-        if order.is_open() && recovery.is_idle() && !recovery.is_due {
+        if order.needs_recovery() && recovery.is_idle() && !recovery.is_due {
             faults.push(Fault::RunRecovery);
         }
         faults
@@ -66,11 +66,7 @@ impl Protocol {
 fn steps_at(order: &Order, task: Task) -> impl Iterator<Item = Step> {
     let slot = order.slot(task);
     let start = (slot.is_due && can_start(order, task)).then_some(Phase::Start);
-    let phases = start.into_iter().chain(phases(slot));
-    let redrives = slot.is_dead && !order.is_open();
-    phases
-        .map(move |phase| Step::Perform(task, phase))
-        .chain(redrives.then_some(Step::Redrive(task)))
+    start.into_iter().chain(phases(slot)).map(move |phase| Step::Perform(task, phase))
 }
 
 /// The phases at which a process is; two at the same one count once.

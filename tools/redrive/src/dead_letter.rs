@@ -84,10 +84,10 @@ impl DeadLetter {
         self.record.as_ref().and_then(|record| record.timestamp_ms)
     }
 
-    /// Compares the value in the message with the record on the topic.
+    /// Compares the value in the message, if it has one, with the record on the topic.
     pub(crate) fn differs(&self) -> bool {
         match (&self.claim, &self.record) {
-            (Ok(claim), Some(record)) => claim.value != record.value,
+            (Ok(claim), Some(record)) => claim.value.is_some() && claim.value != record.value,
             _ => false,
         }
     }

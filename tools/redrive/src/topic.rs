@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rdkafka::message::Message;
 
-use crate::cluster::{Cluster, dead_letters};
+use crate::cluster::Cluster;
 use crate::dead_letter::{DeadLetter, Unverified};
 use crate::message::DeadLetterMessage;
 use crate::position::Position;
@@ -23,7 +23,7 @@ pub(crate) async fn read(
     let Cluster { brokers, topics } = cluster.clone();
     let read = tokio::task::spawn_blocking(move || {
         let reader = Reader::new(&brokers, deadline)?;
-        let unverified = Unverified::of(messages(&reader, &dead_letters(&topics))?, &topics);
+        let unverified = Unverified::of(messages(&reader, &topics.dead_letters())?, &topics);
         let records = records(&reader, &unverified.positions())?;
         Ok(unverified.verify(&records))
     });

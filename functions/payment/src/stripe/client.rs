@@ -226,12 +226,15 @@ impl Client {
         let status = response.status();
         let request_id = response.headers().get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.unwrap_or("an unknown request").to_owned();
+        let replayed = response.headers().get("idempotent-replayed");
+        let is_replayed = replayed.is_some_and(|value| value == "true");
         let body = response.bytes().await.map_err(lost)?;
         reach(Point::AfterCall);
         if !status.is_success() {
             // Only the card of a known customer is declined.
             let is_proven = self.is_proven.fetch_or(status == 402, Ordering::Relaxed);
-            return response::of_error(status.as_u16(), &request_id, &body, is_proven).map(Err);
+            let status = status.as_u16();
+            return response::of_error(status, &request_id, &body, is_proven, is_replayed).map(Err);
         }
         let read = serde_json::from_slice(&body).map(Ok);
         read.map_err(|error: serde_json::Error| {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use contracts::{Envelope, Money, OrderId, object::string, parse_rfc3339};
-use engine::{Clock, TransientError};
+use engine::{Clock, error::Error};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
@@ -66,7 +66,7 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
         amount: Money,
-    ) -> Result<ChargeOutcome, TransientError> {
+    ) -> Result<ChargeOutcome, Error> {
         if let Err(why) = check_ids(customer, &event.order_id) {
             return Ok(ChargeOutcome::Declined(why));
         }
@@ -79,9 +79,7 @@ impl Stripe {
                 self.unanswered().remove(&event.order_id);
                 Ok(outcome)
             }
-            Err(RequestError::NotDone(error) | RequestError::Unknown(error)) => {
-                Err(TransientError::new("charge at Stripe", error))
-            }
+            Err(error) => Err(error.of("charge at Stripe")),
         }
     }
 
@@ -244,7 +242,7 @@ mod tests {
             Self { stripe, requests }
         }
 
-        async fn charge(&self, payload: Value) -> Result<ChargeOutcome, TransientError> {
+        async fn charge(&self, payload: Value) -> Result<ChargeOutcome, Error> {
             let body = json!({
                 "eventType": "InventoryReserved", "orderId": "ord-1", "correlationId": "corr-1",
                 "timestamp": EVENT_MADE.to_string(), "payload": payload,

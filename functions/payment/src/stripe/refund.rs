@@ -5,7 +5,7 @@
 //! made, or one was made and is looked up.
 
 use contracts::{Envelope, parse_rfc3339};
-use engine::TransientError;
+use engine::error::Error;
 use jiff::SignedDuration;
 
 use super::{
@@ -25,7 +25,7 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
         cancelled_at: &str,
-    ) -> Result<(), TransientError> {
+    ) -> Result<(), Error> {
         // Such an order is never charged.
         if check_ids(customer, &event.order_id).is_err() {
             return Ok(());
@@ -35,9 +35,7 @@ impl Stripe {
                 self.unanswered().remove(&event.order_id);
                 Ok(())
             }
-            Err(RequestError::NotDone(error) | RequestError::Unknown(error)) => {
-                Err(TransientError::new("refund at Stripe", error))
-            }
+            Err(error) => Err(error.of("refund at Stripe")),
         }
     }
 

@@ -6,6 +6,10 @@
 
 use std::fmt;
 
+use engine::{
+    TransientError,
+    error::{Error, PermanentError},
+};
 use serde::Deserialize;
 
 use super::ChargeOutcome;
@@ -17,6 +21,18 @@ pub(super) enum RequestError {
     NotDone(Box<StripeError>),
     /// Stripe may have taken the money.
     Unknown(Box<StripeError>),
+}
+
+impl RequestError {
+    /// The error for the engine.
+    pub(super) fn of(self, operation: &'static str) -> Error {
+        let (Self::NotDone(error) | Self::Unknown(error)) = self;
+        if error.is_permanent() {
+            PermanentError::new(format!("{operation}: {error}")).into()
+        } else {
+            TransientError::new(operation, error).into()
+        }
+    }
 }
 
 /// An error that is safe to log: without the key and the customer.
@@ -48,6 +64,16 @@ impl StripeError {
         matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == "idempotency_error")
     }
 
+    /// Trying again gives the same error. Stripe repeats the response to an idempotency key for a
+    /// day, an error of its own included, and a refund that it refuses is made by a person.
+    fn is_permanent(&self) -> bool {
+        match self {
+            Self::Refused(Refused { status, is_replayed, .. }) => *is_replayed && *status >= 500,
+            Self::NotRefunded => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn is_refunded_already(&self) -> bool {
         matches!(self, Self::Refused(Refused { code, .. }) if code == "charge_already_refunded")
     }
@@ -57,6 +83,7 @@ impl StripeError {
 #[derive(Debug)]
 pub(super) struct Refused {
     status: u16,
+    is_replayed: bool,
     request_id: String,
     kind: String,
     code: String,
@@ -65,9 +92,13 @@ pub(super) struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, request_id, kind, code, parameter } = self;
+        let Self { status, is_replayed, request_id, kind, code, parameter } = self;
         write!(formatter, "{status} {kind} code={code:?} parameter={parameter:?} to {request_id}")?;
         match status {
+            500.. if *is_replayed => write!(
+                formatter,
+                "; it repeats this for a day: an order that is delivered again after that is charged"
+            ),
             401 => write!(formatter, "; check the API key"),
             403 => write!(formatter, "; the API key lacks the permission"),
             400 | 404 if code == RESOURCE_MISSING => write!(
@@ -160,12 +191,14 @@ const RESOURCE_MISSING: &str = "resource_missing";
 /// Maps a response with an HTTP status of 400 or above.
 ///
 /// An unknown id may be an error of the order or of the key: a key of another account or mode finds
-/// no customer. `is_key_proven`: this key has found a customer of an order.
+/// no customer. `is_key_proven`: this key has found a customer of an order. `is_replayed`: Stripe
+/// repeats an earlier response.
 pub(super) fn of_error(
     status: u16,
     request_id: &str,
     body: &[u8],
     is_key_proven: bool,
+    is_replayed: bool,
 ) -> Result<ChargeOutcome, RequestError> {
     let ErrorBody { error } = serde_json::from_slice(body).unwrap_or_default();
     let parameter = error.param.as_deref().unwrap_or_default();
@@ -187,6 +220,7 @@ pub(super) fn of_error(
         status == 409 || status >= 500 || error.kind.as_deref() == Some("idempotency_error");
     let error = Box::new(StripeError::Refused(Refused {
         status,
+        is_replayed,
         request_id: request_id.to_owned(),
         parameter: parameter.to_owned(),
         kind: error.kind.unwrap_or_default(),
@@ -242,7 +276,7 @@ mod tests {
         let meant = if status < 400 {
             of_payment(serde_json::from_str(&body).unwrap())
         } else {
-            of_error(status, "req_1", body.as_bytes(), is_key_proven)
+            of_error(status, "req_1", body.as_bytes(), is_key_proven, false)
         };
         match meant {
             Ok(ChargeOutcome::Paid(id)) => ("paid", id),
@@ -351,5 +385,20 @@ mod tests {
             assert!(!reason.contains("words"), "{reason}");
         }
         assert_eq!(meaning(502, &json!("<html>")).0, "unknown");
+    }
+
+    #[test]
+    fn an_error_that_stripe_repeats_is_left_to_a_person() {
+        let error = |status, is_replayed| {
+            let body = json!({ "error": { "type": "api_error" } }).to_string();
+            let error = of_error(status, "req_1", body.as_bytes(), true, is_replayed);
+            error.unwrap_err().of("charge at Stripe")
+        };
+        assert!(matches!(error(500, true), Error::Permanent(_)));
+        for (status, is_replayed) in [(500, false), (429, true), (409, true), (401, true)] {
+            assert!(matches!(error(status, is_replayed), Error::Transient(_)), "{status}");
+        }
+        let refused = RequestError::NotDone(Box::new(StripeError::NotRefunded)).of("refund");
+        assert!(matches!(refused, Error::Permanent(_)));
     }
 }

@@ -1,9 +1,10 @@
-//! One line for each order that ends.
+//! One line for each order that ends, and for each record that is given up.
 
 use std::collections::{HashSet, VecDeque};
 
-use contracts::{Envelope, EventType};
+use contracts::{Envelope, EventType, TopicNames};
 use emulator::tap::TapRecord;
+use serde_json::Value;
 use terminal::printable;
 
 use crate::fixtures::digest;
@@ -19,9 +20,12 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// The line for a terminal event or a malformed report; `None` for other records.
+    /// The line for a terminal event, a malformed report or a dead letter; `None` for other records.
     pub(super) fn line(&mut self, record: &TapRecord) -> Option<String> {
         let value = record.payload.as_deref()?;
+        if record.topic == TopicNames::default().dead_letters() {
+            return Some(dead_letter(record.key.as_deref().unwrap_or_default(), value));
+        }
         let event = Envelope::decode(value).ok()?;
         let is_report = event.is_malformed_report();
         if !is_report && !event.event_type.is_terminal() {
@@ -59,9 +63,40 @@ impl Ends {
     }
 }
 
+/// The line for a dead letter: its order, its cause, and what leads on.
+fn dead_letter(key: &[u8], value: &[u8]) -> String {
+    let letter: Value = serde_json::from_slice(value).unwrap_or_default();
+    let text = |pointer| letter.pointer(pointer).and_then(Value::as_str);
+    let cause =
+        text("/responseContext/functionError").or_else(|| text("/requestContext/condition"));
+    let order_id = String::from_utf8_lossy(key);
+    let cause = printable(cause.unwrap_or("no cause given"));
+    format!("{}  DEAD LETTER  {cause} (see `redrive list`)", printable(&order_id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dead_letter_is_one_line_with_its_cause() {
+        let letter = |context: &str| {
+            let value = format!("{{{context}}}").into_bytes();
+            let key = Some(b"ord-1".to_vec());
+            let topic = "order.dead-letter".to_owned();
+            let record = record("OrderCreated", "{}");
+            Ends::default().line(&TapRecord { topic, key, payload: Some(value), ..record })
+        };
+        assert_eq!(
+            letter(r#""responseContext":{"functionError":"correct the item"}"#).as_deref(),
+            Some("ord-1  DEAD LETTER  correct the item (see `redrive list`)")
+        );
+        assert_eq!(
+            letter(r#""requestContext":{"condition":"RetriesExhausted"}"#).as_deref(),
+            Some("ord-1  DEAD LETTER  RetriesExhausted (see `redrive list`)")
+        );
+        assert!(letter("").unwrap().contains("no cause given"));
+    }
 
     fn record(event_type: &str, payload: &str) -> TapRecord {
         let value = format!(

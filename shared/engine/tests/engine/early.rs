@@ -9,7 +9,7 @@ use std::{
 };
 
 use contracts::{Envelope, FailureCode, FailureReason, StageName, Topic};
-use engine::{Decision, Engine, Needed, Row, Stage, TransientError};
+use engine::{Decision, Engine, Needed, Row, Stage, TransientError, error::Error};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ impl Stage for Outside {
         true
     }
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         self.called("decide");
         if let Some(engine) = &self.overtaken_by {
             cancel(engine, event).await;
@@ -43,18 +43,14 @@ impl Stage for Outside {
         Ok(Decision::accept())
     }
 
-    fn undo(
-        &self,
-        _: &Envelope<'_>,
-        row: &Row,
-    ) -> impl Future<Output = Result<(), TransientError>> + Send {
+    fn undo(&self, _: &Envelope<'_>, row: &Row) -> impl Future<Output = Result<(), Error>> + Send {
         assert!(row.is_early());
         self.called("undo");
         let has_failed = self
             .failures
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         ready(match has_failed {
-            Ok(_) => Err(TransientError::new("undo", "away")),
+            Ok(_) => Err(TransientError::new("undo", "away").into()),
             Err(_) => Ok(()),
         })
     }

@@ -14,8 +14,9 @@ use contracts::{
 use emulator::{aws_settings::AwsSettings, broker::Broker, database::Database, template::Template};
 use engine::{
     Context, Decision, Digest, Effect, Engine, Needed, OrdersTable, Publisher, Row, RowBody,
-    RowKey, Stage, TransientError,
+    RowKey, Stage,
     engine::BatchError,
+    error::Error,
     lambda_event::{BatchResponse, KafkaEvent},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +24,6 @@ use kafka::{Brokers, Producer};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
     message::Headers,
 };
 use rust_decimal::Decimal;
@@ -39,7 +39,7 @@ struct Toy {
 impl Stage for Toy {
     const NAME: StageName = StageName::Inventory;
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let effects = items(&event.payload).unwrap_or_default().into_iter().map(|item| Effect {
             table: self.table.clone(),
             key: ("sku", item.sku),
@@ -249,40 +249,6 @@ impl Harness {
     pub(crate) fn published_on(&self, topic: &str, count: usize) -> Vec<Published> {
         read(&consumer(self.broker.bootstrap_servers(), topic), topic, count)
     }
-
-    /// A reader at the end of a topic.
-    pub(crate) async fn reader(&self, topic: Topic) -> TopicReader {
-        let servers = self.broker.bootstrap_servers().to_owned();
-        let reader = move || TopicReader::at_the_end(&servers, topic);
-        tokio::task::spawn_blocking(reader).await.unwrap()
-    }
-}
-
-/// Reads the next record of a topic, and the time at which it is readable.
-pub(crate) struct TopicReader {
-    consumer: BaseConsumer,
-    topic: Topic,
-}
-
-impl TopicReader {
-    fn at_the_end(bootstrap_servers: &str, topic: Topic) -> Self {
-        let consumer = consumer(bootstrap_servers, topic.name());
-        let (mut ends, give_up) = (0, Instant::now() + Duration::from_secs(10));
-        while ends < consumer.assignment().unwrap().count() {
-            assert!(Instant::now() < give_up, "the end of {topic} is not reached");
-            if let Some(Err(KafkaError::PartitionEOF(_))) = consumer.poll(POLL_INTERVAL) {
-                ends += 1;
-            }
-        }
-        Self { consumer, topic }
-    }
-
-    /// The key of the next record, and the time at which it was read.
-    pub(crate) async fn next(self) -> (String, Instant) {
-        let next =
-            move || (read(&self.consumer, self.topic.name(), 1)[0].key.clone(), Instant::now());
-        tokio::task::spawn_blocking(next).await.unwrap()
-    }
 }
 
 fn consumer(bootstrap_servers: &str, topic: &str) -> BaseConsumer {
@@ -308,8 +274,9 @@ fn read(consumer: &BaseConsumer, topic: &str, count: usize) -> Vec<Published> {
     while published.len() < count {
         assert!(Instant::now() < give_up, "{topic} holds {published:?}, not {count} events");
         let Some(Ok(message)) = consumer.poll(POLL_INTERVAL) else { continue };
-        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
-        let headers = message.headers().unwrap().iter();
+        let text =
+            |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
         published.push(Published {
             key: text(message.key()),
             body: text(message.payload()),
@@ -331,7 +298,9 @@ pub(crate) fn event(order_id: &str, items: &[(&str, u64)]) -> Value {
 
 /// A record of an event.
 pub(crate) fn record(offset: i64, event: &Value) -> Value {
-    raw_record(offset, &BASE64_STANDARD.encode(event.to_string()).into())
+    let mut record = raw_record(offset, &BASE64_STANDARD.encode(event.to_string()).into());
+    record["key"] = BASE64_STANDARD.encode(event["orderId"].as_str().unwrap_or_default()).into();
+    record
 }
 
 /// A record with this value.

@@ -10,11 +10,10 @@
     reason = "a test stops at the first failure"
 )]
 
+mod dead_letters;
 mod early;
 mod harness;
 mod stored_event;
-
-use std::time::Instant;
 
 use contracts::{EventType, Topic};
 use proptest::prelude::*;
@@ -241,57 +240,6 @@ async fn overlapping_groups_have_each_effect_once() {
     let (one, other) = tokio::join!(harness.deliver(&first), harness.deliver(&second));
     assert!(one.unwrap().is_success() && other.unwrap().is_success());
     assert_eq!(harness.available("A").await, "910");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broken_item_holds_up_only_its_own_order() {
-    let harness = Harness::start().await;
-    harness.stock("A", 10).await;
-    harness.broken_stock("B").await;
-    let batch =
-        [record(0, &event("ord-good", &[("A", 1)])), record(1, &event("ord-broken", &[("B", 1)]))];
-    let reader = harness.reader(Topic::InventoryReserved).await;
-    let started = Instant::now();
-    let mut delivery = std::pin::pin!(harness.deliver(&batch));
-    let mut published = std::pin::pin!(reader.next());
-    // The good order's event is on its topic while the broken one is still retried.
-    let readable = tokio::select! {
-        response = &mut delivery => panic!("the batch ended first: {response:?}"),
-        (key, readable) = &mut published => {
-            assert_eq!(key, "ord-good");
-            readable
-        }
-    };
-    let response = serde_json::to_value(delivery.await.unwrap()).unwrap();
-    println!(
-        "good order's event: {:?} after the start; response: {:?}",
-        readable - started,
-        started.elapsed()
-    );
-    assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 1);
-    assert_eq!(response["batchItemFailures"][0]["itemIdentifier"]["offset"], 1);
-
-    // After a person has corrected the item, the order is accepted.
-    harness.stock("B", 10).await;
-    assert!(harness.deliver(&batch).await.unwrap().is_success());
-    assert_eq!(harness.available("B").await, "9");
-    assert_eq!(harness.available("A").await, "9");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_row_holds_up_only_its_own_order() {
-    let harness = Harness::start().await;
-    harness.unreadable_row("ord-1").await;
-    let batch: Vec<Value> =
-        (0..3).map(|it| record(it, &event(&format!("ord-{it}"), &[]))).collect();
-    // Twice, so that it is looked up together with its neighbours.
-    for _ in 0..2 {
-        let response = serde_json::to_value(harness.deliver(&batch).await.unwrap()).unwrap();
-        let first = &response["batchItemFailures"][0]["itemIdentifier"];
-        assert_eq!(first["offset"], 1, "{response}");
-    }
-    let keys = harness.published(Topic::InventoryReserved, 4).into_iter().map(|it| it.key);
-    assert!(keys.filter(|key| key == "ord-1").count() == 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Stages that act on stored events: a record alone has no effect.
 
 use contracts::{Envelope, Fields, StageName, failure::failure_reason};
-use engine::{Decision, Needed, Stage, TransientError, row::MAX_EVENT_BYTES};
+use engine::{Decision, Needed, Stage, error::Error, row::MAX_EVENT_BYTES};
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, record};
@@ -13,7 +13,7 @@ impl Stage for Keep {
     const NAME: StageName = StageName::Close;
     const ACTS_ON_STORED_EVENT: bool = true;
 
-    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, TransientError> {
+    async fn decide(&self, event: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
         let reason = failure_reason(&event.payload).unwrap_or_default();
         let fields = Fields::default().with_string("reason", &reason);
         Ok(Decision::Accept { fields, effects: Vec::new() })

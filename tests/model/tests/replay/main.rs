@@ -28,7 +28,8 @@ use workflow_tests::world::{World, WorldOptions};
 
 use crate::{damage::Damage, market::Market, trace::Recorder};
 
-const ENV: [(&str, &str); 2] = [("RECOVERY_AGES_SECONDS", "1"), ("RECOVERY_WINDOW_SECONDS", "900")];
+const ENV: [(&str, &str); 2] =
+    [("RECOVERY_AGES_SECONDS", "1,86400"), ("RECOVERY_WINDOW_SECONDS", "900")];
 
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
