@@ -37,7 +37,8 @@ async fn bad_requests_are_told_what_to_do() {
     let requests = [
         ("POST", "/orders", "no JSON", 400, "must be a JSON object"),
         ("POST", "/orders", "[]", 400, "must be a JSON object"),
-        ("POST", "/orders", "", 400, "must be a JSON object"),
+        ("POST", "/orders", "", 400, "the body is empty: it must be a JSON object"),
+        ("POST", "/orders", " \n", 400, "the body is empty: it must be a JSON object"),
         ("POST", "/orders", &format!("{{\"deep\":{deep}}}"), 400, "at most 100 levels"),
         ("POST", "/orders", &large, 413, "at most 262144 bytes"),
         ("GET", "/orders/ord-unknown", "", 404, "no order has this id"),

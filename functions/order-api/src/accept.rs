@@ -155,6 +155,11 @@ fn payload(request: &Request) -> Result<String, Response> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|error| problem(400, &format!("the body must be UTF-8: {error}")))?;
+    if text.trim_ascii().is_empty() {
+        let detail = "the body is empty: it must be a JSON object with customerId, items and \
+                      totalAmount";
+        return Err(problem(400, detail));
+    }
     Object::parse(&text)
         .map_err(|error| problem(400, &format!("the body must be a JSON object: {error}")))?;
     if is_nested_deeper(&text, MAX_NESTING) {

@@ -18,6 +18,10 @@ pub use folder::{FoundRun, find};
 /// The settings of the latest `up` that runs: a link.
 pub const LATEST: &str = "target/stack.env";
 
+/// The variable of the settings with the time, in RFC 3339, since when the topics have events. Not
+/// there with an external broker, which keeps its topics.
+pub const EVENTS_SINCE: &str = "EVENTS_SINCE";
+
 /// Ended runs whose logs are kept.
 const MAX_ENDED: usize = 5;
 
@@ -32,20 +36,16 @@ pub struct Run {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("cannot create the folder of this run, {path}", path = path.display())]
-    Folder {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(
+        "cannot create the folder {path}: {cause} ({})",
+        correction(cause),
+        path = path.display()
+    )]
+    Folder { path: PathBuf, cause: io::Error },
     #[error("{path} is in use by another run (use another folder)", path = path.display())]
     InUse { path: PathBuf },
-    #[error("cannot write {path}", path = path.display())]
-    Unwritable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot write {path}: {cause} ({})", correction(cause), path = path.display())]
+    Unwritable { path: PathBuf, cause: io::Error },
 }
 
 impl Run {
@@ -58,12 +58,11 @@ impl Run {
         // Of a process that had this id before.
         if folder.exists() && !folder::is_running(&folder) {
             fs::remove_dir_all(&folder)
-                .map_err(|source| RunError::Folder { path: folder.clone(), source })?;
+                .map_err(|cause| RunError::Folder { path: folder.clone(), cause })?;
         }
         let run =
             Self { workspace: workspace.to_owned(), _lock: lock(&folder)?, folder: folder.clone() };
-        fs::create_dir_all(run.logs())
-            .map_err(|source| RunError::Folder { path: folder, source })?;
+        fs::create_dir_all(run.logs()).map_err(|cause| RunError::Folder { path: folder, cause })?;
         run.clean_up();
         Ok(run)
     }
@@ -85,7 +84,7 @@ impl Run {
     /// [`RunError::Unwritable`].
     pub fn publish(&self, settings: &str) -> Result<PathBuf, RunError> {
         let path = self.folder.join(STACK_FILE);
-        let unwritable = |source| RunError::Unwritable { path: path.clone(), source };
+        let unwritable = |cause| RunError::Unwritable { path: path.clone(), cause };
         let mut file = OpenOptions::new();
         file.write(true).create(true).truncate(true).mode(0o600);
         file.open(&path)
@@ -164,9 +163,16 @@ pub fn lock(folder: &Path) -> Result<File, RunError> {
     match locked {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(TryLockError::WouldBlock)) => Err(RunError::InUse { path }),
-        Ok(Err(TryLockError::Error(source))) | Err(source) => {
-            Err(RunError::Folder { path, source })
-        }
+        Ok(Err(TryLockError::Error(cause))) | Err(cause) => Err(RunError::Folder { path, cause }),
+    }
+}
+
+/// The correction of an error that writing a file or a folder had.
+#[must_use]
+pub fn correction(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
+        _ => "make it writable, or use another path",
     }
 }
 
@@ -261,6 +267,17 @@ mod tests {
             .map(|found| found.folder.file_name().unwrap().to_str().unwrap())
             .collect();
         assert_eq!(names, ["9", "8", "7", "6", "5", "0"]);
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_its_correction() {
+        let cause = io::Error::from_raw_os_error(28);
+        let error = RunError::Folder { path: PathBuf::from("kept"), cause }.to_string();
+        assert_eq!(
+            error,
+            "cannot create the folder kept: No space left on device (os error 28) (free space on \
+             its disk)"
+        );
     }
 
     #[test]

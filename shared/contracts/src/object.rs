@@ -14,6 +14,9 @@ use serde_json::value::RawValue;
 /// The most fields of one object. An object that fits a row of 400 KB has fewer.
 const MAX_FIELDS: usize = 65_536;
 
+/// The one escape that is valid in JSON and not in UTF-8.
+pub(crate) const LONE_SURROGATE: &str = "a lone surrogate (\\ud800 to \\udfff without its pair)";
+
 /// The most characters of a field name in an error text.
 const MAX_NAME_IN_ERROR: usize = 64;
 
@@ -136,7 +139,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Decodes a JSON string; `None` if the text is another value.
+/// Decodes a JSON string; `None` if the text is another value, or has a lone surrogate.
 #[must_use]
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
@@ -175,8 +178,13 @@ pub(crate) fn push_field(json: &mut String, name: &str, value: &str) {
 }
 
 fn describe(text: &str, error: &serde_json::Error) -> NotAnObject {
-    let is_json = error.is_data() && serde_json::from_str::<IgnoredAny>(text).is_ok();
-    NotAnObject(if is_json { error.to_string() } else { format!("not JSON: {error}") })
+    let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+    NotAnObject(match (is_json, error.is_data()) {
+        (false, _) => format!("not JSON: {error}"),
+        (true, true) => error.to_string(),
+        // In the name of a field: values are not decoded.
+        (true, false) => format!("it has {LONE_SURROGATE}: {error}"),
+    })
 }
 
 fn repeated<'f>(fields: &'f [(Cow<'_, str>, &str)]) -> Option<&'f str> {
@@ -277,6 +285,7 @@ mod tests {
             ("{\"a\":}", "not JSON"),
             ("", "not JSON"),
             ("{} {}", "not JSON"),
+            (r#"{"\ud800":1}"#, "it has a lone surrogate"),
         ] {
             let error = Object::parse(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");

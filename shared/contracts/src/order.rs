@@ -15,7 +15,7 @@ use crate::{
     Errors, Money, Object,
     decimal::exact,
     money::{MAX_DECIMALS, MAX_WHOLE_DIGITS},
-    object::string,
+    object::{LONE_SURROGATE, string},
 };
 
 /// The longest customer id or SKU in bytes; both are partition keys (at most 2,048 bytes).
@@ -144,7 +144,10 @@ fn key_text<'a>(
     name: &(impl fmt::Display + ?Sized),
 ) -> Result<Cow<'a, str>, String> {
     let json = json.ok_or_else(|| format!("missing {name}"))?;
-    let text = string(json).ok_or_else(|| format!("{name} must be a string"))?;
+    let text = string(json).ok_or_else(|| match json.starts_with('"') {
+        true => format!("{name} must not have {LONE_SURROGATE}"),
+        false => format!("{name} must be a string"),
+    })?;
     if text.trim().is_empty() {
         return Err(format!("{name} must not be empty"));
     }
@@ -191,6 +194,19 @@ mod tests {
         assert_eq!(errors("{}"), "missing items");
         for not_a_list in [r#"{"items":[]}"#, r#"{"items":{}}"#, r#"{"items":"A"}"#] {
             assert_eq!(errors(not_a_list), "items must be a list of at least one item");
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_a_key_is_named() {
+        for text in [r"\ud800", r"\ud800x", r"\ud800\ud800", r"\udc00"] {
+            let order =
+                format!(r#"{{"customerId":"{text}","items":[{{"sku":"{text}","quantity":1}}]}}"#);
+            let order = Object::parse(&order).unwrap();
+            let error = customer_id(&order).unwrap_err();
+            assert!(error.starts_with("customerId must not have a lone surrogate"), "{error}");
+            let error = items(&order).unwrap_err().to_string();
+            assert!(error.starts_with("items[0].sku must not have a lone surrogate"), "{error}");
         }
     }
 

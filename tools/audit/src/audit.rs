@@ -36,7 +36,7 @@ pub(crate) async fn run(
     let opening = options.opening.as_deref().map(|path| Opening::read(path, started));
     let opening = opening.transpose().map_err(ExitError::start)?;
     let since = started - options.retention;
-    let since = options.events_since.map_or(since, |given| given.max(since));
+    let since = servers.events_since.map_or(since, |given| given.max(since));
     let payments = match api.zip(options.stripe) {
         Some((api, span)) => {
             Some(Payments::list(&api, started - span, started).await.map_err(ExitError::start)?)
@@ -52,6 +52,7 @@ pub(crate) async fn run(
     let tables = &servers.tables;
     let tally = rules.scan(tables, with_charges).await.map_err(ExitError::start)?;
     let mut report = Report {
+        opening: opening.as_ref().map(|opening| opening.saved_at.clone()),
         orders: tally.orders,
         payments: rules.payments.as_ref().map(Payments::count),
         ..Report::default()

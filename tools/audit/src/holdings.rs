@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use engine::{TransientError, row::Item};
+use engine::row::Item;
 use rust_decimal::Decimal;
 
 use crate::{
     finding::{Finding, Kind},
+    table_error::TableError,
     tables::Tables,
 };
 
@@ -26,7 +27,7 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
-    pub(crate) async fn read(tables: &Tables, with_accounts: bool) -> Result<Self, TransientError> {
+    pub(crate) async fn read(tables: &Tables, with_accounts: bool) -> Result<Self, TableError> {
         let mut holdings = Self::default();
         for item in tables.scan_all(&tables.names.stock).await? {
             let sku = text(&item, "sku");

@@ -31,6 +31,7 @@ mod sequence;
 mod servers;
 mod stripe;
 mod sums;
+mod table_error;
 mod tables;
 mod topics;
 

@@ -1,8 +1,11 @@
 //! Options of `audit`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::{
+    Parser, ValueEnum,
+    builder::{PathBufValueParser, TypedValueParser as _},
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// Options of `audit`.
@@ -19,7 +22,7 @@ pub(crate) struct AuditOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) opening: Option<PathBuf>,
     /// Save the stock and the balances for a later --opening, if the books balance
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(new_file))]
     pub(crate) save: Option<PathBuf>,
     /// An order that is open for longer is listed; one that should have ended is damage
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
@@ -28,7 +31,7 @@ pub(crate) struct AuditOptions {
     #[arg(long, conflicts_with = "events_since")]
     pub(crate) no_topics: bool,
     /// Events before this time are not expected on the topics, such as the time when the topics
-    /// were created again
+    /// were created again [default: that of a running `cargo run -- up`]
     #[arg(long, value_name = "RFC 3339", value_parser = timestamp)]
     pub(crate) events_since: Option<Timestamp>,
     /// The time for which the topics keep events
@@ -82,6 +85,15 @@ pub(crate) enum AuthChoice {
     MskIam,
 }
 
+/// A file in a folder that exists: an error before the tables are read.
+fn new_file(path: PathBuf) -> Result<PathBuf, &'static str> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.is_none_or(Path::is_dir) {
+        true => Ok(path),
+        false => Err("its folder does not exist (create it)"),
+    }
+}
+
 fn duration(text: &str) -> Result<SignedDuration, String> {
     // A day has 24 hours here.
     let parsed = match text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()) {
@@ -92,7 +104,7 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
     parsed.ok_or_else(|| "give a time such as 90s, 30m, 12h or 7d".to_owned())
 }
 
-fn timestamp(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
     contracts::parse_rfc3339(text)
         .ok_or_else(|| "give a time such as 2026-02-06T12:00:00Z".to_owned())
 }
@@ -100,6 +112,15 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_saved_in_a_folder_that_exists() {
+        for path in ["opening.json", "src/opening.json", "/opening.json"] {
+            let path = PathBuf::from(path);
+            assert_eq!(new_file(path.clone()), Ok(path));
+        }
+        assert!(new_file("missing/opening.json".into()).is_err());
+    }
 
     #[test]
     fn times_are_read_with_their_unit() {

@@ -2,13 +2,13 @@
 
 use contracts::{Envelope, EventType, StageName, StoredEvent, happy_path};
 use engine::{
-    Digest, Row, TransientError,
+    Digest, Row,
     row::{Item, attribute},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::tables::Tables;
+use crate::{table_error::TableError, tables::Tables};
 
 /// The orders that are read consistently at a time.
 const CONCURRENCY: usize = 32;
@@ -54,7 +54,7 @@ impl Order {
         tables: &Tables,
         now: Timestamp,
         ids: impl Iterator<Item = String>,
-    ) -> Result<Vec<Self>, TransientError> {
+    ) -> Result<Vec<Self>, TableError> {
         let read = stream::iter(ids).map(|id| async move {
             let items = tables.rows_of(&id).await?;
             Ok(Self::of(id, &items, now))

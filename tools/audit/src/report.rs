@@ -14,11 +14,16 @@ const MICRODOLLARS_PER_MILLION_UNITS: u64 = 125_000;
 /// The most lines of one kind in a table.
 const MAX_LINES: usize = 50;
 
+const NO_OPENING: &str = "note: balances are not compared, and stock only for too little \
+                          `reserved` (give --opening FILE, which --save writes)";
+
 /// The result of an audit.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
     pub(crate) open: Vec<OpenOrder>,
+    /// When the opening was saved; without one, balances are not compared.
+    pub(crate) opening: Option<String>,
     /// The checks that were not possible.
     pub(crate) notes: Vec<String>,
     pub(crate) orders: u64,
@@ -55,6 +60,9 @@ pub(crate) fn lines(report: &Report) -> Vec<String> {
         });
         lines.push(table(&["Order", "Age", "Last event of"], rows));
         lines.push(String::new());
+    }
+    if report.opening.is_none() {
+        lines.push(NO_OPENING.to_owned());
     }
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     lines.push(verdict(report));
@@ -126,6 +134,7 @@ pub(crate) fn json(report: &Report) -> Value {
         "balances": report.findings.is_empty(),
         "findings": findings.collect::<Vec<_>>(),
         "open": open.collect::<Vec<_>>(),
+        "opening": report.opening,
         "notes": report.notes,
         "orders": report.orders,
         "read": {
@@ -142,6 +151,17 @@ pub(crate) fn json(report: &Report) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_without_an_opening_says_what_is_not_compared() {
+        let without = Report::default();
+        assert_eq!(lines(&without)[..2], [NO_OPENING, "The books balance: 0 orders."]);
+        assert_eq!(json(&without)["opening"], Value::Null);
+        let saved_at = "2026-11-27T12:00:00.000Z".to_owned();
+        let with = Report { opening: Some(saved_at.clone()), ..Report::default() };
+        assert_eq!(lines(&with)[0], "The books balance: 0 orders.");
+        assert_eq!(json(&with)["opening"], saved_at);
+    }
 
     #[test]
     fn read_units_have_the_price_of_the_cost_page() {

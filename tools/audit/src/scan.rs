@@ -2,7 +2,7 @@
 //! unless it looks wrong or is under way.
 
 use contracts::{StageName, StoredEvent};
-use engine::{TransientError, row::Item};
+use engine::row::Item;
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,6 +12,7 @@ use crate::{
     order::Order,
     payments::Payments,
     sums::Sums,
+    table_error::TableError,
     tables::{Tables, id_of},
     topics::TopicEvents,
 };
@@ -51,7 +52,7 @@ impl Rules {
         &self,
         tables: &Tables,
         with_charges: bool,
-    ) -> Result<Tally, TransientError> {
+    ) -> Result<Tally, TableError> {
         let sums = || Sums::new(self.started.as_second(), with_charges);
         let segments = (0..tables.segments).map(|segment| async move {
             let mut tally = Tally { sums: sums(), ..Tally::default() };
@@ -68,7 +69,7 @@ impl Rules {
                 })
                 .await?;
             self.look(&mut tally, &pending);
-            Ok::<_, TransientError>(tally)
+            Ok::<_, TableError>(tally)
         });
         let mut sum = Tally { sums: sums(), ..Tally::default() };
         for tally in try_join_all(segments).await? {

@@ -8,10 +8,11 @@ use aws_sdk_dynamodb::{Client, config::Region};
 use contracts::TopicNames;
 use jiff::Timestamp;
 use kafka::{Auth, Brokers, MskIam};
+use local_runs::EVENTS_SINCE;
 use terminal::{ExitError, Terminal};
 
 use crate::{
-    options::{AuditOptions, AuthChoice, ServerOptions},
+    options::{AuditOptions, AuthChoice, ServerOptions, timestamp},
     reader::Cluster,
     tables::{TableNames, Tables},
 };
@@ -35,6 +36,8 @@ enum NoServers {
     Unreadable { path: PathBuf, cause: String },
     #[error("no brokers given: give --kafka HOST:PORT, or --no-topics")]
     NoBrokers,
+    #[error("EVENTS_SINCE is malformed: {0}")]
+    EventsSince(String),
 }
 
 /// What to read.
@@ -42,6 +45,8 @@ pub(crate) struct Servers {
     pub(crate) tables: Tables,
     /// `None` with `--no-topics`.
     pub(crate) cluster: Option<Cluster>,
+    /// Events before this time are not expected on the topics.
+    pub(crate) events_since: Option<Timestamp>,
 }
 
 /// Connects to the servers of the options.
@@ -64,7 +69,8 @@ pub(crate) async fn connect(
         accounts: setting(&servers.accounts_table, "ACCOUNTS_TABLE"),
     };
     let aws = aws_config(&local).await;
-    let tables = Tables::new(database(&aws), names, options.segments);
+    let (client, database) = database(&aws);
+    let tables = Tables::new(client, database, names, options.segments);
     let kafka = setting(&servers.kafka, "KAFKA_BOOTSTRAP_SERVERS");
     let cluster = match kafka {
         _ if options.no_topics => None,
@@ -74,7 +80,18 @@ pub(crate) async fn connect(
             Some(Cluster { brokers, topics: TopicNames::with_prefix(&servers.topic_prefix) })
         }
     };
-    Ok(Servers { tables, cluster })
+    let events_since = match options.events_since {
+        Some(since) => Some(since),
+        None => local_events_since(&local).map_err(ExitError::start)?,
+    };
+    Ok(Servers { tables, cluster, events_since })
+}
+
+/// The time since when the topics of a local run have events, from its settings or, where these are
+/// set as variables, from the environment.
+fn local_events_since(local: &BTreeMap<String, String>) -> Result<Option<Timestamp>, NoServers> {
+    let since = local.get(EVENTS_SINCE).cloned().or_else(|| env::var(EVENTS_SINCE).ok());
+    since.as_deref().map(timestamp).transpose().map_err(NoServers::EventsSince)
 }
 
 async fn auth(
@@ -116,15 +133,21 @@ async fn aws_config(local: &BTreeMap<String, String>) -> SdkConfig {
     loader.load().await
 }
 
-fn database(aws: &SdkConfig) -> Client {
+/// The client of DynamoDB, and DynamoDB with its endpoint or region, for errors.
+fn database(aws: &SdkConfig) -> (Client, String) {
     let endpoint = aws.endpoint_url().map(ToOwned::to_owned);
     let endpoint = endpoint.or_else(|| env::var("AWS_ENDPOINT_URL_DYNAMODB").ok());
     let mut config = aws_sdk_dynamodb::config::Builder::from(aws);
     // The SDK's own client would use a proxy that the environment names.
-    if endpoint.is_some_and(|url| url.starts_with("http://")) {
+    if endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) {
         config.set_http_client(Some(aws_smithy_http_client::Builder::new().build_http()));
     }
-    Client::from_conf(config.build())
+    let database = match (endpoint, aws.region()) {
+        (Some(url), _) => format!("DynamoDB at {url}"),
+        (None, Some(region)) => format!("DynamoDB in {region}"),
+        (None, None) => "DynamoDB".to_owned(),
+    };
+    (Client::from_conf(config.build()), database)
 }
 
 /// The settings of the run in the nearest of the current folder and its parents that has one.

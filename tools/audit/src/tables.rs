@@ -6,12 +6,11 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity},
 };
-use engine::{
-    TransientError,
-    row::{INTAKE_SHARDS, Item, attribute::ORDER_ID, intake_partition},
-};
+use engine::row::{INTAKE_SHARDS, Item, attribute::ORDER_ID, intake_partition};
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::table_error::TableError;
 
 /// The index of orders by time of intake.
 const INTAKE_INDEX: &str = "OrdersByIntake";
@@ -29,6 +28,8 @@ pub(crate) struct TableNames {
 #[derive(Debug)]
 pub(crate) struct Tables {
     client: Client,
+    /// DynamoDB with its endpoint or region, for errors.
+    database: String,
     pub(crate) names: TableNames,
     /// Scans of this many segments run at a time.
     pub(crate) segments: i32,
@@ -38,9 +39,9 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn new(client: Client, names: TableNames, segments: i32) -> Self {
+    pub(crate) fn new(client: Client, database: String, names: TableNames, segments: i32) -> Self {
         let (items, tenths) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { client, names, segments, items, tenths }
+        Self { client, database, names, segments, items, tenths }
     }
 
     pub(crate) fn items_read(&self) -> u64 {
@@ -58,7 +59,7 @@ impl Tables {
         &self,
         segment: i32,
         mut each: impl FnMut(Vec<Item>),
-    ) -> Result<(), TransientError> {
+    ) -> Result<(), TableError> {
         let mut after = None;
         loop {
             let request = self.client.scan().table_name(&self.names.orders);
@@ -66,7 +67,7 @@ impl Tables {
             let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = request.set_exclusive_start_key(after).send().await;
             let page =
-                page.map_err(|error| TransientError::aws("scan the orders table", &error))?;
+                page.map_err(|error| TableError::new(&self.names.orders, &self.database, &error))?;
             self.count(page.count, page.consumed_capacity.as_ref());
             each(page.items.unwrap_or_default());
             after = page.last_evaluated_key;
@@ -77,14 +78,13 @@ impl Tables {
     }
 
     /// All items of a small table, read consistently.
-    pub(crate) async fn scan_all(&self, table: &str) -> Result<Vec<Item>, TransientError> {
+    pub(crate) async fn scan_all(&self, table: &str) -> Result<Vec<Item>, TableError> {
         let (mut items, mut after) = (Vec::new(), None);
         loop {
             let request = self.client.scan().table_name(table).consistent_read(true);
             let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = request.set_exclusive_start_key(after).send().await;
-            let page =
-                page.map_err(|error| TransientError::aws("scan the stock and accounts", &error))?;
+            let page = page.map_err(|error| TableError::new(table, &self.database, &error))?;
             self.count(page.count, page.consumed_capacity.as_ref());
             items.extend(page.items.unwrap_or_default());
             after = page.last_evaluated_key;
@@ -95,7 +95,7 @@ impl Tables {
     }
 
     /// All rows of an order, read consistently.
-    pub(crate) async fn rows_of(&self, id: &str) -> Result<Vec<Item>, TransientError> {
+    pub(crate) async fn rows_of(&self, id: &str) -> Result<Vec<Item>, TableError> {
         // Text that cannot be a key has no rows.
         if id.is_empty() || id.len() > 2048 {
             return Ok(Vec::new());
@@ -107,7 +107,8 @@ impl Tables {
             let request = request.expression_attribute_values(":id", text(id));
             let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = request.set_exclusive_start_key(after).send().await;
-            let page = page.map_err(|error| TransientError::aws("read an order's rows", &error))?;
+            let page =
+                page.map_err(|error| TableError::new(&self.names.orders, &self.database, &error))?;
             self.count(page.count, page.consumed_capacity.as_ref());
             items.extend(page.items.unwrap_or_default());
             after = page.last_evaluated_key;
@@ -122,7 +123,7 @@ impl Tables {
         &self,
         since: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<String>, TransientError> {
+    ) -> Result<Vec<String>, TableError> {
         let mut days = Vec::new();
         let mut at = since;
         while days.last() != Some(&day(now)) {
@@ -140,7 +141,7 @@ impl Tables {
         &self,
         partition: String,
         since: Timestamp,
-    ) -> Result<Vec<String>, TransientError> {
+    ) -> Result<Vec<String>, TableError> {
         let (mut ids, mut after) = (Vec::new(), None);
         loop {
             let request =
@@ -152,7 +153,8 @@ impl Tables {
                 request.expression_attribute_values(":since", text(&format!("{since:.3}")));
             let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = request.set_exclusive_start_key(after).send().await;
-            let page = page.map_err(|error| TransientError::aws("list new orders", &error))?;
+            let page =
+                page.map_err(|error| TableError::new(&self.names.orders, &self.database, &error))?;
             self.count(page.count, page.consumed_capacity.as_ref());
             let entries = page.items.unwrap_or_default();
             ids.extend(entries.iter().map(|entry| id_of(entry).to_owned()));

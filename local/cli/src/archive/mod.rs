@@ -11,6 +11,7 @@ use std::time::Duration;
 use contracts::Topic;
 use emulator::broker::Broker;
 use emulator::tap::{PartitionBounds, Tap, TapError, TapRecord};
+use local_runs::correction;
 use terminal::{ExitError, Terminal, error_chain, grouped};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -41,12 +42,12 @@ pub(crate) struct Written {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
-    #[error("cannot write the archive in {folder}", folder = folder.display())]
-    Write {
-        folder: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(
+        "cannot write the archive in {folder}: {cause} ({})",
+        correction(cause),
+        folder = folder.display()
+    )]
+    Write { folder: PathBuf, cause: io::Error },
     #[error("cannot read records for the archive")]
     Read(#[from] TapError),
     #[error(
@@ -77,7 +78,7 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`] if the folder cannot be written or a topic cannot be read.
     async fn start(folder: &Path, broker: &Broker) -> Result<Self, ArchiveError> {
-        let failed = |source| ArchiveError::Write { folder: folder.to_owned(), source };
+        let failed = |cause| ArchiveError::Write { folder: folder.to_owned(), cause };
         let files = Files::open(folder).map_err(failed)?;
         let tap = Tap::start(broker, &topics()).await?;
         let (finish, finished) = oneshot::channel();
@@ -149,7 +150,7 @@ impl Writer {
                 record = self.tap.next() => self.write(&record.ok_or(ArchiveError::Lost)?)?,
                 _ = check.tick() => {
                     let closed = self.files.close_old();
-                    closed.map_err(|source| self.failed(source))?;
+                    closed.map_err(|cause| self.failed(cause))?;
                 }
                 until = &mut finish => break until.unwrap_or_default(),
             }
@@ -158,7 +159,7 @@ impl Writer {
             let record = tokio::time::timeout(STALL_TIMEOUT, self.tap.next()).await;
             self.write(&record.ok().flatten().ok_or(ArchiveError::Lost)?)?;
         }
-        let written = self.files.close_all().map_err(|source| self.failed(source))?;
+        let written = self.files.close_all().map_err(|cause| self.failed(cause))?;
         if self.missing > 0 { Err(ArchiveError::Incomplete(self.missing)) } else { Ok(written) }
     }
 
@@ -168,15 +169,15 @@ impl Writer {
         self.missing += record.offset.saturating_sub(before.unwrap_or(record.offset)).max(0);
         // A record without a value has nothing to archive.
         let Some(value) = &record.payload else { return Ok(()) };
-        self.files.write(&record.topic, value).map_err(|source| self.failed(source))
+        self.files.write(&record.topic, value).map_err(|cause| self.failed(cause))
     }
 
     fn has_read(&self, until: &Offsets) -> bool {
         until.iter().all(|(partition, end)| self.read.get(partition) >= Some(end))
     }
 
-    fn failed(&self, source: io::Error) -> ArchiveError {
-        ArchiveError::Write { folder: self.folder.clone(), source }
+    fn failed(&self, cause: io::Error) -> ArchiveError {
+        ArchiveError::Write { folder: self.folder.clone(), cause }
     }
 }
 
@@ -283,5 +284,6 @@ mod tests {
         fs::write(&file, "").unwrap();
         let Err(error) = Archive::start(&file, &broker().await).await else { panic!() };
         assert!(error.to_string().starts_with("cannot write the archive in "), "{error}");
+        assert!(error.to_string().ends_with("(make it writable, or use another path)"), "{error}");
     }
 }

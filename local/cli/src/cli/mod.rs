@@ -7,13 +7,14 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use emulator::aws_settings::AwsSettings;
 use emulator::stack::StackOptions;
 use secrecy::{ExposeSecret, SecretString};
 use terminal::{Parsed, UsageError};
 
-use parsers::{VariableParser, orders, processes, url};
+use parsers::{VariableParser, folder, orders, processes, url};
 pub(crate) use soak::SoakOptions;
 
 /// Any fixed number: two runs without `--seed` send the same orders.
@@ -84,7 +85,7 @@ pub(crate) struct UpOptions {
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// Keep the orders in this folder, and go on with those that it has
-    #[arg(long, value_name = "FOLDER", conflicts_with = "dynamodb")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "dynamodb", value_parser = PathBufValueParser::new().try_map(folder))]
     pub(crate) keep: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
@@ -121,7 +122,7 @@ struct CommonOptions {
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = VariableParser)]
     env: Vec<(String, SecretString)>,
     /// Write every event to this folder, for SQL, as Firehose writes them to S3
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = PathBufValueParser::new().try_map(folder))]
     archive: Option<PathBuf>,
 }
 
@@ -320,6 +321,21 @@ mod tests {
             assert!(!message.contains('\n') && !message.starts_with("error"), "{message}");
             assert!(wrong.iter().any(|word| message.contains(word)), "{message}");
         }
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_folder_is_a_usage_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        for arguments in
+            [["up", "--keep", path], ["up", "--archive", path], ["demo", "--archive", path]]
+        {
+            let message = parse(&arguments).unwrap_err().to_string();
+            let expected = [path, arguments[1], "it is not a folder (use a folder;"];
+            assert!(expected.iter().all(|text| message.contains(text)), "{message}");
+        }
+        let missing = format!("{path}-missing");
+        assert!(parse(&["up", "--keep", &missing, "--archive", "/"]).is_ok());
     }
 
     #[test]

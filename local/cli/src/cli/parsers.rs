@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
@@ -78,6 +79,14 @@ fn whole_number(text: &str, most: u64) -> Result<u64, String> {
 pub(crate) fn url(text: &str) -> Result<String, String> {
     let usable = text.starts_with("http://") || text.starts_with("https://");
     usable.then(|| text.to_owned()).ok_or_else(|| "use a URL, such as http://localhost:8000".into())
+}
+
+/// A folder, which may be missing yet.
+pub(crate) fn folder(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.is_dir() || !path.exists() {
+        true => Ok(path),
+        false => Err("it is not a folder (use a folder; a missing one is created)"),
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ use outages::Outages;
 use plan::Plan;
 use progress::Progress;
 use report::Figures;
+use report_file::ReportFile;
 use run::Run;
 use schemas::Schemas;
 
@@ -66,6 +67,8 @@ pub(crate) async fn run(
             Plan::Made { catalogue: catalogue.clone(), seed: options.seed, count: options.orders }
         }
     };
+    let report = options.report.as_deref().map(ReportFile::create);
+    let report = report.transpose().map_err(ExitError::start)?;
     let local_run = LocalRun::start(&workspace).map_err(ExitError::start)?;
     let logs = local_run.logs();
     stack_options.log_dir.clone_from(&logs);
@@ -75,7 +78,7 @@ pub(crate) async fn run(
     for line in plan.description() {
         terminal.println(&line);
     }
-    let places = Places { logs: &logs, report: options.report.as_deref() };
+    let places = Places { logs: &logs, report: report.as_ref() };
     let outages = (!options.calm).then(Outages::default);
     let result = tokio::select! {
         result = Box::pin(demonstrate(&plan, &catalogue, &stack, outages.as_ref(), &places, terminal)) => result,
@@ -87,11 +90,10 @@ pub(crate) async fn run(
     result.and(archived)
 }
 
-/// The paths of a run.
+/// The logs and the report of a run.
 struct Places<'a> {
     logs: &'a Path,
-    /// The file for the books.
-    report: Option<&'a Path>,
+    report: Option<&'a ReportFile>,
 }
 
 async fn demonstrate(
@@ -152,8 +154,7 @@ fn conclude(
 ) -> Result<(), ExitError> {
     let ledger = in_flight.ledger();
     if let Some(file) = places.report {
-        report_file::write(file, &ledger, after)
-            .map_err(|error| ExitError::Run(format!("cannot write {}: {error}", file.display())))?;
+        file.write(&ledger, after).map_err(ExitError::run)?;
     }
     terminal.println("");
     terminal.println(&report::table(&ledger));

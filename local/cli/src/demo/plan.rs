@@ -19,6 +19,9 @@ use terminal::grouped;
 const ORDERS_PER_MALFORMED_RECORD: u64 = 40;
 /// The number of the order with the first malformed record.
 const FIRST_MALFORMED_RECORD: u64 = 5;
+/// The correction of an orders file.
+const CORRECTION: &str =
+    "write one order per line: a JSON object with customerId, items and totalAmount";
 
 #[derive(Debug)]
 pub(crate) enum Plan {
@@ -30,18 +33,19 @@ pub(crate) enum Plan {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrdersFileError {
-    #[error("cannot read the orders file {path}", path = path.display())]
+    #[error("cannot read the orders file {path} ({})", CORRECTION, path = path.display())]
     Unreadable {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
     #[error(
-        "{path}, line {line}, column {column}: {message} (write one JSON object per line)",
+        "{path}, line {line}, column {column}: {message} ({})",
+        CORRECTION,
         path = path.display()
     )]
     Line { path: PathBuf, line: usize, column: usize, message: String },
-    #[error("{path} has no orders (write one order payload per line)", path = path.display())]
+    #[error("{path} has no orders ({})", CORRECTION, path = path.display())]
     Empty { path: PathBuf },
 }
 
@@ -49,7 +53,8 @@ impl OrdersFileError {
     fn line(path: &Path, line: usize, error: &serde_json::Error) -> Self {
         // serde_json parsed one line only, so its line number is always 1.
         let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+        let text = text.split(" at line ").next().unwrap_or_default();
+        let message = if error.is_data() { text.to_owned() } else { format!("not JSON: {text}") };
         Self::Line { path: path.to_owned(), line, column: error.column(), message }
     }
 }
@@ -207,6 +212,9 @@ mod tests {
             let error = Plan::read(file.path()).unwrap_err();
             assert!(error.to_string().contains(", line 3, column "), "{error}");
         }
+        let error = Plan::read(file("not JSON\n").path()).unwrap_err().to_string();
+        let expected = [", line 1, column ", ": not JSON: ", "(write one order per line: "];
+        assert!(expected.iter().all(|text| error.contains(text)), "{error}");
         assert!(Plan::read(file("\n\n").path()).unwrap_err().to_string().contains("no orders"));
         assert_eq!(Plan::read(file(&format!("{good}\n{good}")).path()).unwrap().count(), 2);
     }

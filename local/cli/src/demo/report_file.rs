@@ -1,18 +1,47 @@
 //! The books of a run as JSON, for programs that compare with them.
 
-use std::path::Path;
-use std::{fs, io};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use contracts::Money;
+use local_runs::correction;
 use serde_json::{Value, json};
 
 use super::books;
 use super::ledger::Ledger;
 use crate::fixtures::holdings::Holdings;
 
-/// Writes the file. Amounts are texts, so that they stay exact.
-pub(super) fn write(file: &Path, ledger: &Ledger, after: &Holdings) -> io::Result<()> {
-    fs::write(file, format!("{:#}\n", report(ledger, after)))
+/// The file for the books, open from the start of the run.
+#[derive(Debug)]
+pub(super) struct ReportFile {
+    path: PathBuf,
+    file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report {path}: {cause} ({})", correction(cause), path = path.display())]
+pub(super) struct ReportError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl ReportFile {
+    /// Creates the file, so that a path that cannot be written is an error before the run.
+    pub(super) fn create(path: &Path) -> Result<Self, ReportError> {
+        let path = path.to_owned();
+        match File::create(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(cause) => Err(ReportError { path, cause }),
+        }
+    }
+
+    /// Writes the books. Amounts are texts, so that they stay exact.
+    pub(super) fn write(&self, ledger: &Ledger, after: &Holdings) -> Result<(), ReportError> {
+        let text = format!("{:#}\n", report(ledger, after));
+        let written = (&self.file).write_all(text.as_bytes());
+        written.map_err(|cause| ReportError { path: self.path.clone(), cause })
+    }
 }
 
 fn report(ledger: &Ledger, after: &Holdings) -> Value {

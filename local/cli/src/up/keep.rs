@@ -17,7 +17,7 @@ use emulator::stack::Stack;
 use emulator::template::Mapping;
 use jiff::{Timestamp, ToSpan};
 use kafka::{Brokers, ProduceError, Producer};
-use local_runs::RunError;
+use local_runs::{RunError, correction};
 use rdkafka::error::KafkaError;
 use serde::Deserialize;
 use serde_json::json;
@@ -42,12 +42,14 @@ pub(super) struct Keep {
 pub(super) enum KeepError {
     #[error(transparent)]
     Folder(#[from] RunError),
-    #[error("cannot read or write {path} (make it readable, or move it away)", path = path.display())]
-    File {
+    #[error("cannot read {path} (make it readable, or move it away)", path = path.display())]
+    Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
+    #[error("cannot write {path}: {cause} ({})", correction(cause), path = path.display())]
+    Write { path: PathBuf, cause: io::Error },
     #[error("line {line} of {path} is not a record (delete the line)", path = path.display())]
     Malformed {
         path: PathBuf,
@@ -86,15 +88,19 @@ impl Keep {
         self.folder.join(RECORDS)
     }
 
-    fn file_error(&self, source: io::Error) -> KeepError {
-        KeepError::File { path: self.records_file(), source }
+    fn unreadable(&self, source: io::Error) -> KeepError {
+        KeepError::Read { path: self.records_file(), source }
+    }
+
+    fn unwritable(&self, cause: io::Error) -> KeepError {
+        KeepError::Write { path: self.records_file(), cause }
     }
 
     /// The content of the file of records; empty if there is none.
     fn lines(&self) -> Result<Vec<u8>, KeepError> {
         match fs::read(self.records_file()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            read => read.map_err(|error| self.file_error(error)),
+            read => read.map_err(|error| self.unreadable(error)),
         }
     }
 
@@ -111,7 +117,7 @@ impl Keep {
             futures::future::try_join_all(sent).await.map_err(KeepError::Publish)?;
         }
         local_runs::remove_if_present(&self.records_file())
-            .map_err(|error| self.file_error(error))?;
+            .map_err(|error| self.unwritable(error))?;
         Ok(records.len())
     }
 
@@ -124,7 +130,7 @@ impl Keep {
             })
         };
         let text = String::from_utf8(self.lines()?)
-            .map_err(|error| self.file_error(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+            .map_err(|error| self.unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         text.lines().enumerate().map(record).collect()
     }
 
@@ -140,14 +146,14 @@ impl Keep {
         }
         let records = unhandled(broker, mappings).await?;
         let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
-        let lines = lines.map_err(io::Error::from).map_err(|error| self.file_error(error))?;
+        let lines = lines.map_err(io::Error::from).map_err(|error| self.unwritable(error))?;
         // A run that ended before it had published the kept records leaves them in the file.
         let mut text = self.lines()?;
         text.extend(lines.iter().flat_map(|line| line.bytes().chain([b'\n'])));
         let new = self.folder.join("records.new");
         fs::write(&new, text)
             .and_then(|()| fs::rename(new, self.records_file()))
-            .map_err(|error| self.file_error(error))?;
+            .map_err(|error| self.unwritable(error))?;
         Ok(records.len())
     }
 }

@@ -7,7 +7,8 @@ mod kept_records;
 use emulator::stack::Stack;
 use emulator::tap::Tap;
 use emulator::template::Template;
-use local_runs::Run;
+use jiff::Timestamp;
+use local_runs::{EVENTS_SINCE, Run};
 
 use crate::archive::{self, Archive};
 use crate::boot;
@@ -37,13 +38,20 @@ pub(crate) async fn run(
     stack_options.link_dir = Some(run.functions());
     stack_options.database_file = keep.as_ref().map(Keep::database_file);
     let page = Page::new(&catalogue);
+    let started = Timestamp::now();
     let stack = boot::stack(stack_options, |api| page.in_front_of(api), terminal, signals).await?;
     let archive = Archive::start_in(options.archive(), &stack.broker).await?;
     let api = stack.api_url().unwrap_or_default();
     terminal.println(&format!("Page        {api}/   open it in a browser"));
     terminal.println("");
-    let up =
-        Up { stack: &stack, page: &page, catalogue: &catalogue, run: &run, keep: keep.as_ref() };
+    let up = Up {
+        stack: &stack,
+        page: &page,
+        catalogue: &catalogue,
+        run: &run,
+        keep: keep.as_ref(),
+        started,
+    };
     let result = tokio::select! {
         result = Box::pin(up.stay(terminal)) => result,
         () = signals.received(terminal) => Ok(()),
@@ -57,15 +65,17 @@ pub(crate) async fn run(
     let broker = stack.stop().await;
     let kept = match &keep {
         Some(keep) => {
-            let records = keep.save(&broker, template.mappings).await.map_err(ExitError::run)?;
             let folder = keep.folder().display();
-            format!("Stopped. {folder} has the rows, and {records} records to be handled.")
+            keep.save(&broker, template.mappings).await.map(|records| {
+                format!("Stopped. {folder} has the rows, and {records} records to be handled.")
+            })
         }
-        None => {
-            "Stopped. The data of embedded servers are deleted; --keep FOLDER keeps them.".into()
-        }
+        None => Ok("Stopped. The data of embedded servers are deleted; --keep FOLDER keeps them."
+            .to_owned()),
     };
+    // Also after records that could not be kept: the archive is complete without them.
     let archived = archive::finish(archive, &broker, terminal).await;
+    let kept = kept.map_err(ExitError::run)?;
     result.and(archived)?;
     terminal.println(&kept);
     Ok(())
@@ -78,6 +88,8 @@ struct Up<'a> {
     catalogue: &'a Catalogue,
     run: &'a Run,
     keep: Option<&'a Keep>,
+    /// Before the embedded broker had topics.
+    started: Timestamp,
 }
 
 impl Up<'_> {
@@ -99,7 +111,7 @@ impl Up<'_> {
                 Err(error) => format!("warning: {} (restart to try again)", error_chain(&error)),
             });
         }
-        let path = self.run.publish(&settings(stack)).map_err(ExitError::start)?;
+        let path = self.run.publish(&settings(stack, self.started)).map_err(ExitError::start)?;
         terminal.println(&format!(
             "Addresses and names for other programs: {}, also as {}.",
             path.display(),
@@ -134,8 +146,12 @@ impl Up<'_> {
 }
 
 /// The settings for other programs: one variable per line, without secrets.
-fn settings(stack: &Stack) -> String {
-    let environment = stack.environment();
+fn settings(stack: &Stack, started: Timestamp) -> String {
+    let mut environment = stack.environment();
+    // The embedded broker begins without records, also where the rows are those of an earlier run.
+    if stack.broker.mock().is_some() {
+        environment.insert(EVENTS_SINCE.to_owned(), format!("{started:.3}"));
+    }
     let mut lines: Vec<_> =
         environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     let private: Vec<_> = stack.private_variables().iter().map(String::as_str).collect();

@@ -64,6 +64,21 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
 }
 
 #[tokio::test]
+async fn a_report_that_cannot_be_written_is_an_error_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("missing/books.json");
+    let ended = output(&mut demo("", &["--report", report.to_str().unwrap()])).await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(ended.stdout, b"", "{ended:?}");
+    let error = String::from_utf8(ended.stderr).unwrap();
+    let expected = format!(
+        "error: cannot write the report {}: No such file or directory (os error 2) (",
+        report.display()
+    );
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[tokio::test]
 async fn a_partition_that_cannot_be_read_is_one_warning_despite_the_outages() {
     let mut program = demo("", &["--orders", "100000"]).spawn().unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();

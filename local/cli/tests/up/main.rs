@@ -15,11 +15,13 @@ mod signals;
 mod workspace;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use emulator::aws_settings::AwsSettings;
 use emulator::database::Database;
 use harness::{Up, refused};
+use jiff::{Timestamp, ToSpan};
 use workspace::{root, workspace};
 
 /// An address without functions: the tests that use it send no order.
@@ -91,6 +93,56 @@ async fn a_kept_folder_is_used_by_one_run_at_a_time() {
     let error = refused(workspace.path(), &arguments).await;
     assert!(error.contains("is in use by another run"), "{error}");
     first.stop().await;
+}
+
+#[tokio::test]
+async fn the_settings_say_since_when_the_embedded_broker_has_events() {
+    let workspace = workspace();
+    let keep = workspace.path().join("kept");
+    let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
+    let since = async || {
+        let before = Timestamp::now();
+        let up = Up::start(workspace.path(), &arguments).await;
+        let text = fs::read_to_string(workspace.path().join("target/stack.env")).unwrap();
+        let since = text.lines().find_map(|line| line.strip_prefix("EVENTS_SINCE="));
+        let since: Timestamp = since.unwrap().parse().unwrap();
+        assert!(since >= before - 1.millisecond() && since <= Timestamp::now(), "{text}");
+        up.stop().await;
+        since
+    };
+    let first = since().await;
+    assert!(since().await > first);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_when_records_cannot_be_kept() {
+    // Linux has a file to which nothing can be written for want of space.
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let workspace = workspace();
+    let keep = workspace.path().join("kept");
+    let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
+    let mut up = Up::start(workspace.path(), &arguments).await;
+    symlink("/dev/full", keep.join("records.new")).unwrap();
+    up.publish("order.created", "{}").await;
+    up.signal("INT").await;
+    assert_eq!(up.exit_code().await, Some(1), "{:?}", up.printed());
+    let file = keep.join("records.jsonl");
+    let expected = format!(
+        "error: cannot write {}: No space left on device (os error 28) (free space on its disk)",
+        file.display()
+    );
+    up.until_printed(|line| line == expected).await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_respond_is_named_with_its_option() {
+    let workspace = workspace();
+    let arguments = [&NO_FUNCTIONS[..], &["--dynamodb", "http://127.0.0.1:9"]].concat();
+    let error = refused(workspace.path(), &arguments).await;
+    assert!(error.contains("no DynamoDB responds at http://127.0.0.1:9: start it"), "{error}");
+    assert!(error.contains("--dynamodb") && error.contains("refused"), "{error}");
 }
 
 #[tokio::test]

@@ -8,16 +8,18 @@ mod server;
 mod tables;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
-use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use axum::http::Uri;
 
 use crate::aws_settings::AwsSettings;
 use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
 use crate::template::Table;
+use server::Storage;
 
 pub struct Database {
     endpoint: String,
@@ -30,6 +32,12 @@ pub struct Database {
 pub enum DatabaseError {
     #[error("cannot start the embedded database: {0}")]
     Embedded(String),
+    #[error(
+        "cannot open the database {path}: {message} (free space on its disk if it is full, make it \
+         writable, or move it away)",
+        path = path.display()
+    )]
+    File { path: PathBuf, message: String },
     #[error("no port of 127.0.0.1 is free for the embedded database")]
     Port(#[source] std::io::Error),
     #[error("the template's definition of the table {table} is not valid in DynamoDB")]
@@ -37,6 +45,15 @@ pub enum DatabaseError {
         table: String,
         #[source]
         source: Box<BuildError>,
+    },
+    #[error(
+        "no DynamoDB responds at {endpoint}: start it, or omit --dynamodb and \
+         AWS_ENDPOINT_URL_DYNAMODB to use the embedded one"
+    )]
+    Silent {
+        endpoint: String,
+        #[source]
+        source: Box<SdkError<CreateTableError>>,
     },
     #[error("cannot create the table {table} at {endpoint}: {message}")]
     Table { table: String, endpoint: String, message: String },
@@ -61,7 +78,9 @@ impl Database {
         settings: &AwsSettings,
         table_prefix: &str,
     ) -> Result<Self, DatabaseError> {
-        Self::serve(dynoxide::Database::memory(), settings, table_prefix).await
+        let storage = dynoxide::Database::memory();
+        let storage = storage.map_err(|error| DatabaseError::Embedded(error.to_string()))?;
+        Self::serve(Storage::new(storage, None), settings, table_prefix).await
     }
 
     /// Starts a database in this process that keeps its items in a file.
@@ -73,16 +92,20 @@ impl Database {
         settings: &AwsSettings,
         table_prefix: &str,
     ) -> Result<Self, DatabaseError> {
-        let storage = dynoxide::Database::new(&file.to_string_lossy());
-        Self::serve(storage, settings, table_prefix).await
+        let path = file.to_owned();
+        match dynoxide::Database::new(&file.to_string_lossy()) {
+            Ok(storage) => {
+                Self::serve(Storage::new(storage, Some(path)), settings, table_prefix).await
+            }
+            Err(error) => Err(DatabaseError::File { path, message: error.to_string() }),
+        }
     }
 
     async fn serve(
-        storage: dynoxide::errors::Result<dynoxide::Database>,
+        storage: Storage,
         settings: &AwsSettings,
         table_prefix: &str,
     ) -> Result<Self, DatabaseError> {
-        let storage = storage.map_err(|error| DatabaseError::Embedded(error.to_string()))?;
         let port = LoopbackPort::bind(0).await.map_err(DatabaseError::Port)?;
         let server = port.serve(server::routes(storage), Origins::None);
         Ok(Self::new(server.url(), settings, table_prefix, Some(server)))

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::iter::successors;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection,
@@ -35,14 +35,16 @@ impl Database {
             .set_attribute_definitions(Some(attributes(table).map_err(malformed)?))
             .set_key_schema(Some(key_schema(&table.key).map_err(malformed)?))
             .set_global_secondary_indexes(indexes(table).map_err(malformed)?);
-        match request.send().await.map_err(|error| error.into_service_error()) {
+        let endpoint = self.endpoint.clone();
+        match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_resource_in_use_exception() => Ok(()),
-            Err(error) => Err(DatabaseError::Table {
-                table: name,
-                endpoint: self.endpoint.clone(),
-                message: message(&error),
-            }),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                error if error.is_resource_in_use_exception() => Ok(()),
+                error => {
+                    Err(DatabaseError::Table { table: name, endpoint, message: message(&error) })
+                }
+            },
+            Err(error) => Err(DatabaseError::Silent { endpoint, source: Box::new(error) }),
         }
     }
 
@@ -84,7 +86,7 @@ impl Database {
     }
 }
 
-/// The database's message or, without a response, the causes.
+/// The database's message or, without one, the causes.
 fn message(error: &CreateTableError) -> String {
     let causes = || {
         let chain = successors(error.source(), |&cause| cause.source());

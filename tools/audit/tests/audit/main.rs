@@ -11,6 +11,7 @@
 
 mod damage;
 mod payments;
+mod places;
 mod program;
 mod rows;
 mod scale;
@@ -71,6 +72,7 @@ async fn each_kind_of_damage_is_found_and_nothing_else() {
     let look = async || audit(&environment, &["--opening", &opening, "--open-for", "0s"]).await;
     let balanced = look().await;
     assert_eq!((balanced.status, balanced.findings()), (0, vec![]), "{balanced:?}");
+    assert!(balanced.report["opening"].is_string(), "{balanced:?}");
     for damage in damage::all(&database, &finished).await {
         let expected = vec![(damage.kind.to_owned(), damage.subject.clone())];
         let undo = damage.plant(&database).await;

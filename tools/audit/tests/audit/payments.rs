@@ -127,7 +127,6 @@ async fn a_server_that_does_not_respond_and_wrong_usage_have_exit_status_2() {
         (vec![], vec!["--no-topics", "--opening", "missing.json"], "cannot read the opening"),
         (vec![], vec!["--no-topics", "--stripe", "7d"], "--stripe needs STRIPE_API_KEY"),
         (vec![("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")], vec![], "no response from the Kafka"),
-        (vec![("ORDERS_TABLE", "missing")], vec!["--no-topics"], "ResourceNotFoundException"),
         (
             vec![("STRIPE_API_KEY", "sk_1"), ("STRIPE_API_BASE", "http://127.0.0.1:1")],
             vec!["--no-topics", "--stripe", "7d"],

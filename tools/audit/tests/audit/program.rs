@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     env,
+    path::Path,
     process::Stdio,
     time::Duration,
 };
@@ -40,11 +41,24 @@ impl Audited {
 
 /// Runs `audit --json` with these variables and arguments.
 pub(crate) async fn audit(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Audited {
+    run(program().args(arguments).envs(environment)).await
+}
+
+/// Runs `audit --json` in a folder, with the settings of the `up` that runs there.
+pub(crate) async fn audit_in(folder: &Path, arguments: &[&str]) -> Audited {
+    run(program().args(arguments).current_dir(folder)).await
+}
+
+fn program() -> Command {
     // Another build of the program, to measure it.
     let program =
         env::var("AUDIT_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_audit").to_owned());
     let mut command = Command::new(program);
-    command.arg("--json").args(arguments).envs(environment);
+    command.arg("--json");
+    command
+}
+
+async fn run(command: &mut Command) -> Audited {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let program = broker::spawn(|| command.spawn()).unwrap();
     let output = tokio::time::timeout(TIMEOUT, program.wait_with_output());
