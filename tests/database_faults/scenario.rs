@@ -1,11 +1,11 @@
 //! The course of an order.
 
 use contracts::{EventType, StageName, StoredEvent, Topic};
-use emulator::invoke::InvokeResponse;
 use engine::Digest;
-use serde_json::{Value, json};
+use serde_json::Value;
 use workflow_tests::{
     events::{Events, until},
+    recovery::Recovery,
     rows,
     world::World,
 };
@@ -97,7 +97,7 @@ impl Scenario {
     /// Everything up to the point at which the payment may go on.
     pub(crate) async fn begin(self, world: &World, events: &Events, subject: &Subject) {
         if self == Self::Unreleased {
-            recover(world).await;
+            Recovery::of(world).run().await;
             let is_released = async || is_released(world, &subject.order_id).await;
             return until("the release", is_released).await;
         }
@@ -130,7 +130,7 @@ impl Scenario {
         if self == Self::Recovered {
             let reserved = || events.count(&subject.order_id, EventType::InventoryReserved);
             let before = reserved();
-            recover(world).await;
+            Recovery::of(world).run().await;
             return until("the recovered event", async || reserved() > before).await;
         }
         let path = format!("/orders/{}/cancel", subject.order_id);
@@ -198,21 +198,6 @@ async fn list_and_wait(world: &World, subject: &Subject) {
 
 async fn is_released(world: &World, order_id: &str) -> bool {
     rows::of(world, order_id).await.contains_key(StageName::Release.name())
-}
-
-/// Invokes the recovery for all orders.
-async fn recover(world: &World) {
-    let now = jiff::Timestamp::now();
-    let since = now - jiff::SignedDuration::from_mins(10);
-    let event = json!({
-        "detail-type": "Scheduled Event", "time": now.to_string(),
-        "detail": { "acceptedSince": since.to_string() },
-    });
-    let mut functions = world.stack.template.functions.iter();
-    let function = functions.find(|it| it.name.binary == "order-api").expect("a function");
-    let client = world.stack.invoke_client();
-    let response = client.invoke(&function.name, event.to_string().into()).await;
-    assert!(matches!(response, Ok(InvokeResponse::Returned(_))), "{response:?}");
 }
 
 /// Delivers the order's first event again, until its last event was published again.

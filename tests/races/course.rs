@@ -13,7 +13,7 @@ use workflow_tests::{
 };
 
 use crate::{
-    CLIENTS, accepted, copies::Copies, ended, is_completed, order, recovery::Recovery, world,
+    CLIENTS, accepted, copies::Copies, ended, is_completed, order, recovery::Recoveries, world,
 };
 
 /// Orders of each kind.
@@ -29,7 +29,7 @@ async fn the_same_order_in_several_processes_is_decided_once_whatever_comes_betw
     let copies = Copies::of(&world.stack.broker, &topics).await;
     world.stock("A", UNITS).await;
     world.stock("FEW", 1).await;
-    let recovery = Recovery::start(&world);
+    let recovery = Recoveries::start(&world);
 
     let orders: Vec<Value> =
         (0..3 * ORDERS).map(|number| of_kind(number / ORDERS, number)).collect();

@@ -11,6 +11,7 @@ pub mod api;
 pub mod conformance;
 pub mod events;
 pub mod functions;
+pub mod recovery;
 pub mod rows;
 pub mod stages;
 pub mod world;

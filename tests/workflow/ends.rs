@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use contracts::EventType;
 use serde_json::Value;
-use workflow_tests::world::{World, WorldOptions};
+use workflow_tests::{
+    recovery::Recovery,
+    world::{World, WorldOptions},
+};
 
-use crate::{distinct, happy_events, journey, order, world_as};
+use crate::{distinct, happy_events, journey, order, world, world_as};
 
 /// Recovery of orders from an age of one second on.
 pub(crate) const RECOVERY_ENV: [(&str, &str); 2] =
@@ -103,7 +106,7 @@ async fn orders_that_only_a_person_can_help_delay_no_order_behind_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_is_a_dead_letter_happens_once_the_cause_is_gone() {
-    let mut world = world_as(&often_recovered(&RECOVERY_ENV)).await;
+    let mut world = world().await;
     world.account("cust-1", "1").await;
     world.stack.mappings["PaymentMapping"].pause();
     let order_id = world.accepted(&order()).await;
@@ -115,6 +118,7 @@ async fn a_release_that_is_a_dead_letter_happens_once_the_cause_is_gone() {
     world.until_dead_letter(&order_id).await;
 
     world.stock_with_reserved("SKU-1", 98, 2).await;
+    Recovery::of(&world).run().await;
     world.until_reserved("SKU-1", "0").await;
     assert_eq!(world.available_and_reserved("SKU-1").await, ("100".to_owned(), "0".to_owned()));
     world.stop().await;
