@@ -1,6 +1,6 @@
 //! Queries for the orders that need the recovery.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use contracts::{Object, StageName, happy_path};
@@ -73,8 +73,9 @@ pub(crate) async fn list_by_intake(
         .await
         .map_err(|error| TransientError::aws("list orders by time", &error))?;
     let id = |entry: &Item| Some(entry.get(ORDER_ID)?.as_s().ok()?.clone());
-    let ids = response.items().iter().filter_map(id).collect();
-    Ok(IntakePage { ids, next: response.last_evaluated_key })
+    // A request for the same row twice is refused, also where somebody has added a row by hand.
+    let ids: BTreeSet<String> = response.items().iter().filter_map(id).collect();
+    Ok(IntakePage { ids: ids.into_iter().collect(), next: response.last_evaluated_key })
 }
 
 /// The orders of a page that may need the recovery.

@@ -42,10 +42,12 @@ pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &Store
 /// publishes its rejection again. `None` where both have been done, as far as the rows tell:
 /// `may_be_charged` repeats the refund, which leaves no row.
 pub(crate) fn to_settle(rows: &[Row], may_be_charged: bool) -> Option<&Row> {
+    let is_unpaid =
+        event_of(rows, StageName::Payment).is_some_and(|event| event.event_type.is_failure());
     let is_released = row_of(rows, StageName::Release).is_some();
     let has_refund = may_be_charged && early(rows).is_some();
     let reservation = row_of(rows, StageName::Inventory).filter(|_| is_reserved(rows));
-    reservation.filter(|_| !is_released || has_refund)
+    reservation.filter(|_| is_unpaid && (!is_released || has_refund))
 }
 
 /// The row of the last published event.
@@ -106,6 +108,8 @@ mod tests {
             (released(early.clone()), false, false),
             (released(early), true, true),
             (rows(&[OrderInventoryFailed, OrderPaymentFailed]), true, false),
+            // Its row of the payment is gone, so the payment would charge it.
+            (rows(&[InventoryReserved]), true, false),
         ] {
             let row = to_settle(&rows, may_be_charged);
             assert_eq!(row.map(|row| row.key.stage), is_left.then_some(StageName::Inventory));

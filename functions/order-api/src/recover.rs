@@ -14,7 +14,11 @@ use engine::{
     engine::ahead_of,
     failpoint::{Point, reach},
 };
-use futures::{FutureExt, StreamExt, TryFutureExt, future::join_all, stream};
+use futures::{
+    StreamExt,
+    future::{join, join_all},
+    stream,
+};
 use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -44,8 +48,10 @@ pub struct Recovered {
     age_seconds: i64,
     /// The orders that have not ended.
     open: usize,
-    /// The orders whose last event was published again.
+    /// The open orders whose last event was published again.
     published: usize,
+    /// The orders that ended unpaid, and whose reservation was published again.
+    settled: usize,
     /// The orders that have expired.
     expired: usize,
 }
@@ -95,12 +101,20 @@ impl OrderApi {
             if let Some(sum) = sums.get_mut(index) {
                 sum.open += recovered.open;
                 sum.published += recovered.published;
+                sum.settled += recovered.settled;
                 sum.expired += recovered.expired;
             }
             failed = failed.and(result);
         }
-        for Recovered { age_seconds, open, published, expired } in &sums {
-            tracing::info!(ageSeconds = age_seconds, open, published, expired, "open orders");
+        for Recovered { age_seconds, open, published, settled, expired } in &sums {
+            tracing::info!(
+                ageSeconds = age_seconds,
+                open,
+                published,
+                settled,
+                expired,
+                "open orders"
+            );
         }
         reach(Point::BeforeResponse);
         failed.map(|()| sums)
@@ -113,7 +127,7 @@ impl OrderApi {
         age: SignedDuration,
         until: Instant,
     ) -> (Recovered, Result<(), RecoveryError>) {
-        let (mut sum, mut after) = (Recovered::default(), None);
+        let (mut sum, mut after, mut done) = (Recovered::default(), None, Ok(()));
         loop {
             if Instant::now() >= until {
                 return (sum, Err(RecoveryError::OutOfTime));
@@ -124,12 +138,10 @@ impl OrderApi {
                 Ok(page) => page,
                 Err(error) => return (sum, Err(RecoveryError::from(&error))),
             };
-            if let Err(error) = self.recover_orders(&page.ids, age, until, &mut sum).await {
-                return (sum, Err(error));
-            }
+            done = done.and(self.recover_orders(&page.ids, age, until, &mut sum).await);
             after = page.next;
             if after.is_none() {
-                return (sum, Ok(()));
+                return (sum, done);
             }
         }
     }
@@ -148,10 +160,11 @@ impl OrderApi {
         let unpaid = retry_until(until, || rows_of_unpaid(table, &unfinished.unpaid)).await?;
         let is_last = self.recovery.is_last(age);
         let settled = unpaid.iter().filter_map(|rows| progress::to_settle(rows, is_last));
-        let settled = settled.map(|row| self.publish_again(row, age).map_ok(|()| false).boxed());
-        let recovered = orders.iter().map(|rows| self.recover_order(rows, age, until).boxed());
+        let settled = join_all(settled.map(|row| self.publish_again(row, age)));
+        let recovered = orders.iter().map(|rows| self.recover_order(rows, age, until));
+        let (recovered, settled) = join(join_all(recovered), settled).await;
         let mut failed = Ok(());
-        for result in join_all(recovered.chain(settled)).await {
+        for result in recovered {
             match result {
                 Ok(has_expired) => {
                     sum.published += 1;
@@ -159,6 +172,10 @@ impl OrderApi {
                 }
                 Err(error) => failed = failed.and(Err(error)),
             }
+        }
+        for result in settled {
+            sum.settled += usize::from(result.is_ok());
+            failed = failed.and(result);
         }
         failed
     }

@@ -1,9 +1,12 @@
 //! The event that `EventBridge` sends on a schedule, or a person who wants a recovery now.
 
 use contracts::parse_rfc3339;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+/// More than the `ROW_TTL_DAYS` of `template.yaml`: older orders have no rows.
+const ROWS_KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// A request for a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +39,10 @@ impl Scheduled {
         let event: Event = serde_json::from_str(event.get()).ok()?;
         let at = parse_rfc3339(&event.time).filter(|_| event.detail_type == "Scheduled Event")?;
         let since = event.detail.accepted_since.map(|since| {
-            parse_rfc3339(&since).ok_or_else(|| {
-                format!("acceptedSince is {since:?}, but must be RFC 3339: 2026-02-06T12:00:00Z")
-            })
+            let text = "RFC 3339 and not after the event's time: 2026-02-06T12:00:00Z";
+            let parsed = parse_rfc3339(&since).filter(|since| *since <= at);
+            let parsed = parsed.map(|since| since.max(at.saturating_sub(ROWS_KEPT).unwrap_or(at)));
+            parsed.ok_or_else(|| format!("acceptedSince is {since:?}, but must be {text}"))
         });
         Some(since.transpose().map(|accepted_since| Self { at, accepted_since }))
     }
@@ -62,7 +66,12 @@ mod tests {
         let since = scheduled.replace("{}", r#"{"acceptedSince":"2026-02-01T00:00:00Z"}"#);
         let accepted_since = "2026-02-01T00:00:00Z".parse().ok();
         assert_eq!(read(&since), Some(Ok(Scheduled { at, accepted_since })));
-        let error = read(&since.replace("2026-02-01T", "yesterday ")).unwrap().unwrap_err();
-        assert!(error.contains("must be RFC 3339"), "{error}");
+        for wrong in ["yesterday ", "2026-02-07T", "9999-12-30T"] {
+            let error = read(&since.replace("2026-02-01T", wrong)).unwrap().unwrap_err();
+            assert!(error.contains("must be RFC 3339"), "{error}");
+        }
+        let earliest =
+            read(&since.replace("2026-02-01T", "0001-02-01T")).unwrap().unwrap().accepted_since;
+        assert_eq!(earliest, "2025-12-08T12:00:00Z".parse().ok());
     }
 }

@@ -98,6 +98,10 @@ impl Rows<'_> {
             (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
                 slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
             }
+            // Nobody can tell whether it has its turn.
+            (Ok(Some(_)), Err(unreadable)) if waits => {
+                slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
+            }
             // It waits for its turn, and the record may be forged.
             (Ok(Some(_)), _) if waits => self.pass_by(index),
             (Ok(Some(row)), _) => {

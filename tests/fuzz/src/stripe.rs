@@ -47,7 +47,11 @@ fn is_safe(status: u16, body: &[u8], outcome: Result<ChargeOutcome, RequestError
         Ok(ChargeOutcome::Declined(why)) => {
             return assert!([400, 402, 404].contains(&status), "{status} declines: {why}");
         }
-        Err(RequestError::NotDone(error) | RequestError::Unknown(error)) => error,
+        Err(
+            RequestError::NotDone(error)
+            | RequestError::Unknown(error)
+            | RequestError::Final(error),
+        ) => error,
     };
     let logged = logged(&error);
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return };

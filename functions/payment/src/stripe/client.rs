@@ -155,13 +155,16 @@ impl Client {
         match self.send::<Refund>(request.form(&form)).await {
             Ok(Ok(Refund { status })) => match status.as_deref() {
                 Some("failed" | "canceled") => {
-                    Err(RequestError::NotDone(Box::new(StripeError::NotRefunded)))
+                    Err(RequestError::Final(Box::new(StripeError::NotRefunded)))
                 }
                 _ => Ok(()),
             },
             // A refund has no parameter of the order.
-            Ok(Err(_)) => Err(RequestError::NotDone(Box::new(StripeError::NotRefunded))),
+            Ok(Err(_)) => Err(RequestError::Final(Box::new(StripeError::NotRefunded))),
             Err(RequestError::NotDone(error)) if error.is_refunded_already() => Ok(()),
+            Err(RequestError::NotDone(error)) if error.is_rejection() => {
+                Err(RequestError::Final(error))
+            }
             Err(error) => Err(error),
         }
     }

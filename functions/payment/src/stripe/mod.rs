@@ -40,6 +40,10 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 const MAX_KEY: usize = 255;
 const MAX_METADATA: usize = 500;
 
+/// The time after which Stripe lists every earlier charge: longer than an invocation and a request
+/// to Stripe.
+const LISTED_AFTER: SignedDuration = SignedDuration::from_mins(3);
+
 /// Charges cards through Stripe.
 #[derive(Debug)]
 pub struct Stripe {
@@ -110,9 +114,18 @@ impl Stripe {
         if matches!(result, Err(RequestError::NotDone(_))) && !was_unanswered {
             self.unanswered().remove(&event.order_id);
         }
-        match result? {
-            Ok(payment) => response::of_payment(payment),
-            Err(charged) => Ok(charged),
+        match result {
+            Ok(Ok(payment)) => response::of_payment(payment),
+            Ok(Err(charged)) => Ok(charged),
+            // The list has a charge that went through: this try has looked there.
+            Err(RequestError::Unknown(error))
+                if error.is_replayed()
+                    && was_unanswered
+                    && self.is_listed_by_now(&event.timestamp) =>
+            {
+                Err(RequestError::Final(error))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -140,6 +153,12 @@ impl Stripe {
     fn is_key_known(&self, event: &Envelope<'_>) -> bool {
         let made = parse_rfc3339(&event.timestamp);
         made.is_some_and(|made| (self.clock)().duration_since(made) < KEY_LIFE)
+    }
+
+    /// Stripe's list has every charge from before this time.
+    fn is_listed_by_now(&self, time: &str) -> bool {
+        let time = parse_rfc3339(time);
+        time.is_none_or(|at| (self.clock)().duration_since(at) > LISTED_AFTER)
     }
 
     /// The payment method that the order names, or else the default of the customer.
@@ -226,7 +245,10 @@ mod tests {
                     let sent = String::from_utf8(sent.to_vec()).unwrap();
                     kept.lock().unwrap().push(format!("{head} {key:?} {sent}"));
                     let (status, response) = responses.lock().unwrap().pop_front().unwrap();
-                    (StatusCode::from_u16(status).unwrap(), response.to_string()).into_response()
+                    let is_replayed = (response == replayed()).to_string();
+                    let status = StatusCode::from_u16(status).unwrap();
+                    let header = [("idempotent-replayed", is_replayed)];
+                    (status, header, response.to_string()).into_response()
                 }
             });
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -265,6 +287,10 @@ mod tests {
         EVENT_MADE + SignedDuration::from_secs(2)
     }
 
+    fn later() -> Timestamp {
+        EVENT_MADE + LISTED_AFTER + SignedDuration::from_secs(1)
+    }
+
     pub(super) fn next_day() -> Timestamp {
         EVENT_MADE + KEY_LIFE
     }
@@ -275,6 +301,11 @@ mod tests {
 
     pub(super) fn payments(list: &[Value]) -> Value {
         json!({ "data": list, "has_more": false })
+    }
+
+    /// A response that Stripe repeats.
+    fn replayed() -> Value {
+        json!({ "error": { "type": "api_error" } })
     }
 
     fn with_card() -> Value {
@@ -328,6 +359,31 @@ mod tests {
         server.charge(with_card()).await.err().unwrap();
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
         assert_eq!(server.requests(), [CHARGE, LIST, CHARGE]);
+    }
+
+    #[tokio::test]
+    async fn an_error_that_stripe_repeats_is_left_to_a_person_once_no_charge_is_listed() {
+        let none = || (200, payments(&[]));
+        let repeated = [(500, replayed()), none(), (500, replayed())];
+        let cases: [(Clock, bool); 2] = [(soon, false), (later, true)];
+        for (clock, is_final) in cases {
+            let server = Server::start(clock, &repeated).await;
+            let first = server.charge(with_card()).await.err().unwrap();
+            assert!(matches!(first, Error::Transient(_)), "before a look: {first:?}");
+            let second = server.charge(with_card()).await.err().unwrap();
+            assert_eq!(matches!(second, Error::Permanent(_)), is_final, "{second:?}");
+            assert_eq!(server.requests(), [CHARGE, LIST, CHARGE]);
+        }
+        // An error of this attempt may be gone at the next one.
+        let server = Server::start(later, &[(500, replayed()), none(), (500, json!({}))]).await;
+        server.charge(with_card()).await.err().unwrap();
+        let error = server.charge(with_card()).await.err().unwrap();
+        assert!(matches!(error, Error::Transient(_)), "{error:?}");
+        // A charge that went through is found in another process, too.
+        let responses = [(500, replayed()), (200, payments(&[paid()]))];
+        let server = Server::start(later, &responses).await;
+        server.charge(with_card()).await.err().unwrap();
+        assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
     }
 
     #[tokio::test]

@@ -4,19 +4,14 @@
 //! uses up the order's idempotency key first. After it, either no charge was made and none can be
 //! made, or one was made and is looked up.
 
-use contracts::{Envelope, parse_rfc3339};
+use contracts::Envelope;
 use engine::error::Error;
-use jiff::SignedDuration;
 
 use super::{
     Stripe, charged_since, check_ids,
     client::KeyUse,
     response::{self, RequestError, StripeError},
 };
-
-/// The time after a cancellation by which every earlier charge is listed: longer than an invocation
-/// and a request to Stripe.
-const LISTED_AFTER: SignedDuration = SignedDuration::from_mins(3);
 
 impl Stripe {
     /// Refunds an order's charge, once, and prevents any further charge.
@@ -62,11 +57,6 @@ impl Stripe {
             Ok(None) | Err(_) => Ok(()),
         }
     }
-
-    fn is_listed_by_now(&self, cancelled_at: &str) -> bool {
-        let cancelled_at = parse_rfc3339(cancelled_at);
-        cancelled_at.is_none_or(|at| (self.clock)().duration_since(at) > LISTED_AFTER)
-    }
 }
 
 #[cfg(test)]
@@ -92,14 +82,17 @@ mod tests {
     }
 
     async fn undo(server: &Server) -> Result<(), String> {
+        undo_with_kind(server).await.map_err(|error| error.chain())
+    }
+
+    async fn undo_with_kind(server: &Server) -> Result<(), Error> {
         let body = json!({
             "eventType": "InventoryReserved", "orderId": "ord-1", "correlationId": "corr-1",
             "timestamp": EVENT_MADE.to_string(), "payload": {},
         })
         .to_string();
         let event = Envelope::decode(body.as_bytes()).unwrap();
-        let undone = server.stripe.undo(&event, "cus_1", &EVENT_MADE.to_string()).await;
-        undone.map_err(|error| error.chain())
+        server.stripe.undo(&event, "cus_1", &EVENT_MADE.to_string()).await
     }
 
     #[tokio::test]
@@ -129,6 +122,28 @@ mod tests {
         let server =
             Server::start(soon, &[used(), (200, payments(&[paid()])), (400, already)]).await;
         undo(&server).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refund_that_stripe_refuses_is_left_to_a_person() {
+        let refused = |status, code| {
+            let error = json!({ "type": "invalid_request_error", "code": code });
+            (status, json!({ "error": error }))
+        };
+        let failed = (200, json!({ "id": "re_1", "status": "failed" }));
+        for (response, is_final) in [
+            (refused(400, "charge_disputed"), true),
+            (failed, true),
+            (refused(400, "resource_missing"), false),
+            (refused(429, "rate_limit"), false),
+            (refused(401, "api_key_expired"), false),
+            ((500, json!({})), false),
+        ] {
+            let responses = [used(), (200, payments(&[paid()])), response.clone()];
+            let server = Server::start(soon, &responses).await;
+            let error = undo_with_kind(&server).await.unwrap_err();
+            assert_eq!(matches!(error, Error::Permanent(_)), is_final, "{response:?}: {error:?}");
+        }
     }
 
     #[tokio::test]

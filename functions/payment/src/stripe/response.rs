@@ -21,16 +21,18 @@ pub(super) enum RequestError {
     NotDone(Box<StripeError>),
     /// Stripe may have taken the money.
     Unknown(Box<StripeError>),
+    /// A person must look at it: another try has the same response.
+    Final(Box<StripeError>),
 }
 
 impl RequestError {
     /// The error for the engine.
     pub(super) fn of(self, operation: &'static str) -> Error {
-        let (Self::NotDone(error) | Self::Unknown(error)) = self;
-        if error.is_permanent() {
-            PermanentError::new(format!("{operation}: {error}")).into()
-        } else {
-            TransientError::new(operation, error).into()
+        match self {
+            Self::NotDone(error) | Self::Unknown(error) => {
+                TransientError::new(operation, error).into()
+            }
+            Self::Final(error) => PermanentError::new(format!("{operation}: {error}")).into(),
         }
     }
 }
@@ -64,14 +66,15 @@ impl StripeError {
         matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == "idempotency_error")
     }
 
-    /// Trying again gives the same error. Stripe repeats the response to an idempotency key for a
-    /// day, an error of its own included, and a refund that it refuses is made by a person.
-    fn is_permanent(&self) -> bool {
-        match self {
-            Self::Refused(Refused { status, is_replayed, .. }) => *is_replayed && *status >= 500,
-            Self::NotRefunded => true,
-            _ => false,
-        }
+    /// Stripe repeats the response to an idempotency key for a day, an error of its own included.
+    pub(super) fn is_replayed(&self) -> bool {
+        matches!(self, Self::Refused(Refused { status: 500.., is_replayed: true, .. }))
+    }
+
+    /// Stripe rejects the request itself: not its key, its rate or its idempotency key.
+    pub(super) fn is_rejection(&self) -> bool {
+        matches!(self, Self::Refused(Refused { status: 400 | 404, kind, code, .. })
+            if kind != "idempotency_error" && code != RESOURCE_MISSING)
     }
 
     pub(super) fn is_refunded_already(&self) -> bool {
@@ -283,6 +286,7 @@ mod tests {
             Ok(ChargeOutcome::Declined(why)) => ("declined", why),
             Err(RequestError::NotDone(error)) => ("not done", error.to_string()),
             Err(RequestError::Unknown(error)) => ("unknown", error.to_string()),
+            Err(RequestError::Final(error)) => ("final", error.to_string()),
         }
     }
 
@@ -385,20 +389,5 @@ mod tests {
             assert!(!reason.contains("words"), "{reason}");
         }
         assert_eq!(meaning(502, &json!("<html>")).0, "unknown");
-    }
-
-    #[test]
-    fn an_error_that_stripe_repeats_is_left_to_a_person() {
-        let error = |status, is_replayed| {
-            let body = json!({ "error": { "type": "api_error" } }).to_string();
-            let error = of_error(status, "req_1", body.as_bytes(), true, is_replayed);
-            error.unwrap_err().of("charge at Stripe")
-        };
-        assert!(matches!(error(500, true), Error::Permanent(_)));
-        for (status, is_replayed) in [(500, false), (429, true), (409, true), (401, true)] {
-            assert!(matches!(error(status, is_replayed), Error::Transient(_)), "{status}");
-        }
-        let refused = RequestError::NotDone(Box::new(StripeError::NotRefunded)).of("refund");
-        assert!(matches!(refused, Error::Permanent(_)));
     }
 }

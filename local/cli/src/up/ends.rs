@@ -12,6 +12,9 @@ use crate::fixtures::digest;
 /// The ends whose redelivery is recognised.
 const MAX_REMEMBERED: usize = 100_000;
 
+/// The most characters of a text from a dead letter, which anybody may have written.
+const MAX_TEXT: usize = 300;
+
 /// Digests of the last ends.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
@@ -24,7 +27,7 @@ impl Ends {
     pub(super) fn line(&mut self, record: &TapRecord) -> Option<String> {
         let value = record.payload.as_deref()?;
         if record.topic == TopicNames::default().dead_letters() {
-            return Some(dead_letter(record.key.as_deref().unwrap_or_default(), value));
+            return dead_letter(record.key.as_deref().unwrap_or_default(), value);
         }
         let event = Envelope::decode(value).ok()?;
         let is_report = event.is_malformed_report();
@@ -63,15 +66,21 @@ impl Ends {
     }
 }
 
-/// The line for a dead letter: its order, its cause, and what leads on.
-fn dead_letter(key: &[u8], value: &[u8]) -> String {
+/// The line for a dead letter: its key, which is the order, its cause, and what leads on. `None` for
+/// the receipt of a redrive.
+fn dead_letter(key: &[u8], value: &[u8]) -> Option<String> {
     let letter: Value = serde_json::from_slice(value).unwrap_or_default();
+    if letter.get("type").is_some_and(Value::is_string) {
+        return None;
+    }
     let text = |pointer| letter.pointer(pointer).and_then(Value::as_str);
     let cause =
         text("/responseContext/functionError").or_else(|| text("/requestContext/condition"));
-    let order_id = String::from_utf8_lossy(key);
-    let cause = printable(cause.unwrap_or("no cause given"));
-    format!("{}  DEAD LETTER  {cause} (see `redrive list`)", printable(&order_id))
+    let short = |text: &str| printable(text).chars().take(MAX_TEXT).collect::<String>();
+    let order_id = Some(String::from_utf8_lossy(key)).filter(|key| !key.is_empty());
+    let order_id = short(order_id.as_deref().unwrap_or("a record without a key"));
+    let cause = short(cause.unwrap_or("no cause given"));
+    Some(format!("{order_id}  DEAD LETTER  {cause} (see `redrive list`)"))
 }
 
 #[cfg(test)]
@@ -96,6 +105,9 @@ mod tests {
             Some("ord-1  DEAD LETTER  RetriesExhausted (see `redrive list`)")
         );
         assert!(letter("").unwrap().contains("no cause given"));
+        let long = format!(r#""requestContext":{{"condition":"{}"}}"#, "x".repeat(10_000));
+        assert!(letter(&long).unwrap().len() < 400);
+        assert_eq!(letter(r#""type":"redriveReceipt""#), None);
     }
 
     fn record(event_type: &str, payload: &str) -> TapRecord {

@@ -136,7 +136,7 @@ impl Up<'_> {
     /// Loads stock and accounts, unless they are kept.
     async fn load(&self) -> Result<String, ExitError> {
         if let Some(keep) = self.keep
-            && Holdings::read(self.stack).await.map_err(ExitError::start)? != Holdings::default()
+            && Holdings::are_loaded(self.stack).await.map_err(ExitError::start)?
         {
             return Ok(format!("Stock and accounts are those in {}.", keep.folder().display()));
         }

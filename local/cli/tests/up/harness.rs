@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use emulator::aws_settings::AwsSettings;
 use emulator::database::Database;
 use rdkafka::ClientConfig;
@@ -205,11 +206,23 @@ impl Up {
         ended.unwrap_or_else(|_| panic!("{order_id} has not ended: {:?}", self.printed()))
     }
 
+    fn database(&self) -> Database {
+        Database::outside(&self.database, &AwsSettings::default(), "")
+    }
+
+    /// Puts an item of texts.
+    pub(crate) async fn put_text(&self, table: &str, item: &[(&str, &str)]) {
+        let text = |it: &(&str, &str)| (it.0.to_owned(), AttributeValue::S(it.1.to_owned()));
+        let item = item.iter().map(text).collect();
+        let database = self.database();
+        let request = database.client().put_item().table_name(table);
+        request.set_item(Some(item)).send().await.unwrap();
+    }
+
     /// A number of the item with this key.
     pub(crate) async fn number(&self, table: &str, key: (&str, &str), attribute: &str) -> String {
-        let settings = AwsSettings::default();
-        let database = Database::outside(&self.database, &settings, "");
-        let key = (key.0, aws_sdk_dynamodb::types::AttributeValue::S(key.1.to_owned()));
+        let database = self.database();
+        let key = (key.0, AttributeValue::S(key.1.to_owned()));
         let request = database.client().get_item().table_name(table).consistent_read(true);
         let item = request.key(key.0, key.1).send().await.unwrap().item.unwrap();
         item[attribute].as_n().unwrap().clone()

@@ -146,6 +146,17 @@ async fn a_database_that_does_not_respond_is_named_with_its_option() {
 }
 
 #[tokio::test]
+async fn a_kept_item_that_needs_a_correction_does_not_prevent_a_start() {
+    let workspace = workspace();
+    let keep = workspace.path().join("kept");
+    let arguments = [&NO_FUNCTIONS[..], &["--keep", keep.to_str().unwrap()]].concat();
+    let up = Up::start(workspace.path(), &arguments).await;
+    up.put_text("StockTable", &[("sku", "ITEM-A"), ("available", "a hundred")]).await;
+    up.stop().await;
+    Up::start(workspace.path(), &arguments).await.stop().await;
+}
+
+#[tokio::test]
 async fn kept_orders_end_once_after_a_stop_and_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--keep", folder.path().to_str().unwrap()];
