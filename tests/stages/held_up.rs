@@ -132,3 +132,22 @@ async fn an_account_without_a_number_holds_up_its_orders_and_names_nobody() {
         assert!(event.contains("PaymentCompleted"), "{order_id}: {event}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_order_whose_reservation_cannot_be_read_is_left_to_a_person() {
+    let stages = Stages::start().await;
+    let created = json!({
+        "eventType": "OrderCreated", "orderId": "ord-1", "correlationId": "corr-1",
+        "timestamp": "2026-02-06T12:00:00Z", "payload": {},
+    })
+    .to_string();
+    assert!(stages.store(created.as_bytes()).await);
+    stages.cancel(created.as_bytes()).await;
+    let unreadable = [("orderId", text("ord-1")), ("stage", text("inventory"))];
+    stages.put("OrdersTable", &unreadable).await;
+    let reserved = event(EventType::InventoryReserved, "ord-1", "cust-1", "SKU-1");
+    let (log, logging) = Captured::start("info");
+    stages.deliver(Topic::InventoryReserved, &[reserved], 1).await;
+    drop(logging);
+    assert_eq!(log.outcome("ord-1"), "given-up");
+}
