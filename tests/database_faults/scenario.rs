@@ -83,7 +83,7 @@ impl Scenario {
         }
     }
 
-    /// What comes before the fault.
+    /// Prepares the order before the fault is injected.
     pub(crate) async fn prepare(self, world: &World, events: &Events, subject: &Subject) {
         if self == Self::Unreleased {
             Self::Declined.begin(world, events, subject).await;

@@ -101,7 +101,7 @@ impl TopicNames {
     }
 
     /// The topic of the records that were given up: the on-failure destination of every mapping in
-    /// `template.yaml`. It is no topic of the workflow: no stage consumes it.
+    /// `template.yaml`. It is not a [`Topic`]: no stage consumes it.
     #[must_use]
     pub fn dead_letters(&self) -> String {
         format!("{}order.dead-letter", self.prefix())

@@ -52,23 +52,13 @@ impl TransientError {
     }
 
     /// A request that failed at DynamoDB or another service of AWS.
-    ///
-    /// Keeps only the code of a service's error, and nothing of an unreadable response: both may
-    /// quote a whole item.
     pub fn aws<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        match error {
-            SdkError::ServiceError(error) => {
-                let code = error.err().code().map(str::to_owned);
-                let cause = code.clone().unwrap_or_else(|| "the response has no code".to_owned());
-                Self { code, ..Self::new(operation, cause) }
-            }
-            SdkError::ResponseError(_) => Self::new(operation, "the response cannot be read"),
-            _ => Self::new(operation, chain(error)),
-        }
+        let cause = response_error(error).unwrap_or_else(|| chain(error));
+        Self { code: error.code().map(str::to_owned), ..Self::new(operation, cause) }
     }
 
     pub(crate) fn code(&self) -> Option<&str> {
@@ -94,6 +84,20 @@ impl Error {
     #[must_use]
     pub fn chain(&self) -> String {
         chain(self)
+    }
+}
+
+/// The error in a response of AWS; `None` without a response.
+///
+/// Keeps only the code of a service's error, and nothing of an unreadable response: both may quote a
+/// whole item.
+pub fn response_error<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<String> {
+    match error {
+        SdkError::ServiceError(_) => {
+            Some(error.code().unwrap_or("the response has no code").to_owned())
+        }
+        SdkError::ResponseError(_) => Some("the response cannot be read".to_owned()),
+        _ => None,
     }
 }
 

@@ -51,6 +51,22 @@ pub(crate) fn result(
     let position = record.position;
     // `None` if the record has no timestamp.
     let age_ms = record.timestamp_ms.map(|it| now.as_millisecond().saturating_sub(it));
+    // `tracing` takes constant levels only.
+    macro_rules! not_done {
+        ($level:ident, $outcome:literal, $error:expr, $message:literal) => {
+            tracing::$level!(
+                orderId = record.order_id(),
+                stage = stage.name(),
+                topic = position.topic.name(),
+                partition = position.partition,
+                offset = position.offset,
+                ageMs = age_ms,
+                outcome = $outcome,
+                error = $error,
+                $message
+            )
+        };
+    }
     match result {
         Ok(outcome) => tracing::info!(
             orderId = record.order_id(),
@@ -65,27 +81,14 @@ pub(crate) fn result(
             code = outcome.code().map(FailureCode::name),
             "decided"
         ),
-        Err(Error::Permanent(error)) => tracing::error!(
-            orderId = record.order_id(),
-            stage = stage.name(),
-            topic = position.topic.name(),
-            partition = position.partition,
-            offset = position.offset,
-            ageMs = age_ms,
-            outcome = "given-up",
-            error = error.to_string(),
+        Err(Error::Permanent(error)) => not_done!(
+            error,
+            "given-up",
+            error.to_string(),
             "a person must act: the record is a dead letter"
         ),
-        Err(Error::Transient(error)) => tracing::warn!(
-            orderId = record.order_id(),
-            stage = stage.name(),
-            topic = position.topic.name(),
-            partition = position.partition,
-            offset = position.offset,
-            ageMs = age_ms,
-            outcome = "retried",
-            error = error.chain(),
-            "to be redelivered"
-        ),
+        Err(Error::Transient(error)) => {
+            not_done!(warn, "retried", error.chain(), "to be redelivered");
+        }
     }
 }

@@ -95,16 +95,7 @@ impl Rows<'_> {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
         match (own, needed) {
-            (Err(unreadable), _) | (Ok(None), Err(unreadable)) => {
-                slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
-            }
-            // Nobody can tell whether it has its turn.
-            (Ok(Some(_)), Err(unreadable)) if waits => {
-                slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
-            }
-            // It waits for its turn, and the record may be forged.
-            (Ok(Some(_)), _) if waits => self.pass_by(index),
-            (Ok(Some(row)), _) => {
+            (Ok(Some(row)), _) if !waits => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
                 let decided = slot.decided.take();
                 let may_be_own = slot.failures > 0;
@@ -114,6 +105,11 @@ impl Rows<'_> {
                     Some(own) => self.settled(index, own, true),
                     None => self.found(index, row, may_have_acted),
                 }
+            }
+            // It waits for its turn, and the record may be forged.
+            (Ok(Some(_)), Ok(_)) => self.pass_by(index),
+            (Err(unreadable), _) | (_, Err(unreadable)) => {
+                slot.step = Step::Permanent(PermanentError::new(unreadable.to_string()));
             }
             (Ok(None), Ok(_)) if is_decided => {
                 // What is in the way of the insert and is not read has expired.

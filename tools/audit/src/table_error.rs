@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use engine::error::response_error;
 use terminal::error_chain;
 
 const NO_TABLE: &str = "ResourceNotFoundException";
@@ -28,26 +29,15 @@ pub(crate) enum TableError {
 }
 
 impl TableError {
-    /// Keeps only the code of a service's error, and nothing of an unreadable response: both may
-    /// quote a whole item.
     pub(crate) fn new<E>(table: &str, database: &str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         let (table, database) = (table.to_owned(), database.to_owned());
-        match error {
-            SdkError::ServiceError(error) => match error.err().code() {
-                Some(NO_TABLE) => Self::NoTable { table, database },
-                code => {
-                    let code = code.unwrap_or("the response has no code").to_owned();
-                    Self::Rejected { table, database, code }
-                }
-            },
-            SdkError::ResponseError(_) => {
-                let code = "the response cannot be read".to_owned();
-                Self::Rejected { table, database, code }
-            }
-            error => Self::NoResponse { database, cause: error_chain(error) },
+        match response_error(error) {
+            Some(code) if code == NO_TABLE => Self::NoTable { table, database },
+            Some(code) => Self::Rejected { table, database, code },
+            None => Self::NoResponse { database, cause: error_chain(error) },
         }
     }
 }

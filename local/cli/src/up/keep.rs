@@ -17,7 +17,7 @@ use emulator::stack::Stack;
 use emulator::template::Mapping;
 use jiff::{Timestamp, ToSpan};
 use kafka::{Brokers, ProduceError, Producer};
-use local_runs::{RunError, correction};
+use local_runs::RunError;
 use rdkafka::error::KafkaError;
 use serde::Deserialize;
 use serde_json::json;
@@ -41,15 +41,13 @@ pub(super) struct Keep {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeepError {
     #[error(transparent)]
-    Folder(#[from] RunError),
+    Unusable(#[from] RunError),
     #[error("cannot read {path} (make it readable, or move it away)", path = path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("cannot write {path}: {cause} ({})", correction(cause), path = path.display())]
-    Write { path: PathBuf, cause: io::Error },
     #[error("line {line} of {path} is not a record (delete the line)", path = path.display())]
     Malformed {
         path: PathBuf,
@@ -92,8 +90,8 @@ impl Keep {
         KeepError::Read { path: self.records_file(), source }
     }
 
-    fn unwritable(&self, cause: io::Error) -> KeepError {
-        KeepError::Write { path: self.records_file(), cause }
+    fn unwritable(&self, cause: io::Error) -> RunError {
+        RunError::Unwritable { path: self.records_file(), cause }
     }
 
     /// The content of the file of records; empty if there is none.

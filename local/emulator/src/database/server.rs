@@ -48,15 +48,17 @@ impl Storage {
 
 /// The line for an error that is not the request's.
 fn failure(file: Option<&Path>, error: &DynoxideError) -> Option<String> {
-    match file {
-        _ if error.status_code() != StatusCode::INTERNAL_SERVER_ERROR => None,
-        None => Some(format!("the embedded database fails: {error} (restart it)")),
-        Some(file) => Some(format!(
+    if error.status_code() != StatusCode::INTERNAL_SERVER_ERROR {
+        return None;
+    }
+    Some(match file {
+        None => format!("the embedded database fails: {error} (restart it)"),
+        Some(file) => format!(
             "cannot use the database {}: {error} (free space on its disk if it is full, else \
              restart)",
             file.display()
-        )),
-    }
+        ),
+    })
 }
 
 pub(super) fn routes(storage: Storage) -> Router {
