@@ -51,10 +51,14 @@ pub(crate) fn cells() -> Vec<Cell> {
 fn of_point(target: Target, point: Point) -> Vec<Cell> {
     let cell = |shape, passage| Cell { target, point, shape, passage };
     let is_call = matches!(point, Point::BeforeCall | Point::AfterCall);
-    // A refund is three requests: use up the key, find the charge, refund it.
-    let calls = if is_call && target.trigger == Trigger::Refund { 3 } else { 1 };
-    let mut cells: Vec<_> = (1..=calls).map(|passage| cell(Shape::Single, passage)).collect();
-    let third = if is_for_each_order(target.trigger, point) { 3 * calls } else { 1 };
+    let times = match target.trigger {
+        // A refund is three requests: use up the key, find the charge, refund it.
+        Trigger::Refund if is_call => 3,
+        trigger if is_publish(point) => trigger.publishes(),
+        _ => 1,
+    };
+    let mut cells: Vec<_> = (1..=times).map(|passage| cell(Shape::Single, passage)).collect();
+    let third = if is_for_each_order(target.trigger, point) { 3 * times } else { 1 };
     cells.push(cell(Shape::Batch, third));
     // The first insert stores all rows but one, see `Run::set_up`. Transactions with that one are
     // cancelled, and it waits longer and longer, so that the others have long been committed.
@@ -66,6 +70,10 @@ fn of_point(target: Target, point: Point) -> Vec<Cell> {
     let passage = passage.filter(|_| target.trigger == Trigger::Batch);
     cells.extend(passage.map(|passage| cell(Shape::Group, passage)));
     cells
+}
+
+const fn is_publish(point: Point) -> bool {
+    matches!(point, Point::BeforeEnqueue | Point::AfterEnqueue | Point::AfterDelivery)
 }
 
 /// The point is passed once for each order, and not once for all orders of an invocation.
@@ -125,7 +133,10 @@ impl Cell {
         match self.point {
             _ if self.shape != Shape::Single || self.target.subject.output.is_none() => None,
             Point::AfterEnqueue => None,
-            point => Some(usize::from(self.is_redelivered() || point >= Point::AfterDelivery)),
+            Point::AfterDelivery => Some(self.passage),
+            Point::BeforeResponse => Some(self.target.trigger.publishes()),
+            point if is_publish(point) => Some(self.passage - 1),
+            _ => Some(usize::from(self.is_redelivered())),
         }
     }
 }

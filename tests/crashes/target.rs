@@ -29,6 +29,14 @@ pub(crate) enum Trigger {
 }
 
 impl Trigger {
+    /// The events that are published for an order: an early end publishes the reservation again.
+    pub(crate) const fn publishes(self) -> usize {
+        match self {
+            Self::Cancel | Self::Expiry => 2,
+            _ => 1,
+        }
+    }
+
     /// The work concerns every order of the table that has not ended.
     pub(crate) const fn is_scheduled(self) -> bool {
         matches!(self, Self::Recovery | Self::Expiry)

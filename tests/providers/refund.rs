@@ -72,9 +72,9 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
 
     // Redeliver everything: each order was charged once and is refunded once.
     for order_id in &ids {
-        // Two records of an order in one batch would share a publish.
+        // One from the cancellation, and one from the two reservations in a batch.
         world.until_event(order_id, EventType::OrderPaymentFailed, 2).await;
-        let created = world.until_event(order_id, EventType::InventoryReserved, 1).await;
+        let created = world.until_event(order_id, EventType::InventoryReserved, 2).await;
         let reserved = created.iter().find(|it| it.0 == EventType::InventoryReserved).unwrap();
         let topic = contracts::Topic::InventoryReserved;
         world.write(topic, None, order_id, reserved.1.as_bytes()).await;
@@ -90,6 +90,29 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     assert_eq!(refunds_by_order(&stripe, &ids).await, charged);
     let refunds = charged.len();
     println!("{ORDERS} orders, {refunds} refunds, {} responses lost", stripe.proxy.lost());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_order_whose_charge_is_a_dead_letter_is_refunded_at_once() {
+    let given_up = [("MaximumRetryAttempts: 10000", "MaximumRetryAttempts: 0")];
+    let options = WorldOptions { template_changes: &given_up, ..WorldOptions::default() };
+    let (stripe, mut world) = changed_world("STRIPE_URL", 0, options).await;
+    let customer = stripe.customer(GOOD_CARD).await;
+    world.database.keep_throttling_item(&["PaymentCompleted"]);
+    let order_id = world.accepted(&order(&customer, "7.50")).await;
+    world.until_dead_letter(&order_id).await;
+    let charged = stripe.amounts_by_order(&[customer]).await;
+    assert_eq!(charged, BTreeMap::from([(order_id.clone(), vec![750])]));
+    world.database.clear_faults();
+
+    cancel(&world, &order_id).await;
+    let status = world.ended(&order_id).await;
+    assert_eq!(status["failureReason"], "ORDER_CANCELLED: cancelled before payment");
+    // One from the cancellation, and one from the payment, which has refunded the order.
+    world.until_event(&order_id, EventType::OrderPaymentFailed, 2).await;
+    assert_eq!(refunds_by_order(&stripe, std::slice::from_ref(&order_id)).await, charged);
+    world.until_reserved("SKU-1", "0").await;
     world.stop().await;
 }
 

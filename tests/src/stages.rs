@@ -52,7 +52,8 @@ pub struct Stages {
     pub context: Context,
     engines: Vec<(&'static [StageName], Engine)>,
     offset: AtomicI64,
-    broker: Broker,
+    /// The embedded broker, to inject errors.
+    pub broker: Broker,
     database: Database,
 }
 

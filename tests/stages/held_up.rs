@@ -10,6 +10,9 @@ use crate::captured::Captured;
 
 type Attributes = Vec<(&'static str, AttributeValue)>;
 
+/// The correction of an item that the database cannot add to.
+const INVALID: &str = "available or reserved is not a number of at most 28 digits";
+
 fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
@@ -42,11 +45,12 @@ async fn a_stock_item_without_numbers_holds_up_its_orders_alone_until_it_is_corr
     let stages = Stages::start().await;
     let good = [("sku", text("GOOD")), ("available", number("5")), ("reserved", number("0"))];
     stages.put("StockTable", &good).await;
-    let broken: [(&str, &str, Attributes); 4] = [
+    let broken: [(&str, &str, Attributes); 5] = [
         ("TEXT", "holds a string", vec![("available", text("500")), ("reserved", text("0"))]),
         ("MISSING", "is missing", vec![("reserved", number("0"))]),
         ("MISSPELT", "is missing", vec![("availble", number("5"))]),
-        ("RESERVED", "", vec![("available", number("5")), ("reserved", text("0"))]),
+        ("RESERVED", INVALID, vec![("available", number("5")), ("reserved", text("0"))]),
+        ("LONG", INVALID, vec![("available", number("1E+100")), ("reserved", number("0"))]),
     ];
     for (sku, _, attributes) in &broken {
         let mut item = attributes.clone();

@@ -1,4 +1,4 @@
-//! The stages without their processes: forged events, broken items, expired rows, logs.
+//! The stages without their processes: forged events, broken items, expired rows, logs, recovery.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@ mod event_order;
 mod expiry;
 mod held_up;
 mod logs;
+mod recovery;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use workflow_tests::stages::Stages;

@@ -18,6 +18,7 @@ mod compensation;
 mod consumer_process;
 mod consumers;
 mod cost;
+mod damaged;
 mod ends;
 mod event_files;
 mod faults;

@@ -25,8 +25,8 @@ use crate::{
 
 /// The result of ending an order early.
 pub(crate) enum EarlyEnd {
-    /// The payment's row rejects the order for this reason.
-    Decided(Box<Row>),
+    /// The payment's row, the last of these rows, rejects the order for this reason.
+    Decided(Vec<Row>),
     /// The order is paid.
     Paid,
     /// The order has ended for another reason.
@@ -57,7 +57,8 @@ pub(crate) async fn end_early(
         }
     };
     Ok(if row.is_early() && row.rejection_code() == Some(reason.code) {
-        EarlyEnd::Decided(Box::new(row))
+        let others = rows.iter().filter(|it| it.key != row.key).cloned();
+        EarlyEnd::Decided(others.chain([row.clone()]).collect())
     } else if row.event().is_some_and(|event| !event.event_type.is_failure()) {
         EarlyEnd::Paid
     } else {
@@ -82,11 +83,13 @@ impl OrderApi {
         match ended.map_err(|error| unavailable(&error, order_id))? {
             EarlyEnd::Paid => Err(problem(409, "a paid order cannot be cancelled")),
             EarlyEnd::Over => Err(problem(409, "the order has ended: ask for its status")),
-            EarlyEnd::Decided(row) => {
-                // Otherwise the payment stage publishes it after the reservation.
+            EarlyEnd::Decided(rows) => {
+                // Otherwise the payment stage publishes the rejection after the reservation.
                 if progress::is_reserved(&rows) {
-                    let published = self.engine.publish(&row).await.map_err(Error::from);
-                    published.map_err(|error| unavailable(&error, order_id))?;
+                    for row in progress::to_publish(&rows) {
+                        let published = self.engine.publish(row).await.map_err(Error::from);
+                        published.map_err(|error| unavailable(&error, order_id))?;
+                    }
                 }
                 let is_closed = progress::row_of(&rows, StageName::Close).is_some();
                 let body = json!({

@@ -58,7 +58,7 @@ impl OrderApi {
             let page = retry_until(until, || {
                 list_by_customer(table, &customer_id, since, after.as_ref(), limit)
             });
-            page.await.map_err(|error| unavailable(&error.into()))?
+            page.await.map_err(|error| unavailable(&error))?
         };
         let key = |order_id: &str| RowKey { id: order_id.to_owned(), stage: StageName::Close };
         let keys: Vec<_> = page.orders.iter().map(|cursor| key(&cursor.order_id)).collect();
@@ -66,7 +66,7 @@ impl OrderApi {
             HashMap::new()
         } else {
             let closed = retry_until(until, || table.get_all(&keys)).await;
-            closed.map_err(|error| unavailable(&error.into()))?
+            closed.map_err(|error| unavailable(&error))?
         };
         let entries =
             page.orders.iter().zip(&keys).map(|(cursor, key)| {

@@ -12,7 +12,7 @@ use engine::{
     OrdersTable, Row, RowKey, TransientError,
     failpoint::{Point, reach},
     row::{
-        Item,
+        Item, UnreadableRow,
         attribute::{ACCEPTED_AT, CUSTOMER_ID, ORDER_ID},
     },
 };
@@ -50,8 +50,12 @@ pub(crate) struct OrdersPage {
     pub(crate) has_more: bool,
 }
 
-/// Every row about an order; those of a large one come in several responses of 1 MB.
-pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>, TransientError> {
+/// Every row about an order, and one that cannot be read, if there is one; the rows of a large order
+/// come in several responses of 1 MB.
+pub(crate) async fn rows(
+    table: &OrdersTable,
+    order_id: &str,
+) -> Result<(Vec<Row>, Option<UnreadableRow>), TransientError> {
     const OPERATION: &str = "read the rows of an order";
     reach(Point::BeforeLookUp);
     let items: Result<Vec<Item>, _> = table
@@ -67,13 +71,16 @@ pub(crate) async fn rows(table: &OrdersTable, order_id: &str) -> Result<Vec<Row>
         .collect()
         .await;
     let items = items.map_err(|error| TransientError::aws(OPERATION, &error))?;
-    let rows = items.iter().map(|item| Row::from_item(item).1);
-    let rows: Result<Vec<Row>, _> = rows.collect();
-    let mut rows = rows.map_err(|error| TransientError::new(OPERATION, error))?;
-    let now = table.now();
-    rows.retain(|row| !row.is_expired(now));
+    let (mut rows, mut unreadable, now) = (Vec::new(), None, table.now());
+    for item in &items {
+        match Row::from_item(item).1 {
+            Ok(row) if row.is_expired(now) => {}
+            Ok(row) => rows.push(row),
+            Err(error) => unreadable = Some(error),
+        }
+    }
     reach(Point::AfterLookUp);
-    Ok(rows)
+    Ok((rows, unreadable))
 }
 
 /// The orders of a customer that were accepted since a time, newest first, after a cursor.

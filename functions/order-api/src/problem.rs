@@ -1,6 +1,6 @@
 //! Error responses: problem documents (RFC 9457) with the correction.
 
-use engine::error::Error;
+use engine::error::{Error, TransientError};
 use serde_json::json;
 
 use crate::response::Response;
@@ -38,14 +38,23 @@ pub(crate) fn method_not_allowed(allowed: &str) -> Response {
 }
 
 /// Retryable: with its `Idempotency-Key`, a request is the same order.
-pub(crate) fn unavailable(error: &Error) -> Response {
+pub(crate) fn unavailable(error: &TransientError) -> Response {
     tracing::warn!(error = error.chain(), "a request could not be served");
     problem(503, "the order workflow cannot be reached just now: send the same request again later")
         .with("retry-after", RETRY_AFTER_SECONDS)
 }
 
-/// Retryable, although the order may be stored.
+/// Not retryable before a person has corrected the order's rows.
+pub(crate) fn damaged(error: &dyn std::error::Error, order_id: &str) -> Response {
+    tracing::error!(orderId = order_id, %error, "a person must act: the order's rows are damaged");
+    problem(500, "what is stored about this order cannot be read: tell those who run this service")
+}
+
+/// Retryable, although the order may be stored, unless its rows are damaged.
 pub(crate) fn order_unavailable(error: &Error, order_id: &str, detail: &str) -> Response {
+    if let Error::Permanent(error) = error {
+        return damaged(error, order_id);
+    }
     tracing::warn!(orderId = order_id, error = error.chain(), "a request could not be served");
     let body = json!({
         "type": "about:blank",

@@ -27,6 +27,10 @@ pub(crate) fn is_reserved(rows: &[Row]) -> bool {
         .is_some_and(|event| event.event_type == EventType::InventoryReserved)
 }
 
+fn reservation(rows: &[Row]) -> Option<&Row> {
+    row_of(rows, StageName::Inventory).filter(|_| is_reserved(rows))
+}
+
 /// The published events, each with its stage, in the order of the workflow. An early rejection is
 /// not published before the reservation.
 pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &StoredEvent)> {
@@ -35,6 +39,13 @@ pub(crate) fn published(rows: &[Row]) -> impl Iterator<Item = (StageName, &Store
     };
     let stages = happy_path().map(|spec| spec.name).filter(has_turn);
     stages.filter_map(|stage| Some((stage, event_of(rows, stage)?)))
+}
+
+/// The rows whose events are published to lead an open order on: that of the last published one.
+/// Before an early rejection comes the reservation, because a record of it that was given up may
+/// have charged the order: the payment finds its own row, and refunds the charge.
+pub(crate) fn to_publish(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    reservation(rows).filter(|_| early(rows).is_some()).into_iter().chain(furthest(rows))
 }
 
 /// The row whose event leads a closed, unpaid order to its release: that of its reservation. The
@@ -46,12 +57,11 @@ pub(crate) fn to_settle(rows: &[Row], may_be_charged: bool) -> Option<&Row> {
         event_of(rows, StageName::Payment).is_some_and(|event| event.event_type.is_failure());
     let is_released = row_of(rows, StageName::Release).is_some();
     let has_refund = may_be_charged && early(rows).is_some();
-    let reservation = row_of(rows, StageName::Inventory).filter(|_| is_reserved(rows));
-    reservation.filter(|_| is_unpaid && (!is_released || has_refund))
+    reservation(rows).filter(|_| is_unpaid && (!is_released || has_refund))
 }
 
 /// The row of the last published event.
-pub(crate) fn furthest(rows: &[Row]) -> Option<&Row> {
+fn furthest(rows: &[Row]) -> Option<&Row> {
     row_of(rows, published(rows).last()?.0)
 }
 

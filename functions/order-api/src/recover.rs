@@ -6,7 +6,7 @@
 //! not released, and once more at the last age, in case a refund is a dead letter. A repeated event
 //! has no second effect.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use contracts::{FailureCode, FailureReason};
 use engine::{
@@ -40,6 +40,9 @@ const MAX_PARTS: usize = 8;
 
 /// The time reserved for publishing and responding.
 const PUBLISH_MARGIN: Duration = PUBLISH_TIMEOUT.saturating_add(Duration::from_secs(2));
+
+/// The time for a page, so that one that fails keeps no later page from the recovery.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Counts of one run at one age.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -130,14 +133,15 @@ impl OrderApi {
         let (mut sum, mut after, mut done) = (Recovered::default(), None, Ok(()));
         loop {
             if Instant::now() >= until {
-                return (sum, Err(RecoveryError::OutOfTime));
+                return (sum, done.and(Err(RecoveryError::OutOfTime)));
             }
             let table = &self.context.orders;
             let page = retry_until(until, || list_by_intake(table, range, after.clone())).await;
             let page = match page {
                 Ok(page) => page,
-                Err(error) => return (sum, Err(RecoveryError::from(&error))),
+                Err(error) => return (sum, done.and(Err(RecoveryError::from(&error)))),
             };
+            let until = until.min(Instant::now() + PAGE_TIMEOUT);
             done = done.and(self.recover_orders(&page.ids, age, until, &mut sum).await);
             after = page.next;
             if after.is_none() {
@@ -187,19 +191,23 @@ impl OrderApi {
         age: SignedDuration,
         until: Instant,
     ) -> Result<bool, RecoveryError> {
-        let mut expired = None;
-        if self.recovery.expires(age) && progress::early(rows).is_none() {
+        let mut rows = Cow::from(rows);
+        let mut has_expired = false;
+        if self.recovery.expires(age) && progress::early(&rows).is_none() {
             let reason = FailureReason::new(FailureCode::OrderExpired, "not paid in time");
-            let ended = end_early(&self.engine, rows, &reason, until).await;
+            let ended = end_early(&self.engine, &rows, &reason, until).await;
             match ended.map_err(|error| RecoveryError::Failed(error.chain()))? {
-                EarlyEnd::Decided(row) => expired = Some(*row),
+                EarlyEnd::Decided(with_rejection) => {
+                    rows = with_rejection.into();
+                    has_expired = true;
+                }
                 EarlyEnd::Paid | EarlyEnd::Over => {}
             }
         }
-        let row = expired.as_ref().filter(|_| progress::is_reserved(rows));
-        let Some(row) = row.or_else(|| progress::furthest(rows)) else { return Ok(false) };
-        self.publish_again(row, age).await?;
-        Ok(expired.is_some())
+        for row in progress::to_publish(&rows) {
+            self.publish_again(row, age).await?;
+        }
+        Ok(has_expired)
     }
 
     async fn publish_again(&self, row: &Row, age: SignedDuration) -> Result<(), RecoveryError> {

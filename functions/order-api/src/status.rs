@@ -12,7 +12,7 @@ use crate::{
     caller::Caller,
     etag::with_etag,
     orders::{retry_until, rows},
-    problem::{no_such_order, unavailable},
+    problem::{damaged, no_such_order, unavailable},
     progress,
     request::Request,
     response::Response,
@@ -70,15 +70,17 @@ impl OrderApi {
         // Text that is not an id cannot be a key of the database.
         OrderId::parse(order_id).ok_or_else(no_such_order)?;
         let until = Instant::now() + READ_TIMEOUT;
-        let rows = retry_until(until, || rows(&self.context.orders, order_id))
+        let (rows, unreadable) = retry_until(until, || rows(&self.context.orders, order_id))
             .await
-            .map_err(|error| unavailable(&error.into()))?;
+            .map_err(|error| unavailable(&error))?;
         let first = progress::row_of(&rows, StageName::OrderApi);
         let may_see = caller.may_see(first.and_then(|row| row.customer_index.as_ref()));
-        if !may_see || progress::published(&rows).next().is_none() {
-            return Err(no_such_order());
+        match unreadable {
+            // Without its first row nobody can tell whose order it is.
+            Some(row) if may_see || first.is_none() => Err(damaged(&row, order_id)),
+            _ if !may_see || progress::published(&rows).next().is_none() => Err(no_such_order()),
+            _ => Ok(rows),
         }
-        Ok(rows)
     }
 }
 

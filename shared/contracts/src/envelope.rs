@@ -6,7 +6,7 @@ use crate::{
     EventType, FailureCode, FailureReason, Object, OrderId,
     failure::is_marked_malformed,
     nesting::{MAX_EVENT_NESTING, MAX_NESTING, is_nested_deeper},
-    object::{push_field, quoted, shortened},
+    object::{push_field, quoted, shortened, surrogate_correction},
     order_id::{MAX_CORRELATION_ID_BYTES, MAX_ORDER_ID_BYTES, is_id},
     time::parse_rfc3339,
 };
@@ -115,26 +115,24 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn read(fields: &Object<'a>) -> Result<Self, FailureReason> {
         let malformed = |text: &str| FailureReason::new(FailureCode::MalformedEvent, text);
-        let name =
-            fields.string("eventType").ok_or_else(|| malformed("eventType must be a string"))?;
-        let order_id = fields.string("orderId").and_then(|id| OrderId::parse(&id)).ok_or_else(|| {
-            malformed(&format!(
-                "orderId must be a string of 1 to {MAX_ORDER_ID_BYTES} bytes without control characters"
-            ))
-        })?;
+        let mistyped = |name: &str, rule: &str| {
+            let surrogate = fields.get(name).and_then(|json| surrogate_correction(json, name));
+            malformed(&surrogate.unwrap_or_else(|| format!("{name} must be {rule}")))
+        };
+        let id_rule = |max| format!("a string of 1 to {max} bytes without control characters");
+        let name = fields.string("eventType").ok_or_else(|| mistyped("eventType", "a string"))?;
+        let order_id = fields
+            .string("orderId")
+            .and_then(|id| OrderId::parse(&id))
+            .ok_or_else(|| mistyped("orderId", &id_rule(MAX_ORDER_ID_BYTES)))?;
         let correlation_id = fields
             .string("correlationId")
             .filter(|id| is_id(id, MAX_CORRELATION_ID_BYTES))
-            .ok_or_else(|| {
-                malformed(&format!(
-                    "correlationId must be a string of 1 to {MAX_CORRELATION_ID_BYTES} bytes \
-                     without control characters"
-                ))
-            })?;
+            .ok_or_else(|| mistyped("correlationId", &id_rule(MAX_CORRELATION_ID_BYTES)))?;
         let timestamp = fields
             .string("timestamp")
             .filter(|text| text.len() <= MAX_TIMESTAMP_BYTES && parse_rfc3339(text).is_some())
-            .ok_or_else(|| malformed("timestamp must be an RFC 3339 time"))?;
+            .ok_or_else(|| mistyped("timestamp", "an RFC 3339 time"))?;
         let payload = fields.get("payload").filter(|json| json.starts_with('{'));
         let payload = payload.ok_or_else(|| malformed("payload must be a JSON object"))?;
         let payload =
@@ -238,6 +236,23 @@ mod tests {
                 let reason = reason(&event.to_string());
                 let expected = format!("MALFORMED_EVENT: {field} must be a string");
                 assert!(reason.starts_with(&expected), "{control:?}: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_a_field_is_named() {
+        for field in ["eventType", "orderId", "correlationId", "timestamp"] {
+            let mut event = valid_event();
+            event[field] = "SURROGATE".into();
+            for text in [r"\ud800", r"x\udc00", r"\ud800\ud800"] {
+                assert_eq!(
+                    reason(&event.to_string().replace("SURROGATE", text)),
+                    format!(
+                        "MALFORMED_EVENT: {field} must not have a lone surrogate (\\ud800 to \
+                         \\udfff without its pair)"
+                    )
+                );
             }
         }
     }

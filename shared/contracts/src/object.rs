@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 const MAX_FIELDS: usize = 65_536;
 
 /// The one escape that is valid in JSON and not in UTF-8.
-pub(crate) const LONE_SURROGATE: &str = "a lone surrogate (\\ud800 to \\udfff without its pair)";
+const LONE_SURROGATE: &str = "a lone surrogate (\\ud800 to \\udfff without its pair)";
 
 /// The most characters of a field name in an error text.
 const MAX_NAME_IN_ERROR: usize = 64;
@@ -145,6 +145,15 @@ pub fn string(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str(json).ok().map(|Text(text)| text)
+}
+
+/// The correction of a string with a lone surrogate; `None` for other JSON. `name` is its path.
+pub(crate) fn surrogate_correction(
+    json: &str,
+    name: &(impl fmt::Display + ?Sized),
+) -> Option<String> {
+    let is_unreadable = json.starts_with('"') && string(json).is_none();
+    is_unreadable.then(|| format!("{name} must not have {LONE_SURROGATE}"))
 }
 
 /// The text as a JSON string, quoted and escaped.

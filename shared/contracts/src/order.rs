@@ -15,7 +15,7 @@ use crate::{
     Errors, Money, Object,
     decimal::exact,
     money::{MAX_DECIMALS, MAX_WHOLE_DIGITS},
-    object::{LONE_SURROGATE, string},
+    object::{string, surrogate_correction},
 };
 
 /// The longest customer id or SKU in bytes; both are partition keys (at most 2,048 bytes).
@@ -144,9 +144,8 @@ fn key_text<'a>(
     name: &(impl fmt::Display + ?Sized),
 ) -> Result<Cow<'a, str>, String> {
     let json = json.ok_or_else(|| format!("missing {name}"))?;
-    let text = string(json).ok_or_else(|| match json.starts_with('"') {
-        true => format!("{name} must not have {LONE_SURROGATE}"),
-        false => format!("{name} must be a string"),
+    let text = string(json).ok_or_else(|| {
+        surrogate_correction(json, name).unwrap_or_else(|| format!("{name} must be a string"))
     })?;
     if text.trim().is_empty() {
         return Err(format!("{name} must not be empty"));

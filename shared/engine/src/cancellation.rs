@@ -14,6 +14,9 @@ use crate::{
 /// The operation in error texts.
 pub(crate) const OPERATION: &str = "commit rows with their effects";
 
+/// The numbers that [`Money`] reads.
+const VALID_NUMBER: &str = "a number of at most 28 digits";
+
 pub(crate) fn interpret<'g>(
     group: &[&'g NewRow],
     sums: &BTreeMap<ItemKey<'g>, Effect>,
@@ -62,12 +65,13 @@ impl ItemState {
                 Ok(had) => Self::Short { had, left: had.unwrap_or_default() },
                 Err(error) => Self::Corrupt(error),
             },
+            // An attribute is not a number, or the sum has more than DynamoDB's 38 digits.
             Some("ValidationError") => {
                 let names: Vec<_> = sum.adds.iter().map(|(name, _)| *name).collect();
                 Self::Corrupt(format!(
-                    "{}: {} must hold numbers: correct the item",
+                    "{}: {} is not {VALID_NUMBER} (correct the item)",
                     sum.named(),
-                    names.join(" and ")
+                    names.join(" or ")
                 ))
             }
             Some(code) => Self::Faulty(code.to_owned()),
@@ -83,7 +87,7 @@ fn floor(sum: &Effect, item: Option<&Item>) -> Result<Option<Decimal>, String> {
     number.and_then(|number| Money::from_text(number)).map(|it| Some(it.decimal())).ok_or_else(
         || {
             format!(
-                "{}: attribute {:?} {}, and must be a number of at most 28 digits: correct the item",
+                "{}: attribute {:?} {}, and must be {VALID_NUMBER} (correct the item)",
                 sum.named(),
                 sum.floor,
                 value.map_or("is missing", holds)
@@ -144,4 +148,55 @@ fn of_effects<'g>(
         }
     }
     Inserted::Regroup
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use contracts::FailureCode;
+
+    use super::*;
+
+    fn reserve() -> Effect {
+        Effect {
+            table: "Stock".to_owned(),
+            key: ("sku", "A".to_owned()),
+            is_key_loggable: true,
+            adds: vec![("available", Decimal::NEGATIVE_ONE), ("reserved", Decimal::ONE)],
+            floor: "available",
+            refused: |_, _| FailureReason::new(FailureCode::OutOfStock, "out of stock"),
+        }
+    }
+
+    fn correction(reason: &CancellationReason) -> String {
+        match ItemState::of(&reserve(), reason) {
+            ItemState::Corrupt(correction) => correction,
+            _ => panic!("the item is not corrupt"),
+        }
+    }
+
+    #[test]
+    fn a_corrupt_item_is_named_with_the_numbers_that_it_must_hold() {
+        let invalid = CancellationReason::builder().code("ValidationError").build();
+        assert_eq!(
+            correction(&invalid),
+            "the item of Stock with sku \"A\": available or reserved is not a number of at most 28 \
+             digits (correct the item)"
+        );
+        for (value, held) in [
+            (AttributeValue::S("5".to_owned()), "holds a string"),
+            (AttributeValue::N("-1E+100".to_owned()), "holds a longer number"),
+        ] {
+            let failed = CancellationReason::builder().code("ConditionalCheckFailed");
+            let failed = failed.set_item(Some(HashMap::from([("available".to_owned(), value)])));
+            assert_eq!(
+                correction(&failed.build()),
+                format!(
+                    "the item of Stock with sku \"A\": attribute \"available\" {held}, and must be a \
+                     number of at most 28 digits (correct the item)"
+                )
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use contracts::{Envelope, FailureCode, StageName, StoredEvent, failure::failure_code};
+use contracts::{Envelope, FailureCode, Object, StageName, StoredEvent, failure::failure_code};
 
 use crate::Digest;
 
@@ -184,9 +184,16 @@ impl Row {
         let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
         let name = key.as_ref().map(|key| format!("{}/{}", key.id, key.stage)).unwrap_or_default();
         let unreadable = |attribute| UnreadableRow { key: name.clone(), attribute };
+        let publishes = key.as_ref().is_none_or(|key| key.stage.spec().publishes.is_some());
         let body = match (text(attribute::EVENT), text(attribute::RESULT)) {
-            (Some(body), _) => StoredEvent::read(body).ok().map(RowBody::Event),
-            (None, data) => data.map(RowBody::Data),
+            (None, json) if !publishes => json
+                .filter(|json| Object::parse(json).is_ok())
+                .map(RowBody::Data)
+                .ok_or(attribute::RESULT),
+            (event, _) => event
+                .and_then(|body| StoredEvent::read(body).ok())
+                .map(RowBody::Event)
+                .ok_or(attribute::EVENT),
         };
         let digest = item.get(attribute::DIGEST).and_then(|value| value.as_b().ok());
         let expires_at = item.get(attribute::EXPIRES_AT).and_then(|value| value.as_n().ok());
@@ -194,7 +201,7 @@ impl Row {
         Ok(Self {
             customer_index: index
                 .map(|(customer_id, accepted_at)| CustomerIndexKey { customer_id, accepted_at }),
-            body: body.ok_or_else(|| unreadable(attribute::EVENT))?,
+            body: body.map_err(unreadable)?,
             digest: digest
                 .and_then(|blob| Digest::from_bytes(blob.as_ref()))
                 .ok_or_else(|| unreadable(attribute::DIGEST))?,
@@ -253,9 +260,15 @@ mod tests {
     fn a_row_reads_back_as_it_was_written() {
         let row = usual_row();
         assert_eq!(Row::from_item(&row.to_item()).1.unwrap(), row);
-        let data = RowBody::Data(r#"{"status":"COMPLETED"}"#.to_owned());
-        let row = Row { body: data, customer_index: None, ..row };
+        let row = closed(r#"{"status":"COMPLETED"}"#);
         assert_eq!(Row::from_item(&row.to_item()).1.unwrap(), row);
+    }
+
+    /// The row of an order's end.
+    fn closed(json: &str) -> Row {
+        let key = RowKey { stage: StageName::Close, ..usual_row().key };
+        let body = RowBody::Data(json.to_owned());
+        Row { key, body, customer_index: None, ..usual_row() }
     }
 
     #[test]
@@ -288,5 +301,17 @@ mod tests {
             let error = Row::from_item(&item).1.unwrap_err().to_string();
             assert!(error.contains(attribute), "{error}");
         }
+    }
+
+    #[test]
+    fn a_result_is_an_object_of_a_stage_that_publishes_nothing() {
+        for json in ["", "[]", "COMPLETED"] {
+            let error = Row::from_item(&closed(json).to_item()).1.unwrap_err().to_string();
+            assert!(error.contains("attribute \"result\""), "{error}");
+        }
+        let of_payment = RowKey { stage: StageName::Payment, ..usual_row().key };
+        let row = Row { key: of_payment, ..closed("{}") };
+        let error = Row::from_item(&row.to_item()).1.unwrap_err().to_string();
+        assert!(error.contains("attribute \"event\""), "{error}");
     }
 }

@@ -55,6 +55,7 @@ impl Display for At {
             }
             Phase::EndEarly { .. } => write!(f, "{task:?}: insert the early rejection"),
             Phase::Undo => write!(f, "{task:?}: use up the key, and refund"),
+            Phase::PublishBoth => write!(f, "{task:?}: publish the reservation again"),
             Phase::Publish(stage) => write!(f, "{task:?}: publish the event of {stage}"),
             Phase::PublishOwn(stage) => write!(f, "{task:?}: publish an own event of {stage}"),
             Phase::Apply => write!(f, "{task:?}: apply the effect"),

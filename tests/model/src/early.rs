@@ -42,7 +42,8 @@ impl Turn<'_> {
             return Next::Done;
         }
         if !self.order.is_open() {
-            let is_left = self.order.is_unsettled() && !self.is(Mutant::RecoverySkipsUnpaidOrders);
+            let is_left = self.order.is_unsettled(self.protocol.refunds_once)
+                && !self.is(Mutant::RecoverySkipsUnpaidOrders);
             // The payment undoes and publishes again, and the release follows.
             return if is_left {
                 Next::Then(Phase::Publish(StageName::Inventory))
@@ -60,16 +61,28 @@ impl Turn<'_> {
         if self.protocol.expires && (may_expire || overwrites) {
             return Next::Then(self.early_end_of(furthest));
         }
-        Next::Then(Phase::Publish(furthest))
+        let is_ended_early = self.order.early().is_some() && self.order.is_reserved();
+        Next::Then(if is_ended_early { self.early_rejection() } else { Phase::Publish(furthest) })
+    }
+
+    /// Publishes the early rejection of a reserved order. The reservation goes first: the payment
+    /// that finds its own row refunds a charge.
+    fn early_rejection(&self) -> Phase {
+        if self.is(Mutant::EarlyEndWithoutTheReservation) {
+            Phase::Publish(StageName::Payment)
+        } else {
+            Phase::PublishBoth
+        }
     }
 
     /// Inserts the payment's row as a rejection, unless there is one.
     pub(crate) fn end_early(&mut self, task: Task, is_reserved: bool, furthest: StageName) -> Next {
         let early = if task == Task::Cancel { Early::Cancelled } else { Early::Expired };
         let end = self.insert_early(early);
-        let at_once = is_reserved
-            || (task == Task::Recover && self.is(Mutant::RecoveryPublishesTheEarlyRejectionAtOnce));
+        let at_once =
+            task == Task::Recover && self.is(Mutant::RecoveryPublishesTheEarlyRejectionAtOnce);
         match (end, task) {
+            (EarlyEnd::Decided, _) if is_reserved => Next::Then(self.early_rejection()),
             (EarlyEnd::Decided, _) if at_once => Next::Then(Phase::Publish(StageName::Payment)),
             (EarlyEnd::Paid, Task::Cancel) if self.is(Mutant::CancelIgnoresThePaidRow) => {
                 self.confirmed()

@@ -28,6 +28,7 @@ pub enum Mutant {
     ChargeInsertsOverCancellation,
     NoRefund,
     RefundLeavesTheKey,
+    EarlyEndWithoutTheReservation,
     CancelOverwrites,
     CancelIgnoresThePaidRow,
     CancelClosesTheOrder,
@@ -74,7 +75,9 @@ impl Mutant {
             | Self::CloseAsCompleted
             | Self::RecoveryDecides => Rule::ClosedAsDecided,
             Self::ChargeWithoutLookUp | Self::ChargeWithoutIdempotencyKey => Rule::MoneyConserved,
-            Self::NoRefund | Self::RefundLeavesTheKey => Rule::NotCharged,
+            Self::NoRefund | Self::RefundLeavesTheKey | Self::EarlyEndWithoutTheReservation => {
+                Rule::NotCharged
+            }
             Self::CancelIgnoresThePaidRow => Rule::CancellationTrue,
             Self::NoRecovery
             | Self::RecoverySkipsOrdersThatAreOver

@@ -53,6 +53,8 @@ pub enum Phase {
     EndEarly { is_reserved: bool, furthest: StageName },
     /// The refund comes next.
     Undo,
+    /// The reservation comes next, and then the early rejection.
+    PublishBoth,
     /// The event in the row of this stage comes next.
     Publish(StageName),
     /// Only mutants: the event that was decided, whatever is stored.

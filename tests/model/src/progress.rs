@@ -20,7 +20,7 @@ fn work(order: &Order, task: Task) -> u32 {
     let slot = order.slot(task);
     let whole = weight(task);
     let phases = slot.workers.iter().flatten();
-    let working: u32 = phases.map(|phase| whole - steps_done(*phase)).sum();
+    let working: u32 = phases.map(|phase| whole - steps_done(task, *phase)).sum();
     working + whole * u32::from(slot.is_due)
 }
 
@@ -32,21 +32,23 @@ const fn weight(task: Task) -> u32 {
         Task::Validate => 150,
         Task::Reserve => 110,
         Task::Charge => 70,
-        Task::Cancel => 40,
+        Task::Cancel => 150,
         Task::Notify => 30,
         _ => 10,
     }
 }
 
-const fn steps_done(phase: Phase) -> u32 {
+const fn steps_done(task: Task, phase: Phase) -> u32 {
     use crate::order::Decided::{Accepted, Rejected};
     match phase {
+        // The reservation may have been published, so that a charge follows.
+        Phase::Publish(_) if matches!(task, Task::Cancel | Task::Recover) => 100,
         Phase::Start => 0,
         Phase::Charge | Phase::EndEarly { .. } => 1,
         Phase::Insert(Accepted) => 2,
         Phase::Insert(Rejected) => 3,
         Phase::Apply => 4,
-        Phase::Undo => 5,
+        Phase::Undo | Phase::PublishBoth => 5,
         Phase::Publish(_) | Phase::PublishOwn(_) => 6,
     }
 }

@@ -16,6 +16,9 @@ pub struct Protocol {
     pub charges_outside: bool,
     /// The recovery lets unpaid orders expire.
     pub expires: bool,
+    /// The last age of the recovery is over, so that nothing repeats a refund; its own record is
+    /// not given up.
+    pub refunds_once: bool,
     pub mutant: Option<Mutant>,
 }
 

@@ -88,16 +88,17 @@ impl Order {
 
     /// The recovery leads it on.
     #[must_use]
-    pub fn needs_recovery(&self) -> bool {
-        self.is_open() || self.is_unsettled()
+    pub fn needs_recovery(&self, refunds_once: bool) -> bool {
+        self.is_open() || self.is_unsettled(refunds_once)
     }
 
     /// It ended unpaid, and its stock is to be released, or a charge may have to be refunded, of
     /// which no row tells.
     #[must_use]
-    pub fn is_unsettled(&self) -> bool {
+    pub fn is_unsettled(&self, refunds_once: bool) -> bool {
         let end = self.row(StageName::Close);
-        let is_left = self.row(StageName::Release).is_none() || self.early().is_some();
+        let has_refund = self.early().is_some() && !refunds_once;
+        let is_left = self.row(StageName::Release).is_none() || has_refund;
         end == Some(Row::Closed(EventType::OrderPaymentFailed)) && self.is_reserved() && is_left
     }
 

@@ -5,7 +5,6 @@ use strum::VariantArray;
 use crate::{
     Protocol,
     fault::Fault,
-    mutant::Mutant,
     order::{Order, Phase, Slot, Terms},
     outside::Key,
     protocol::Step,
@@ -16,7 +15,8 @@ impl Protocol {
     /// The steps of an order, without those of faults.
     pub fn steps<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = Step> + 'a {
         let arrives = order.payment.is_in_flight.then_some(Step::Arrive);
-        let recovers = || order.needs_recovery() && !order.is_recovered && is_quiet(order);
+        let recovers =
+            || order.needs_recovery(self.refunds_once) && !order.is_recovered && is_quiet(order);
         let recover = std::iter::once_with(move || recovers().then_some(Step::Recover)).flatten();
         let of_tasks = Task::VARIANTS.iter().flat_map(|task| steps_at(order, *task));
         of_tasks.chain(arrives).chain(recover)
@@ -27,7 +27,7 @@ impl Protocol {
     pub fn faults(&self, terms: &Terms, order: &Order) -> Vec<Fault> {
         let mut faults = Vec::new();
         for task in Task::VARIANTS {
-            faults_at(self.mutant, terms, order, *task, &mut faults);
+            faults_at(self, terms, order, *task, &mut faults);
         }
         let has_charging = order.slot(Task::Charge).workers.contains(&Some(Phase::Charge));
         let payment = &order.payment;
@@ -39,7 +39,7 @@ impl Protocol {
             faults.push(Fault::ForgetKey);
         }
         let recovery = order.slot(Task::Recover);
-        if order.needs_recovery() && recovery.is_idle() && !recovery.is_due {
+        if order.needs_recovery(self.refunds_once) && recovery.is_idle() && !recovery.is_due {
             faults.push(Fault::RunRecovery);
         }
         faults
@@ -90,7 +90,7 @@ fn is_quiet(order: &Order) -> bool {
 }
 
 fn faults_at(
-    mutant: Option<Mutant>,
+    protocol: &Protocol,
     terms: &Terms,
     order: &Order,
     task: Task,
@@ -106,7 +106,8 @@ fn faults_at(
         faults.push(Fault::Again(task));
     }
     let is_consumed = task.consumes().is_some();
-    if is_consumed && slot.is_due {
+    let is_refund = task == Task::Charge && order.early().is_some();
+    if is_consumed && slot.is_due && !(protocol.refunds_once && is_refund) {
         faults.push(Fault::GiveUp(task));
     }
     if task.acts_on_stored_event() && !slot.is_known && !slot.is_due && slot.is_idle() {
@@ -119,10 +120,10 @@ fn faults_at(
     for phase in phases(slot) {
         faults.push(Fault::Stop(task, phase));
         match phase {
-            Phase::Publish(_) => {
+            Phase::Publish(_) | Phase::PublishBoth => {
                 faults.push(Fault::StopAfter(task, phase));
                 // The protocol treats it like a stop.
-                faults.extend(mutant.map(|_| Fault::PublishFails(task, phase)));
+                faults.extend(protocol.mutant.map(|_| Fault::PublishFails(task, phase)));
             }
             Phase::Insert(_) | Phase::Charge | Phase::EndEarly { .. } => {
                 faults.push(Fault::LoseResponse(task, phase));

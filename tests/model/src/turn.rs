@@ -48,6 +48,10 @@ impl Turn<'_> {
                 self.end_early(task, is_reserved, furthest)
             }
             Phase::Undo => self.undo(),
+            Phase::PublishBoth => {
+                self.publish(StageName::Inventory);
+                Next::Then(Phase::Publish(StageName::Payment))
+            }
             Phase::Publish(stage) => self.publish(stage),
             Phase::PublishOwn(_) => self.publish_own(),
             Phase::Apply => self.apply(task),

@@ -17,7 +17,8 @@ pub const fn good() -> Terms {
     }
 }
 
-const WALLET: Protocol = Protocol { charges_outside: false, expires: false, mutant: None };
+const WALLET: Protocol =
+    Protocol { charges_outside: false, expires: false, refunds_once: false, mutant: None };
 const OUTSIDE: Protocol = Protocol { charges_outside: true, ..WALLET };
 
 fn shared(units: i64, balances: &[i64]) -> Shared {
@@ -82,6 +83,13 @@ pub fn all(more: u8) -> Vec<Configuration> {
             "cancellation and charge, outside",
             OUTSIDE,
             vec![repeated.clone()],
+            shared(1, &[0]),
+            2 + more,
+        ),
+        configuration(
+            "cancellation after the last age of the recovery, outside",
+            Protocol { refunds_once: true, ..OUTSIDE },
+            vec![cancelled.clone()],
             shared(1, &[0]),
             2 + more,
         ),

@@ -138,7 +138,8 @@ impl Case {
         }
     }
 
-    /// Checks that an order has a row, and that all its events equal the bytes in that row.
+    /// Checks that an order has a row, and that all its events equal the bytes in that row; an order
+    /// that is ended early has the event before published again.
     async fn check_events(&self, order: &Order, records: &[Record]) {
         let id = &order.id;
         let row = self.row(order).await.unwrap_or_else(|| panic!("{id} has no row"));
@@ -147,8 +148,10 @@ impl Case {
             assert!(events.is_empty(), "{id} has events: {events:?}");
             return;
         };
-        let first = events.first().unwrap_or_else(|| panic!("{id} has no event"));
-        assert!(events.iter().all(|it| it == first), "{id} has different events: {events:?}");
+        let is_again = |it: &Record| it.topic != topic && it.value == order.input.value;
+        let own: Vec<_> = events.into_iter().filter(|it| !is_again(it)).collect();
+        let first = own.first().unwrap_or_else(|| panic!("{id} has no event"));
+        assert!(own.iter().all(|it| it == first), "{id} has different events: {own:?}");
         assert_eq!(first.topic, topic, "{id}: topic of the event");
         assert_eq!(first.key.as_deref(), Some(id.as_bytes()), "{id}: key of the event");
         let is_event = |value: &AttributeValue| match value {

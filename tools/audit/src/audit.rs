@@ -8,7 +8,6 @@ use terminal::ExitError;
 
 use crate::{
     books::Books,
-    finding::merged,
     opening::Opening,
     options::AuditOptions,
     order::Order,
@@ -35,6 +34,8 @@ pub(crate) async fn run(
     let clock = Instant::now();
     let opening = options.opening.as_deref().map(|path| Opening::read(path, started));
     let opening = opening.transpose().map_err(ExitError::start)?;
+    let tables = &servers.tables;
+    tables.check().await.map_err(ExitError::start)?;
     let since = started - options.retention;
     let since = servers.events_since.map_or(since, |given| given.max(since));
     let payments = match api.zip(options.stripe) {
@@ -49,7 +50,6 @@ pub(crate) async fn run(
     };
     let mut rules = Rules { started, open_for: options.open_for, events, payments };
     let with_charges = opening.is_some() || options.save.is_some();
-    let tables = &servers.tables;
     let tally = rules.scan(tables, with_charges).await.map_err(ExitError::start)?;
     let mut report = Report {
         opening: opening.as_ref().map(|opening| opening.saved_at.clone()),
@@ -73,7 +73,7 @@ pub(crate) async fn run(
         saves: options.save.is_some(),
     };
     let closing = books.check(&tally, &mut report).await?;
-    report.findings = merged(std::mem::take(&mut report.findings));
+    report.merge_findings();
     if let Some(path) = &options.save {
         match closing.filter(|_| report.findings.is_empty()) {
             Some(closing) => closing.write(path).map_err(ExitError::start)?,

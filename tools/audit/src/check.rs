@@ -81,21 +81,14 @@ fn malformed(order: &Order) -> Vec<Finding> {
     let unreadable = order.unreadable.iter().map(|(stage, why)| finding(stage, why));
     let foreign = order.rows.iter().filter_map(|row| {
         let stage = row.key.stage;
-        let found = match (&row.body, stage.spec().publishes) {
-            // The close stage reports the malformed records of a topic that no other stage reads.
-            (RowBody::Event(event), _) if event.stage() != stage && !event.is_malformed_report => {
-                format!("the event {} of {}", event.event_type, event.stage())
-            }
-            (RowBody::Event(event), _)
-                if !event.is_malformed_report && event.order_id.as_str() != order.id =>
-            {
-                format!("an event of the order {}", event.order_id)
-            }
-            (RowBody::Data(_), Some(_)) => "a result in place of an event".to_owned(),
-            (RowBody::Data(json), None) if Object::parse(json).is_err() => {
-                "a result that is not a JSON object".to_owned()
-            }
-            _ => return None,
+        // The report of a malformed record is of any stage, and names no order.
+        let event = row.event().filter(|event| !event.is_malformed_report)?;
+        let found = if event.stage() != stage {
+            format!("the event {} of {}", event.event_type, event.stage())
+        } else if event.order_id.as_str() != order.id {
+            format!("an event of the order {}", event.order_id)
+        } else {
+            return None;
         };
         Some(finding(stage.name(), &found))
     });

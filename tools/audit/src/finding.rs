@@ -49,6 +49,11 @@ impl Kind {
         )
     }
 
+    /// True for a sum over the rows of many orders, which a damaged row changes.
+    pub(crate) const fn is_of_sums(self) -> bool {
+        matches!(self, Self::ReservedStock | Self::TotalStock | Self::Balance)
+    }
+
     pub(crate) const fn action(self) -> &'static str {
         match self {
             Self::MalformedRow | Self::MissingRow | Self::ChangedRow => {

@@ -6,7 +6,10 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::{Value, json};
 use terminal::{TABLE, grouped, printable};
 
-use crate::{check::OpenOrder, finding::Finding};
+use crate::{
+    check::OpenOrder,
+    finding::{Finding, Kind, merged},
+};
 
 /// Dollars for a million read units, on demand in us-east-1: docs/cost.md.
 const MICRODOLLARS_PER_MILLION_UNITS: u64 = 125_000;
@@ -17,6 +20,9 @@ const MAX_LINES: usize = 50;
 const NO_OPENING: &str = "note: balances are not compared, and stock only for too little \
                           `reserved` (give --opening FILE, which --save writes)";
 
+const DAMAGED_ROWS: &str = "stock and balances may differ because of the damaged rows (correct the \
+                            rows first, and audit again)";
+
 /// The result of an audit.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -24,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) open: Vec<OpenOrder>,
     /// When the opening was saved; without one, balances are not compared.
     pub(crate) opening: Option<String>,
-    /// The checks that were not possible.
+    /// The checks that were not possible, or are uncertain.
     pub(crate) notes: Vec<String>,
     pub(crate) orders: u64,
     pub(crate) records: Option<u64>,
@@ -32,6 +38,17 @@ pub(crate) struct Report {
     pub(crate) items: u64,
     pub(crate) units: u64,
     pub(crate) seconds: u64,
+}
+
+impl Report {
+    /// Merges the findings, and notes whether the sums may follow from damaged rows.
+    pub(crate) fn merge_findings(&mut self) {
+        self.findings = merged(std::mem::take(&mut self.findings));
+        let has = |is_of: fn(Kind) -> bool| self.findings.iter().any(|it| is_of(it.kind));
+        if has(Kind::is_of_rows) && has(Kind::is_of_sums) {
+            self.notes.push(DAMAGED_ROWS.to_owned());
+        }
+    }
 }
 
 pub(crate) fn lines(report: &Report) -> Vec<String> {
@@ -161,6 +178,25 @@ mod tests {
         let with = Report { opening: Some(saved_at.clone()), ..Report::default() };
         assert_eq!(lines(&with)[0], "The books balance: 0 orders.");
         assert_eq!(json(&with)["opening"], saved_at);
+    }
+
+    #[test]
+    fn sums_beside_damaged_rows_have_a_note() {
+        let report = |kinds: &[Kind]| {
+            let findings = kinds.iter().map(|kind| Finding::new(*kind, kind.name(), "a", "b"));
+            let mut report = Report { findings: findings.collect(), ..Report::default() };
+            report.merge_findings();
+            report
+        };
+        for sum in [Kind::ReservedStock, Kind::TotalStock, Kind::Balance] {
+            let report = report(&[sum, Kind::MissingRow]);
+            assert_eq!(json(&report)["notes"], json!([DAMAGED_ROWS]), "{sum:?}");
+            let note = format!("note: {DAMAGED_ROWS}");
+            assert_eq!(lines(&report).iter().filter(|line| **line == note).count(), 1, "{sum:?}");
+        }
+        for kinds in [&[Kind::Balance, Kind::WrongEnd], &[Kind::MissingRow, Kind::StockItem]] {
+            assert_eq!(json(&report(kinds))["notes"], json!([]), "{kinds:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! The reads of the tables: parallel scans, the rows of one order, and what they consume.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity},
 };
 use engine::row::{INTAKE_SHARDS, Item, attribute::ORDER_ID, intake_partition};
@@ -14,6 +18,11 @@ use crate::table_error::TableError;
 
 /// The index of orders by time of intake.
 const INTAKE_INDEX: &str = "OrdersByIntake";
+
+/// Limits of the first request: three connections and the pauses between take at most 9 seconds.
+const FIRST_ATTEMPTS: u32 = 3;
+const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const FIRST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The names of the tables.
 #[derive(Debug, Clone)]
@@ -51,6 +60,28 @@ impl Tables {
     /// Rounded up to whole units.
     pub(crate) fn units_read(&self) -> u64 {
         self.tenths.load(Ordering::Relaxed).div_ceil(10)
+    }
+
+    /// Reads one row, so that a database that does not respond is an error soon: later requests are
+    /// retried for longer.
+    pub(crate) async fn check(&self) -> Result<(), TableError> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(FIRST_CONNECT_TIMEOUT)
+            .operation_timeout(FIRST_TIMEOUT)
+            .build();
+        let limits = Builder::new()
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(FIRST_ATTEMPTS));
+        let request = self.client.scan().table_name(&self.names.orders).limit(1);
+        let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let page = request.customize().config_override(limits).send().await;
+        match page.map_err(|error| TableError::new(&self.names.orders, &self.database, &error)) {
+            Ok(page) => self.count(page.count, page.consumed_capacity.as_ref()),
+            // If it was throttled, the scan succeeds later.
+            Err(TableError::Rejected { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Passes every page of one segment of the orders table to `each`. Eventually consistent, at
@@ -185,4 +216,43 @@ fn text(text: &str) -> AttributeValue {
 /// The order of an item; empty if it has none.
 pub(crate) fn id_of(item: &Item) -> &str {
     item.get(ORDER_ID).and_then(|id| id.as_s().ok()).map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_does_not_respond_is_an_error_after_three_attempts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let attempts = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&attempts);
+        tokio::spawn(async move {
+            // Each connection is closed at once.
+            while listener.accept().await.is_ok() {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
+            .retry_config(RetryConfig::standard().with_max_attempts(8))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(&url);
+        let orders = "Orders".to_owned();
+        let names = TableNames { orders, stock: "Stock".to_owned(), accounts: None };
+        let database = format!("DynamoDB at {url}");
+        let tables = Tables::new(Client::from_conf(config.build()), database, names, 1);
+        let error = tables.check().await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("no response from DynamoDB at {url}: ")), "{error}");
+        assert_eq!(attempts.load(Ordering::Relaxed), u64::from(FIRST_ATTEMPTS));
+    }
 }

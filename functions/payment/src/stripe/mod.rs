@@ -119,7 +119,7 @@ impl Stripe {
             Ok(Err(charged)) => Ok(charged),
             // The list has a charge that went through: this try has looked there.
             Err(RequestError::Unknown(error))
-                if error.is_replayed()
+                if error.lasts_with_the_key()
                     && was_unanswered
                     && self.is_listed_by_now(&event.timestamp) =>
             {
@@ -364,10 +364,15 @@ mod tests {
     #[tokio::test]
     async fn an_error_that_stripe_repeats_is_left_to_a_person_once_no_charge_is_listed() {
         let none = || (200, payments(&[]));
-        let repeated = [(500, replayed()), none(), (500, replayed())];
+        // The customer's card has changed since the first attempt.
+        let of_another_card = (400, json!({ "error": { "type": "idempotency_error" } }));
         let cases: [(Clock, bool); 2] = [(soon, false), (later, true)];
-        for (clock, is_final) in cases {
-            let server = Server::start(clock, &repeated).await;
+        for (repeated, (clock, is_final)) in [(500, replayed()), of_another_card]
+            .iter()
+            .flat_map(|repeated| cases.map(|case| (repeated, case)))
+        {
+            let responses = [repeated.clone(), none(), repeated.clone()];
+            let server = Server::start(clock, &responses).await;
             let first = server.charge(with_card()).await.err().unwrap();
             assert!(matches!(first, Error::Transient(_)), "before a look: {first:?}");
             let second = server.charge(with_card()).await.err().unwrap();

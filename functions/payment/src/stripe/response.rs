@@ -63,18 +63,21 @@ pub(super) enum StripeError {
 impl StripeError {
     /// The idempotency key was used for a different request.
     pub(super) fn is_of_another_request(&self) -> bool {
-        matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == "idempotency_error")
+        matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == IDEMPOTENCY_ERROR)
     }
 
-    /// Stripe repeats the response to an idempotency key for a day, an error of its own included.
-    pub(super) fn is_replayed(&self) -> bool {
-        matches!(self, Self::Refused(Refused { status: 500.., is_replayed: true, .. }))
+    /// Stripe gives this response until it forgets the idempotency key, a day later: it repeats an
+    /// error of its own, or the key was used for a different request.
+    pub(super) fn lasts_with_the_key(&self) -> bool {
+        let is_repeated =
+            matches!(self, Self::Refused(Refused { status: 500.., is_replayed: true, .. }));
+        is_repeated || self.is_of_another_request()
     }
 
     /// Stripe rejects the request itself: not its key, its rate or its idempotency key.
     pub(super) fn is_rejection(&self) -> bool {
         matches!(self, Self::Refused(Refused { status: 400 | 404, kind, code, .. })
-            if kind != "idempotency_error" && code != RESOURCE_MISSING)
+            if kind != IDEMPOTENCY_ERROR && code != RESOURCE_MISSING)
     }
 
     pub(super) fn is_refunded_already(&self) -> bool {
@@ -101,6 +104,11 @@ impl fmt::Display for Refused {
             500.. if *is_replayed => write!(
                 formatter,
                 "; it repeats this for a day: an order that is delivered again after that is charged"
+            ),
+            400 if kind == IDEMPOTENCY_ERROR => write!(
+                formatter,
+                "; the card or amount differs from an earlier attempt's, and Stripe keeps that for a \
+                 day: an order that is delivered again after that is charged"
             ),
             401 => write!(formatter, "; check the API key"),
             403 => write!(formatter, "; the API key lacks the permission"),
@@ -188,6 +196,10 @@ pub(super) fn of_payment(payment: PaymentIntent) -> Result<ChargeOutcome, Reques
     }
 }
 
+/// The type of an error for an idempotency key: with the status 400, the key was used for a
+/// different request; with 409, it is in use.
+const IDEMPOTENCY_ERROR: &str = "idempotency_error";
+
 /// The code for an id that does not exist in the account and the mode of the key.
 const RESOURCE_MISSING: &str = "resource_missing";
 
@@ -208,7 +220,7 @@ pub(super) fn of_error(
     match status {
         402 => return Ok(ChargeOutcome::Declined(decline(&error))),
         400 | 404
-            if error.kind.as_deref() != Some("idempotency_error")
+            if error.kind.as_deref() != Some(IDEMPOTENCY_ERROR)
                 && !error.may_be_of_the_key(is_key_proven) =>
         {
             if let Some(why) = order_error(parameter, error.code.as_deref()) {
@@ -220,7 +232,7 @@ pub(super) fn of_error(
     // A key that is in use (409), a key that was used for a different request (400), or a server
     // error: the money may have been taken.
     let is_unknown =
-        status == 409 || status >= 500 || error.kind.as_deref() == Some("idempotency_error");
+        status == 409 || status >= 500 || error.kind.as_deref() == Some(IDEMPOTENCY_ERROR);
     let error = Box::new(StripeError::Refused(Refused {
         status,
         is_replayed,

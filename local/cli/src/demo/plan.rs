@@ -33,12 +33,12 @@ pub(crate) enum Plan {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrdersFileError {
-    #[error("cannot read the orders file {path} ({})", CORRECTION, path = path.display())]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(
+        "cannot read the orders file {path}: {cause} ({})",
+        correction(cause),
+        path = path.display()
+    )]
+    Unreadable { path: PathBuf, cause: io::Error },
     #[error(
         "{path}, line {line}, column {column}: {message} ({})",
         CORRECTION,
@@ -47,6 +47,14 @@ pub(crate) enum OrdersFileError {
     Line { path: PathBuf, line: usize, column: usize, message: String },
     #[error("{path} has no orders ({})", CORRECTION, path = path.display())]
     Empty { path: PathBuf },
+}
+
+/// The correction of an error that reading the file had.
+fn correction(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "use a readable file",
+    }
 }
 
 impl OrdersFileError {
@@ -64,7 +72,7 @@ impl Plan {
     pub(crate) fn read(path: &Path) -> Result<Self, OrdersFileError> {
         let path = path.to_owned();
         let text = std::fs::read_to_string(&path)
-            .map_err(|source| OrdersFileError::Unreadable { path: path.clone(), source })?;
+            .map_err(|cause| OrdersFileError::Unreadable { path: path.clone(), cause })?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let orders: Vec<_> = lines
             .map(|(index, line)| {
@@ -217,6 +225,22 @@ mod tests {
         assert!(expected.iter().all(|text| error.contains(text)), "{error}");
         assert!(Plan::read(file("\n\n").path()).unwrap_err().to_string().contains("no orders"));
         assert_eq!(Plan::read(file(&format!("{good}\n{good}")).path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_its_correction() {
+        let folder = tempfile::tempdir().unwrap();
+        let latin = folder.path().join("latin-1");
+        std::fs::write(&latin, b"{\"customerId\":\"Andr\xe9\"}\n").unwrap();
+        for (path, correction) in [
+            (latin, "(save it as UTF-8)"),
+            (folder.path().to_owned(), "(use a readable file)"),
+            (folder.path().join("missing"), "(use a readable file)"),
+        ] {
+            let error = Plan::read(&path).unwrap_err().to_string();
+            let start = format!("cannot read the orders file {}: ", path.display());
+            assert!(error.starts_with(&start) && error.ends_with(correction), "{error}");
+        }
     }
 
     #[test]

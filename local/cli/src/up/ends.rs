@@ -2,8 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use contracts::{Envelope, EventType, TopicNames};
+use contracts::{Envelope, EventType, TopicNames, parse_rfc3339};
 use emulator::tap::TapRecord;
+use jiff::Timestamp;
 use serde_json::Value;
 use terminal::printable;
 
@@ -15,14 +16,21 @@ const MAX_REMEMBERED: usize = 100_000;
 /// The most characters of a text from a dead letter, which anybody may have written.
 const MAX_TEXT: usize = 300;
 
-/// Digests of the last ends.
-#[derive(Debug, Default)]
+/// The last ends.
+#[derive(Debug)]
 pub(super) struct Ends {
+    /// The start of the run.
+    started: Timestamp,
     digests: HashSet<u64>,
     oldest_first: VecDeque<u64>,
 }
 
 impl Ends {
+    /// `started` is the start of the run.
+    pub(super) fn since(started: Timestamp) -> Self {
+        Self { started, digests: HashSet::new(), oldest_first: VecDeque::new() }
+    }
+
     /// The line for a terminal event, a malformed report or a dead letter; `None` for other records.
     pub(super) fn line(&mut self, record: &TapRecord) -> Option<String> {
         let value = record.payload.as_deref()?;
@@ -40,8 +48,12 @@ impl Ends {
             (_, true) => format!("{order_id}  MALFORMED"),
             (_, false) => format!("{order_id}  FAILED"),
         };
+        // The recovery at the start publishes the end of a cancelled order each time.
+        let is_old = parse_rfc3339(&event.timestamp).is_some_and(|at| at < self.started);
         if self.is_redelivered(value) {
             line.push_str(" (redelivered)");
+        } else if is_old {
+            line.push_str(" (of an earlier run)");
         }
         if event.event_type.is_failure() {
             let reason = event.payload.string("failureReason");
@@ -94,7 +106,12 @@ mod tests {
             let key = Some(b"ord-1".to_vec());
             let topic = "order.dead-letter".to_owned();
             let record = record("OrderCreated", "{}");
-            Ends::default().line(&TapRecord { topic, key, payload: Some(value), ..record })
+            Ends::since(Timestamp::UNIX_EPOCH).line(&TapRecord {
+                topic,
+                key,
+                payload: Some(value),
+                ..record
+            })
         };
         assert_eq!(
             letter(r#""responseContext":{"functionError":"correct the item"}"#).as_deref(),
@@ -127,7 +144,7 @@ mod tests {
     }
 
     fn line_of(event_type: &str, payload: &str) -> Option<String> {
-        Ends::default().line(&record(event_type, payload))
+        Ends::since(Timestamp::UNIX_EPOCH).line(&record(event_type, payload))
     }
 
     #[test]
@@ -149,8 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn an_end_of_an_earlier_run_is_marked() {
+        let started = "2026-02-06T12:00:00.001Z".parse().unwrap();
+        let failed = record("OrderPaymentFailed", r#"{"failureReason":"ORDER_CANCELLED: no"}"#);
+        assert_eq!(
+            Ends::since(started).line(&failed).as_deref(),
+            Some("ord-1  FAILED (of an earlier run)  ORDER_CANCELLED: no")
+        );
+    }
+
+    #[test]
     fn an_end_that_comes_twice_is_marked() {
-        let mut ends = Ends::default();
+        let mut ends = Ends::since(Timestamp::UNIX_EPOCH);
         let completed = record("OrderCompleted", "{}");
         let failed = record("OrderPaymentFailed", r#"{"failureReason":"PAYMENT_DECLINED: no"}"#);
         let lines: Vec<_> = [&completed, &failed, &completed, &failed]

@@ -121,7 +121,7 @@ impl Up<'_> {
         for line in example_order(&stack.api_url().unwrap_or_default(), catalogue) {
             terminal.println(&line);
         }
-        let mut ends = Ends::default();
+        let mut ends = Ends::since(self.started);
         while let Some(record) = tap.next().await {
             page.observe(&record);
             if let Some(line) = ends.line(&record) {

@@ -30,9 +30,7 @@ async fn invoke(
     body: Body,
 ) -> Response {
     let Some(pool) = pools.get(&function).map(Arc::clone) else {
-        let message = format!(
-            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:{function}"
-        );
+        let message = not_found(&function, pools.keys());
         return error_response(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     };
     let event = match receive(body, PAYLOAD_LIMIT).await {
@@ -110,6 +108,16 @@ fn is_wait(prefer: &str) -> bool {
     })
 }
 
+/// Lambda's message, with the names that exist.
+fn not_found<'n>(function: &str, names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    format!(
+        "Function not found: arn:aws:lambda:us-east-1:000000000000:function:{function} (use one \
+         of: {})",
+        names.join(", ")
+    )
+}
+
 fn error_response(status: StatusCode, kind: &'static str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message });
     (status, [("x-amzn-errortype", kind)], Json(body)).into_response()
@@ -155,6 +163,16 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_function_is_answered_with_the_names_that_exist() {
+        let names = ["order-api", "validator"].map(str::to_owned);
+        assert_eq!(
+            not_found("validater", names.iter()),
+            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:validater (use one \
+             of: order-api, validator)"
+        );
+    }
 
     #[test]
     fn a_timeout_names_its_limit_as_lambda_does() {

@@ -52,7 +52,7 @@ fn steps(protocol: &Protocol, terms: &Terms, order: &Order) -> Vec<Step> {
     let faults = protocol.faults(terms, order).into_iter().filter(|fault| match fault {
         Fault::Again(_) | Fault::Stop(..) | Fault::RunRecovery => true,
         // Written, and reported as failed.
-        Fault::StopAfter(_, Phase::Publish(_)) => true,
+        Fault::StopAfter(_, Phase::Publish(_) | Phase::PublishBoth) => true,
         _ => false,
     });
     protocol.steps(order).chain(faults.map(Step::Fault)).collect()
