@@ -127,6 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn the_reservation_is_published_before_an_early_rejection() {
+        use EventType::{InventoryReserved, OrderCreated, OrderPaymentFailed, OrderValidated};
+        let early = rows(&[OrderCreated, OrderValidated, InventoryReserved, OrderPaymentFailed]);
+        let mut declined = early.clone();
+        declined[0].digest = Digest::of(b"{}");
+        for (rows, published) in [
+            (early, vec![InventoryReserved, OrderPaymentFailed]),
+            (declined, vec![OrderPaymentFailed]),
+            (rows(&[OrderCreated, OrderValidated, OrderPaymentFailed]), vec![OrderValidated]),
+            (rows(&[OrderCreated, OrderValidated, InventoryReserved]), vec![InventoryReserved]),
+        ] {
+            let events = to_publish(&rows).map(|row| row.event().unwrap().event_type);
+            assert_eq!(events.collect::<Vec<_>>(), published);
+        }
+    }
+
+    #[test]
     fn a_cancellation_has_its_turn_once_the_stock_is_reserved() {
         use EventType::{
             InventoryReserved, OrderCompleted, OrderCreated, OrderInventoryFailed,
