@@ -27,6 +27,7 @@ mod progress;
 
 mod open_orders;
 mod recover;
+mod recovery_check;
 mod recovery_settings;
 mod schedule;
 

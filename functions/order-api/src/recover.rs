@@ -31,6 +31,7 @@ use crate::{
     },
     orders::retry_until,
     progress,
+    recovery_check::Check,
     routes::OrderApi,
     schedule::Scheduled,
 };
@@ -93,7 +94,7 @@ impl OrderApi {
         });
         let done = stream::iter(parts)
             .map(|(index, age, range)| async move {
-                (index, self.recover_range(&range, age, until).await)
+                (index, self.recover_range(&range, Check { at, age }, until).await)
             })
             .buffer_unordered(MAX_PARTS);
         let done: Vec<_> = done.collect().await;
@@ -127,7 +128,7 @@ impl OrderApi {
     async fn recover_range(
         &self,
         range: &IntakeRange,
-        age: SignedDuration,
+        check: Check,
         until: Instant,
     ) -> (Recovered, Result<(), RecoveryError>) {
         let (mut sum, mut after, mut done) = (Recovered::default(), None, Ok(()));
@@ -142,7 +143,7 @@ impl OrderApi {
                 Err(error) => return (sum, done.and(Err(RecoveryError::from(&error)))),
             };
             let until = until.min(Instant::now() + PAGE_TIMEOUT);
-            done = done.and(self.recover_orders(&page.ids, age, until, &mut sum).await);
+            done = done.and(self.recover_orders(&page.ids, check, until, &mut sum).await);
             after = page.next;
             if after.is_none() {
                 return (sum, done);
@@ -153,7 +154,7 @@ impl OrderApi {
     async fn recover_orders(
         &self,
         ids: &[String],
-        age: SignedDuration,
+        check: Check,
         until: Instant,
         sum: &mut Recovered,
     ) -> Result<(), RecoveryError> {
@@ -162,10 +163,10 @@ impl OrderApi {
         let orders = retry_until(until, || rows_of_open(table, &unfinished.open)).await?;
         sum.open += orders.len();
         let unpaid = retry_until(until, || rows_of_unpaid(table, &unfinished.unpaid)).await?;
-        let is_last = self.recovery.is_last(age);
+        let is_last = self.recovery.is_last(check.age);
         let settled = unpaid.iter().filter_map(|rows| progress::to_settle(rows, is_last));
-        let settled = join_all(settled.map(|row| self.publish_again(row, age)));
-        let recovered = orders.iter().map(|rows| self.recover_order(rows, age, until));
+        let settled = join_all(settled.map(|row| self.publish_again(row, check)));
+        let recovered = orders.iter().map(|rows| self.recover_order(rows, check, until));
         let (recovered, settled) = join(join_all(recovered), settled).await;
         let mut failed = Ok(());
         for result in recovered {
@@ -188,12 +189,12 @@ impl OrderApi {
     async fn recover_order(
         &self,
         rows: &[Row],
-        age: SignedDuration,
+        check: Check,
         until: Instant,
     ) -> Result<bool, RecoveryError> {
         let mut rows = Cow::from(rows);
         let mut has_expired = false;
-        if self.recovery.expires(age) && progress::early(&rows).is_none() {
+        if self.recovery.expires(check.age_of(&rows)) && progress::early(&rows).is_none() {
             let reason = FailureReason::new(FailureCode::OrderExpired, "not paid in time");
             let ended = end_early(&self.engine, &rows, &reason, until).await;
             match ended.map_err(|error| RecoveryError::Failed(error.chain()))? {
@@ -205,15 +206,20 @@ impl OrderApi {
             }
         }
         for row in progress::to_publish(&rows) {
-            self.publish_again(row, age).await?;
+            self.publish_again(row, check).await?;
         }
         Ok(has_expired)
     }
 
-    async fn publish_again(&self, row: &Row, age: SignedDuration) -> Result<(), RecoveryError> {
+    async fn publish_again(&self, row: &Row, check: Check) -> Result<(), RecoveryError> {
         self.engine.publish(row).await?;
         let (order_id, stage) = (&row.key.id, row.key.stage.name());
-        tracing::info!(orderId = order_id, stage, ageSeconds = age.as_secs(), "published again");
+        tracing::info!(
+            orderId = order_id,
+            stage,
+            ageSeconds = check.age.as_secs(),
+            "published again"
+        );
         Ok(())
     }
 }

@@ -73,8 +73,8 @@ impl Kind {
                  then run a recovery by hand"
             }
             Self::MissingRelease => {
-                "redrive its dead letter; without one delete the close row and run a recovery by \
-                 hand, which publishes the failure again"
+                "redrive its dead letter; without one run a recovery by hand, which publishes the \
+                 reservation again, and payment and release follow"
             }
             Self::EventNotPublished => {
                 "run a recovery by hand for an open order; tell the consumers of the topic about a \

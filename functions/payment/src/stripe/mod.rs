@@ -4,23 +4,21 @@
 //! charge. The order id is the idempotency key. If Stripe may have forgotten it, or a response is
 //! missing, the order's payment is looked up before a new one is requested.
 
+mod attempts;
 mod client;
 mod currency;
 mod refund;
 mod response;
 mod settings;
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::borrow::Cow;
 
 use contracts::{Envelope, Money, OrderId, object::string, parse_rfc3339};
 use engine::{Clock, error::Error};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
+    attempts::Attempts,
     client::{Charge, Client},
     currency::Currency,
     response::RequestError,
@@ -50,8 +48,7 @@ pub struct Stripe {
     client: Client,
     currency: Currency,
     clock: Clock,
-    /// Orders that this process tried to charge, with an unknown outcome.
-    unanswered: Mutex<HashSet<OrderId>>,
+    attempts: Attempts,
 }
 
 /// The outcome of a charge.
@@ -78,12 +75,26 @@ impl Stripe {
             Ok(units) => units,
             Err(why) => return Ok(ChargeOutcome::Declined(why)),
         };
-        match self.charge_once(event, customer, units).await {
+        let result = self.charge_once(event, customer, units).await;
+        self.concluded(&event.order_id, result).map_err(|error| error.of("charge at Stripe"))
+    }
+
+    /// Notes what is known of an order after an attempt, and gives up one that holds up others.
+    fn concluded<T>(
+        &self,
+        order_id: &OrderId,
+        result: Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        let now = (self.clock)();
+        match result {
+            Err(RequestError::Unknown(error)) if self.attempts.is_stuck(order_id, now) => {
+                Err(RequestError::Final(error))
+            }
+            Err(error) => Err(error),
             Ok(outcome) => {
-                self.unanswered().remove(&event.order_id);
+                self.attempts.answered(order_id, now);
                 Ok(outcome)
             }
-            Err(error) => Err(error.of("charge at Stripe")),
         }
     }
 
@@ -109,10 +120,10 @@ impl Stripe {
             correlation_id: truncate_metadata(&event.correlation_id),
         };
         // Inserted before the request, because the engine may cancel it in the middle.
-        let was_unanswered = !self.unanswered().insert(event.order_id.clone());
+        let was_unanswered = self.attempts.begin(&event.order_id, (self.clock)());
         let result = self.client.charge(&charge).await;
         if matches!(result, Err(RequestError::NotDone(_))) && !was_unanswered {
-            self.unanswered().remove(&event.order_id);
+            self.attempts.undo(&event.order_id);
         }
         match result {
             Ok(Ok(payment)) => response::of_payment(payment),
@@ -136,7 +147,7 @@ impl Stripe {
         customer: &str,
     ) -> Result<Option<ChargeOutcome>, RequestError> {
         let (order_id, is_key_known) = (&event.order_id, self.is_key_known(event));
-        if is_key_known && !self.unanswered().contains(order_id) {
+        if is_key_known && !self.attempts.is_unanswered(order_id) {
             return Ok(None);
         }
         match self.client.find(customer, order_id.as_str(), charged_since(event)).await? {
@@ -185,10 +196,6 @@ impl Stripe {
             })
         }))
     }
-
-    fn unanswered(&self) -> MutexGuard<'_, HashSet<OrderId>> {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The earliest time of a charge of the order, in seconds of Unix time.
@@ -216,7 +223,13 @@ fn truncate_metadata(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, sync::Arc};
+    use std::{
+        collections::VecDeque,
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicI64, Ordering},
+        },
+    };
 
     use axum::{Router, body, extract::Request, http::StatusCode, response::IntoResponse};
     use serde_json::{Value, json};
@@ -259,14 +272,18 @@ mod tests {
                 client: Client::new(base, "sk_test_1".into()).unwrap(),
                 currency: Currency::parse("USD").unwrap(),
                 clock,
-                unanswered: Mutex::default(),
+                attempts: Attempts::default(),
             };
             Self { stripe, requests }
         }
 
         async fn charge(&self, payload: Value) -> Result<ChargeOutcome, Error> {
+            self.charge_of("ord-1", payload).await
+        }
+
+        async fn charge_of(&self, id: &str, payload: Value) -> Result<ChargeOutcome, Error> {
             let body = json!({
-                "eventType": "InventoryReserved", "orderId": "ord-1", "correlationId": "corr-1",
+                "eventType": "InventoryReserved", "orderId": id, "correlationId": "corr-1",
                 "timestamp": EVENT_MADE.to_string(), "payload": payload,
             })
             .to_string();
@@ -389,6 +406,25 @@ mod tests {
         let server = Server::start(later, &responses).await;
         server.charge(with_card()).await.err().unwrap();
         assert_eq!(id(server.charge(with_card()).await.unwrap()), "pi_1");
+    }
+
+    #[tokio::test]
+    async fn an_order_without_an_outcome_holds_up_others_for_a_quarter_of_an_hour_at_most() {
+        static SECONDS: AtomicI64 = AtomicI64::new(0);
+        let moving = || EVENT_MADE + SignedDuration::from_secs(SECONDS.load(Ordering::Relaxed));
+        let in_use = || (409, json!({ "error": { "type": "idempotency_error" } }));
+        let none = || (200, payments(&[]));
+        let responses = [in_use(), none(), in_use(), (200, paid()), none(), in_use()];
+        let server = Server::start(moving, &responses).await;
+        let minutes = |minutes: i64| SECONDS.store(minutes * 60, Ordering::Relaxed);
+        for at in [0, 16] {
+            minutes(at);
+            let error = server.charge(with_card()).await.err().unwrap();
+            assert!(matches!(error, Error::Transient(_)), "Stripe may be away: {error:?}");
+        }
+        server.charge_of("ord-2", with_card()).await.unwrap();
+        let error = server.charge(with_card()).await.err().unwrap();
+        assert!(matches!(error, Error::Permanent(_)), "{error:?}");
     }
 
     #[tokio::test]

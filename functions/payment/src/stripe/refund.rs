@@ -25,13 +25,9 @@ impl Stripe {
         if check_ids(customer, &event.order_id).is_err() {
             return Ok(());
         }
-        match self.refund_once(event, customer, cancelled_at).await {
-            Ok(()) => {
-                self.unanswered().remove(&event.order_id);
-                Ok(())
-            }
-            Err(error) => Err(error.of("refund at Stripe")),
-        }
+        self.attempts.begin(&event.order_id, (self.clock)());
+        let result = self.refund_once(event, customer, cancelled_at).await;
+        self.concluded(&event.order_id, result).map_err(|error| error.of("refund at Stripe"))
     }
 
     async fn refund_once(

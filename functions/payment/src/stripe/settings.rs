@@ -1,7 +1,5 @@
 //! Settings of Stripe, and its key.
 
-use std::{collections::HashSet, sync::Mutex};
-
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use engine::{Clock, TransientError};
 use lambda_runtime::Error;
@@ -11,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Stripe,
+    attempts::Attempts,
     client::{Client, base_url},
     currency::Currency,
 };
@@ -79,7 +78,7 @@ impl StripeSettings {
             client: Client::new(self.base, key)?,
             currency: self.currency,
             clock,
-            unanswered: Mutex::new(HashSet::new()),
+            attempts: Attempts::default(),
         })
     }
 }
