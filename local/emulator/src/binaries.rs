@@ -34,7 +34,11 @@ pub enum BinariesError {
         #[source]
         source: std::io::Error,
     },
-    #[error("there is neither {directory}/{name}/bootstrap nor {directory}/{name}", directory = directory.display())]
+    #[error(
+        "there is neither {directory}/{name}/bootstrap nor {directory}/{name} (name a folder with \
+         every function, or leave out --function-dir to build them)",
+        directory = directory.display()
+    )]
     Missing { directory: PathBuf, name: String },
 }
 

@@ -57,7 +57,7 @@ impl TransientError {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let cause = response_error(error).unwrap_or_else(|| chain(error));
+        let cause = response_error(error).unwrap_or_else(|| request_error(error));
         Self { code: error.code().map(str::to_owned), ..Self::new(operation, cause) }
     }
 
@@ -99,6 +99,23 @@ pub fn response_error<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Opt
         SdkError::ResponseError(_) => Some("the response cannot be read".to_owned()),
         _ => None,
     }
+}
+
+/// The error of a request of AWS that has no response, with its causes.
+///
+/// Of a request that could not even be sent only the last cause: those before it may quote an item.
+pub fn request_error<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: StdError + 'static,
+    R: std::fmt::Debug,
+{
+    let mut cause: &dyn StdError = error;
+    if matches!(error, SdkError::DispatchFailure(failure) if failure.is_other()) {
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+    }
+    chain(cause)
 }
 
 fn chain(error: &dyn StdError) -> String {

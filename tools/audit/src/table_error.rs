@@ -3,8 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use engine::error::response_error;
-use terminal::error_chain;
+use engine::error::{request_error, response_error};
 
 const NO_TABLE: &str = "ResourceNotFoundException";
 
@@ -37,7 +36,7 @@ impl TableError {
         match response_error(error) {
             Some(code) if code == NO_TABLE => Self::NoTable { table, database },
             Some(code) => Self::Rejected { table, database, code },
-            None => Self::NoResponse { database, cause: error_chain(error) },
+            None => Self::NoResponse { database, cause: request_error(error) },
         }
     }
 }

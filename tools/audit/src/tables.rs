@@ -240,19 +240,28 @@ mod tests {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         });
+        let error = tables_at(&url).check().await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("no response from DynamoDB at {url}: ")), "{error}");
+        assert_eq!(attempts.load(Ordering::Relaxed), u64::from(FIRST_ATTEMPTS));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_sent_is_not_quoted() {
+        let error = tables_at("nonsense").check().await.unwrap_err().to_string();
+        let start = "no response from DynamoDB at nonsense: endpoint must contain scheme (check";
+        assert!(error.starts_with(start), "{error}");
+    }
+
+    fn tables_at(url: &str) -> Tables {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
             .retry_config(RetryConfig::standard().with_max_attempts(8))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(&url);
+            .endpoint_url(url);
         let orders = "Orders".to_owned();
         let names = TableNames { orders, stock: "Stock".to_owned(), accounts: None };
-        let database = format!("DynamoDB at {url}");
-        let tables = Tables::new(Client::from_conf(config.build()), database, names, 1);
-        let error = tables.check().await.unwrap_err().to_string();
-        assert!(error.starts_with(&format!("no response from DynamoDB at {url}: ")), "{error}");
-        assert_eq!(attempts.load(Ordering::Relaxed), u64::from(FIRST_ATTEMPTS));
+        Tables::new(Client::from_conf(config.build()), format!("DynamoDB at {url}"), names, 1)
     }
 }
