@@ -166,11 +166,11 @@ mod tests {
 
     #[test]
     fn an_unknown_function_is_answered_with_the_names_that_exist() {
-        let names = ["order-api", "validator"].map(str::to_owned);
+        let names = ["first", "second"].map(str::to_owned);
         assert_eq!(
-            not_found("validater", names.iter()),
-            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:validater (use one \
-             of: order-api, validator)"
+            not_found("secund", names.iter()),
+            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:secund (use one \
+             of: first, second)"
         );
     }
 
