@@ -25,7 +25,7 @@ use crate::{
 
 /// The result of ending an order early.
 pub(crate) enum EarlyEnd {
-    /// The payment's row, the last of these rows, rejects the order for this reason.
+    /// The order's rows, the last of which is the payment's, and rejects it for this reason.
     Decided(Vec<Row>),
     /// The order is paid.
     Paid,
@@ -57,8 +57,10 @@ pub(crate) async fn end_early(
         }
     };
     Ok(if row.is_early() && row.rejection_code() == Some(reason.code) {
-        let others = rows.iter().filter(|it| it.key != row.key).cloned();
-        EarlyEnd::Decided(others.chain([row.clone()]).collect())
+        let mut rows = rows.to_vec();
+        rows.retain(|it| it.key != row.key);
+        rows.push(row);
+        EarlyEnd::Decided(rows)
     } else if row.event().is_some_and(|event| !event.event_type.is_failure()) {
         EarlyEnd::Paid
     } else {

@@ -6,7 +6,7 @@
 //! not released, and once more at the last age, in case a refund is a dead letter. A repeated event
 //! has no second effect.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use contracts::{FailureCode, FailureReason};
 use engine::{
@@ -192,23 +192,19 @@ impl OrderApi {
         check: Check,
         until: Instant,
     ) -> Result<bool, RecoveryError> {
-        let mut rows = Cow::from(rows);
-        let mut has_expired = false;
-        if self.recovery.expires(check.age_of(&rows)) && progress::early(&rows).is_none() {
+        let mut expired = None;
+        if self.recovery.expires(check.age_of(rows)) && progress::early(rows).is_none() {
             let reason = FailureReason::new(FailureCode::OrderExpired, "not paid in time");
-            let ended = end_early(&self.engine, &rows, &reason, until).await;
+            let ended = end_early(&self.engine, rows, &reason, until).await;
             match ended.map_err(|error| RecoveryError::Failed(error.chain()))? {
-                EarlyEnd::Decided(with_rejection) => {
-                    rows = with_rejection.into();
-                    has_expired = true;
-                }
+                EarlyEnd::Decided(rows) => expired = Some(rows),
                 EarlyEnd::Paid | EarlyEnd::Over => {}
             }
         }
-        for row in progress::to_publish(&rows) {
+        for row in progress::to_publish(expired.as_deref().unwrap_or(rows)) {
             self.publish_again(row, check).await?;
         }
-        Ok(has_expired)
+        Ok(expired.is_some())
     }
 
     async fn publish_again(&self, row: &Row, check: Check) -> Result<(), RecoveryError> {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The time after which an order whose outcome remains unknown holds up no others any longer. It is
 /// longer than the short outages of a provider; the recovery tries again at later ages.
-pub(super) const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(15);
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Stripe is not away if it has served another order within this time.
 const SERVES_OTHERS: SignedDuration = SignedDuration::from_mins(5);
@@ -42,7 +42,7 @@ impl Attempts {
     }
 
     /// Stripe has done nothing.
-    pub(super) fn undo(&self, order_id: &OrderId) {
+    pub(super) fn not_done(&self, order_id: &OrderId) {
         self.state().unanswered.remove(order_id);
     }
 

@@ -123,7 +123,7 @@ impl Stripe {
         let was_unanswered = self.attempts.begin(&event.order_id, (self.clock)());
         let result = self.client.charge(&charge).await;
         if matches!(result, Err(RequestError::NotDone(_))) && !was_unanswered {
-            self.attempts.undo(&event.order_id);
+            self.attempts.not_done(&event.order_id);
         }
         match result {
             Ok(Ok(payment)) => response::of_payment(payment),
