@@ -40,6 +40,11 @@ async fn a_request_for_an_order_that_cannot_be_read_is_not_to_be_repeated() {
             let (code, problem) = world.post(&order(), Some("key-1")).await;
             assert_eq!(code, 500, "{problem}");
         }
+        // The order hides no other in the customer's list, which has nothing of these rows but the end.
+        let (code, list) = send(&world, "GET", "/orders?customerId=cust-1").await;
+        assert_eq!((code, list["orders"].as_array().map(Vec::len)), (200, Some(1)), "{list}");
+        let is_ended = stage != "close";
+        assert_eq!(list["orders"][0]["status"] == ended["status"], is_ended, "{list}");
         rows::put(&world, row).await;
         assert_eq!(send(&world, "GET", &status).await, (200, ended.clone()));
     }

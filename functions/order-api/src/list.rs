@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use contracts::{StageName, order::MAX_KEY_BYTES};
-use engine::{Row, RowKey};
+use engine::{Row, RowKey, row::UnreadableRow};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::{
     etag::with_etag,
     orders::{OrderCursor, OrdersPage, list_by_customer, retry_until},
     page_token,
-    problem::{problem, unavailable},
+    problem::{problem, report_damaged, unavailable},
     request::Request,
     response::Response,
     routes::{OrderApi, READ_TIMEOUT},
@@ -69,9 +69,7 @@ impl OrderApi {
             closed.map_err(|error| unavailable(&error))?
         };
         let entries =
-            page.orders.iter().zip(&keys).map(|(cursor, key)| {
-                entry(cursor, closed.get(key).and_then(|row| row.as_ref().ok()))
-            });
+            page.orders.iter().zip(&keys).map(|(cursor, key)| entry(cursor, closed.get(key)));
         let orders = first_page(entries);
         let has_more = page.has_more || orders.len() < page.orders.len();
         let last = orders.len().checked_sub(1).and_then(|last| page.orders.get(last));
@@ -131,10 +129,14 @@ fn limit_of(text: &str) -> Option<u8> {
     (1..=MAX_LIMIT).contains(&limit).then_some(limit)
 }
 
-/// An order in a list: when it was accepted, and how it ended.
-fn entry(cursor: &OrderCursor, close: Option<&Row>) -> Value {
+/// An order in a list: when it was accepted, and how it ended. An order whose end cannot be read is
+/// listed as pending, so that it hides no other.
+fn entry(cursor: &OrderCursor, close: Option<&Result<Row, UnreadableRow>>) -> Value {
+    let order_id = &cursor.order_id;
+    let close = close
+        .and_then(|row| row.as_ref().inspect_err(|error| report_damaged(error, order_id)).ok());
     let entry = json!({
-        "orderId": cursor.order_id,
+        "orderId": order_id,
         "acceptedAt": cursor.accepted_at,
         "status": PENDING,
     });

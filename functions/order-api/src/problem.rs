@@ -44,9 +44,14 @@ pub(crate) fn unavailable(error: &TransientError) -> Response {
         .with("retry-after", RETRY_AFTER_SECONDS)
 }
 
+/// Logs that a person must correct a row of the order.
+pub(crate) fn report_damaged(error: &dyn std::error::Error, order_id: &str) {
+    tracing::error!(orderId = order_id, %error, "a person must act: the order's rows are damaged");
+}
+
 /// Not retryable before a person has corrected the order's rows.
 pub(crate) fn damaged(error: &dyn std::error::Error, order_id: &str) -> Response {
-    tracing::error!(orderId = order_id, %error, "a person must act: the order's rows are damaged");
+    report_damaged(error, order_id);
     problem(500, "what is stored about this order cannot be read: tell those who run this service")
 }
 

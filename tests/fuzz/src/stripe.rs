@@ -1,15 +1,19 @@
 //! A response of Stripe: the status on the first line, then the body.
 //!
 //! The reader is private to the payment function, whose public way in retries until a deadline, so
-//! its file is compiled here.
+//! its files are compiled here.
 
+#[expect(dead_code, reason = "the function uses more of it")]
+#[path = "../../../functions/payment/src/stripe/error.rs"]
+mod error;
 #[expect(dead_code, reason = "the function uses more of it")]
 #[path = "../../../functions/payment/src/stripe/response.rs"]
 mod response;
 
 use std::error::Error;
 
-use response::{PaymentIntent, RequestError, StripeError};
+use error::{RequestError, StripeError};
+use response::PaymentIntent;
 use serde_json::Value;
 
 /// As the function has it.

@@ -16,7 +16,8 @@ use serde::{
 
 use super::{
     ChargeOutcome,
-    response::{self, PaymentIntent, RequestError, StripeError},
+    error::{RequestError, StripeError},
+    response::{self, PaymentIntent},
 };
 
 /// The version of the fields that are used here, independent of the account's default.

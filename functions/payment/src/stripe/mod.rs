@@ -7,6 +7,7 @@
 mod attempts;
 mod client;
 mod currency;
+mod error;
 mod refund;
 mod response;
 mod settings;
@@ -21,7 +22,7 @@ use self::{
     attempts::Attempts,
     client::{Charge, Client},
     currency::Currency,
-    response::RequestError,
+    error::RequestError,
 };
 pub(crate) use settings::StripeSettings;
 
@@ -68,15 +69,24 @@ impl Stripe {
         customer: &str,
         amount: Money,
     ) -> Result<ChargeOutcome, Error> {
-        if let Err(why) = check_ids(customer, &event.order_id) {
-            return Ok(ChargeOutcome::Declined(why));
-        }
-        let units = match self.currency.units(amount) {
-            Ok(units) => units,
+        let (units, method) = match self.parts(event, customer, amount) {
+            Ok(parts) => parts,
             Err(why) => return Ok(ChargeOutcome::Declined(why)),
         };
-        let result = self.charge_once(event, customer, units).await;
+        let result = self.charge_once(event, customer, units, method).await;
         self.concluded(&event.order_id, result).map_err(|error| error.of("charge at Stripe"))
+    }
+
+    /// The amount in the currency's smallest unit, and the payment method that the order names.
+    /// The error is the reason to decline the order without a request to Stripe.
+    fn parts<'a>(
+        &self,
+        event: &'a Envelope<'_>,
+        customer: &str,
+        amount: Money,
+    ) -> Result<(u64, Option<Cow<'a, str>>), String> {
+        check_ids(customer, &event.order_id)?;
+        Ok((self.currency.units(amount)?, named_method(event)?))
     }
 
     /// Notes what is known of an order after an attempt, and gives up one that holds up others.
@@ -103,13 +113,17 @@ impl Stripe {
         event: &Envelope<'_>,
         customer: &str,
         units: u64,
+        method: Option<Cow<'_, str>>,
     ) -> Result<ChargeOutcome, RequestError> {
         if let Some(charged) = self.find_existing_charge(event, customer).await? {
             return Ok(charged);
         }
-        let method = match self.payment_method(event, customer).await? {
-            Ok(method) => method,
-            Err(charged) => return Ok(charged),
+        let method = match method {
+            Some(named) => named,
+            None => match self.default_method(customer).await? {
+                Ok(method) => method.into(),
+                Err(declined) => return Ok(declined),
+            },
         };
         let charge = Charge {
             customer,
@@ -172,20 +186,8 @@ impl Stripe {
         time.is_none_or(|at| (self.clock)().duration_since(at) > LISTED_AFTER)
     }
 
-    /// The payment method that the order names, or else the default of the customer.
-    async fn payment_method(
-        &self,
-        event: &Envelope<'_>,
-        customer: &str,
-    ) -> client::StripeResult<String> {
-        if let Some(named) = event.payload.get("paymentMethodId") {
-            let named = string(named).filter(|named| !named.is_empty());
-            return Ok(named.map(Cow::into_owned).ok_or_else(|| {
-                ChargeOutcome::Declined(
-                    "paymentMethodId must be the id of a payment method".to_owned(),
-                )
-            }));
-        }
+    /// The payment method of a customer whose order names none.
+    async fn default_method(&self, customer: &str) -> client::StripeResult<String> {
         Ok(self.client.payment_method(customer).await?.and_then(|method| {
             method.ok_or_else(|| {
                 ChargeOutcome::Declined(
@@ -195,6 +197,15 @@ impl Stripe {
                 )
             })
         }))
+    }
+}
+
+/// The payment method that the order names.
+fn named_method<'a>(event: &'a Envelope<'_>) -> Result<Option<Cow<'a, str>>, String> {
+    let Some(named) = event.payload.get("paymentMethodId") else { return Ok(None) };
+    match string(named).filter(|named| !named.is_empty()) {
+        Some(named) => Ok(Some(named)),
+        None => Err("paymentMethodId must be the id of a payment method".to_owned()),
     }
 }
 
@@ -417,8 +428,11 @@ mod tests {
         let responses = [in_use(), none(), in_use(), (200, paid()), none(), in_use()];
         let server = Server::start(moving, &responses).await;
         let minutes = |minutes: i64| SECONDS.store(minutes * 60, Ordering::Relaxed);
+        let unnamed = json!({ "customerId": "cus_1", "paymentMethodId": 7 });
         for at in [0, 16] {
             minutes(at);
+            let outcome = server.charge_of("ord-3", unnamed.clone()).await.unwrap();
+            assert!(matches!(outcome, ChargeOutcome::Declined(_)), "without Stripe: {outcome:?}");
             let error = server.charge(with_card()).await.err().unwrap();
             assert!(matches!(error, Error::Transient(_)), "Stripe may be away: {error:?}");
         }

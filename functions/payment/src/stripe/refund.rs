@@ -10,7 +10,8 @@ use engine::error::Error;
 use super::{
     Stripe, charged_since, check_ids,
     client::KeyUse,
-    response::{self, RequestError, StripeError},
+    error::{RequestError, StripeError},
+    response,
 };
 
 impl Stripe {
