@@ -50,7 +50,8 @@ async fn an_order_whose_record_is_too_old_for_its_mapping_ends_by_the_recovery()
     assert_eq!(world.available_and_reserved("SKU-1").await, ("99".to_owned(), "1".to_owned()));
     assert_eq!(world.balance("rich").await, "9");
     world.until_event(&order_id, EventType::OrderCompleted, 1).await;
-    let seen = world.until("a second publish", |seen| !seen.is_empty()).await;
+    world.until_event(&order_id, EventType::OrderValidated, 2).await;
+    let seen = world.until("the records so far", |seen| !seen.is_empty()).await;
     let mut published = Published::default();
     let events = seen.iter().filter(|record| record.topic != DEAD_LETTERS);
     events.for_each(|record| published.add(record));

@@ -64,7 +64,7 @@ fn of_point(target: Target, point: Point) -> Vec<Cell> {
     // cancelled, and it waits longer and longer, so that the others have long been committed.
     let passage = match point {
         Point::BeforeInsert | Point::AfterInsert => Some(2),
-        Point::BeforeTransaction | Point::AfterTransaction => Some(6),
+        Point::BeforeTransaction | Point::AfterTransaction => Some(12),
         _ => None,
     };
     let passage = passage.filter(|_| target.trigger == Trigger::Batch);

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::sleep};
 
 /// The life of credentials.
-const LIFE: Duration = Duration::from_secs(3);
+const LIFE: Duration = Duration::from_secs(15);
 
 /// Access keys begin with this; the number of the issue follows.
 const ACCESS_KEY: &str = "AKIAISSUE";

@@ -77,7 +77,7 @@ pub(crate) async fn nothing_left(case: Case, (): ()) {
 
 /// Waits until a frozen process's lines are in its log: they are in the pipe, or will never come.
 async fn until_logged(process: &Process, texts: &[String]) {
-    const READ_TIMEOUT: Duration = Duration::from_secs(5);
+    const READ_TIMEOUT: Duration = Duration::from_secs(60);
     let started = Instant::now();
     loop {
         let log = process.log();

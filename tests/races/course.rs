@@ -109,6 +109,8 @@ async fn check_rows(world: &World, events: &Events, id: &str, is_completed: bool
     for event in rows.values().filter_map(|row| row.get("event")) {
         let event = event.as_s().expect("the event is text");
         let event = StoredEvent::read(event.clone()).expect("an event");
+        let is_published = async || events.count(id, event.event_type) > 0;
+        until(&format!("{} of {id}", event.event_type), is_published).await;
         let published = events.first(id, event.event_type).expect("the event is published");
         assert_eq!(published.payload, Some(event.body.into_bytes()), "{id}: {}", event.event_type);
         stored.insert(event.event_type);

@@ -5,11 +5,10 @@ use std::time::Duration;
 use contracts::{EventType, Topic};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use workflow_tests::stages::Record;
+use workflow_tests::{captured::Captured, stages::Record};
 
 use crate::{
     MALLORY,
-    captured::Captured,
     injection::{MARK, assert_plain_log, hostile_texts, is_one_line},
     order, stages,
 };

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use workflow_tests::api::{Api, Response};
+use workflow_tests::{
+    api::{Api, Response},
+    captured::Captured,
+};
 
 use crate::{
     MALLORY,
-    captured::Captured,
     injection::{MARK, assert_plain_headers, assert_plain_log, hostile_texts, is_one_line},
     order, stages,
 };

@@ -1,8 +1,6 @@
 //! Text that ends a line, moves a cursor or turns the direction of writing.
 
-use workflow_tests::api::Response;
-
-use crate::captured::Captured;
+use workflow_tests::{api::Response, captured::Captured};
 
 /// Marks an injected header or log line, wherever it comes out.
 pub(crate) const MARK: &str = "X-Injected";

@@ -9,9 +9,6 @@
     reason = "a test stops at the first failure"
 )]
 
-#[expect(dead_code, reason = "the tests of the stages use more of it")]
-#[path = "../stages/captured.rs"]
-mod captured;
 mod customers;
 mod injected_records;
 mod injected_requests;

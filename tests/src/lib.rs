@@ -8,6 +8,7 @@
 )]
 
 pub mod api;
+pub mod captured;
 pub mod conformance;
 pub mod events;
 pub mod functions;

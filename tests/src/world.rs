@@ -196,9 +196,21 @@ impl World {
         (response.status().as_u16(), response.json().await.expect("a JSON body"))
     }
 
-    /// Posts an order that must be accepted; returns its id.
+    /// Posts an order that must be accepted; returns its id. As clients do, it sends the same
+    /// request again after a 503, which a busy machine may cause.
     pub async fn accepted(&self, order: &Value) -> String {
-        let (status, body) = self.post(order, None).await;
+        let key = uuid::Uuid::new_v4().to_string();
+        let responded = async {
+            loop {
+                let (status, body) = self.post(order, Some(&key)).await;
+                if status != 503 {
+                    return (status, body);
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let responded = timeout(TIMEOUT, responded).await;
+        let (status, body) = responded.expect("a response other than 503");
         assert_eq!(status, 202, "{body}");
         body["orderId"].as_str().expect("an order id").to_owned()
     }

@@ -4,9 +4,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use contracts::{EventType, StageName, Topic};
 use engine::RowBody;
 use serde_json::{Value, json};
-use workflow_tests::stages::{Record, Stages};
-
-use crate::captured::Captured;
+use workflow_tests::{
+    captured::Captured,
+    stages::{Record, Stages},
+};
 
 type Attributes = Vec<(&'static str, AttributeValue)>;
 

@@ -7,7 +7,6 @@
     reason = "a test stops at the first failure"
 )]
 
-mod captured;
 mod content;
 mod event_order;
 mod expiry;

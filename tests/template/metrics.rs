@@ -1,11 +1,6 @@
 //! Metric filters, alarms and the dashboard against the resources and the log lines.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contracts::{Envelope, EventType, OrderId, StageName, StoredEvent};
@@ -13,7 +8,7 @@ use engine::{Digest, Engine, Row, RowBody, RowKey, Stage};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tracing_subscriber::util::SubscriberInitExt;
+use workflow_tests::captured::Captured;
 
 use crate::{harness::Harness, template, template_yaml::TemplateYaml};
 
@@ -85,29 +80,10 @@ async fn the_dashboard_shows_malformed_records_under_the_outcome_that_is_logged(
     assert!(TemplateYaml::read().dashboard().contains(&shown), "{shown}");
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("the log").extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The log lines of a completed order, a failed order, an ignored event, a malformed record, and
 /// the recovery.
 async fn log_lines() -> Vec<Value> {
-    let log = Log::default();
-    // The format of `runtime::log_as_json`.
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false);
-    let writer = log.clone();
-    let logging = subscriber.with_writer(move || writer.clone()).set_default();
+    let (log, logging) = Captured::start("info");
     closed(
         EventType::OrderCompleted,
         r#"{"totalAmount":12.5}"#,
@@ -140,9 +116,7 @@ async fn log_lines() -> Vec<Value> {
     let scheduled = order_api::Scheduled { at: Timestamp::UNIX_EPOCH, accepted_since: None };
     harness.api.recover(scheduled, deadline).await.expect("nothing is open");
     drop(logging);
-    let log = log.0.lock().expect("the log");
-    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).expect("a line is JSON")).collect()
+    log.lines()
 }
 
 fn event(event_type: EventType, payload: &str) -> StoredEvent {

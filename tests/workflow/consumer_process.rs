@@ -69,7 +69,7 @@ impl Reader {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let skipped = timeout(Duration::from_secs(10), skipped).await;
+        let skipped = timeout(Duration::from_secs(60), skipped).await;
         skipped.unwrap_or_else(|_| panic!("{times}: {:?}", self.error_lines()))
     }
 

@@ -15,11 +15,12 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
     // The test below kills the intake.
     let stages: Vec<_> = happy_path().skip(1).map(|spec| spec.name).collect();
     for stage in &stages {
-        let held = &mut world.database.hold_response(&[&format!("\"S\":\"{stage}\"")]);
+        let mut held = world.database.hold_response(&[&format!("\"S\":\"{stage}\"")]);
         let order_id = world.accepted(&order).await;
         assert!(held.executed().await);
         let functions = world.stack.functions.as_ref().unwrap();
         assert!(functions.kill(function_of(*stage)).await > 0, "{stage}");
+        drop(held);
 
         assert_eq!(world.ended(&order_id).await["status"], "COMPLETED", "{stage}");
         let events = journey(&mut world, &order_id, 1).await;

@@ -15,6 +15,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
+/// Longer than any delay of a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The ports of this process are those of one stack.
 static ONE_STACK: Mutex<()> = Mutex::const_new(());
 
@@ -57,7 +60,7 @@ async fn status(port: u16, method: &str, headers: &str) -> Option<u16> {
     let request = format!("{method} / HTTP/1.1\r\n{headers}Content-Length: 0\r\n\r\n");
     connection.write_all(request.as_bytes()).await.unwrap();
     let mut response = vec![0; 64];
-    let read = timeout(Duration::from_secs(5), connection.read(&mut response));
+    let read = timeout(TIMEOUT, connection.read(&mut response));
     let length = read.await.ok()?.unwrap_or_default();
     let text = String::from_utf8_lossy(&response[..length]).into_owned();
     text.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
@@ -112,8 +115,7 @@ async fn a_process_takes_no_invocation_of_another() {
     // The paths of a function's first processes, as they would be without a secret.
     for path in ["greeter/1", "greeter/1/1", "greeter/1/00000000000000000000000000000000"] {
         let url = format!("http://127.0.0.1:{port}/{path}/2018-06-01/runtime/invocation/next");
-        let response =
-            timeout(Duration::from_secs(5), http().get(&url).send()).await.unwrap().unwrap();
+        let response = timeout(TIMEOUT, http().get(&url).send()).await.unwrap().unwrap();
         assert!([404, 410].contains(&response.status().as_u16()), "{url}: {response:?}");
     }
     alone.stop().await;
@@ -134,14 +136,15 @@ async fn slow_and_large_bodies_end_and_hold_up_no_other_request() {
         slow.push(connection);
     }
     let http = http();
-    let small = timeout(Duration::from_secs(5), http.post(&url).body("{}").send());
+    // The slow bodies end after 10 seconds.
+    let small = timeout(Duration::from_secs(8), http.post(&url).body("{}").send());
     assert_eq!(small.await.unwrap().unwrap().status(), 200);
     let large = http.post(&url).body(vec![b' '; 7_000_000]).send().await;
     // The response may be lost, because the server does not read the rest.
     assert!(large.is_err() || large.is_ok_and(|response| response.status() == 413));
     for mut connection in slow {
         let mut response = vec![0; 64];
-        let read = timeout(Duration::from_secs(30), connection.read(&mut response));
+        let read = timeout(TIMEOUT, connection.read(&mut response));
         let length = read.await.unwrap().unwrap();
         let status = String::from_utf8_lossy(&response[..length]).into_owned();
         assert!(status.starts_with("HTTP/1.1 408"), "{status}");

@@ -17,7 +17,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use self::{
     call::Call,
@@ -44,14 +44,14 @@ pub struct DatabaseProxy {
     _server: Server,
 }
 
-/// A withheld response; released when dropped.
+/// A withheld response, and those to the repetitions of its request; released when dropped.
 pub struct HeldResponse {
     reached: oneshot::Receiver<()>,
-    _release: oneshot::Sender<()>,
+    _release: watch::Sender<()>,
 }
 
 impl HeldResponse {
-    /// Waits until the database has executed the request; `false` if the fault was removed.
+    /// Waits until the database has executed the first request; `false` if the fault was removed.
     pub async fn executed(&mut self) -> bool {
         (&mut self.reached).await.is_ok()
     }
@@ -96,12 +96,14 @@ impl DatabaseProxy {
         self.state.in_flight.count()
     }
 
-    /// Withholds the response to the next write that contains all these texts.
+    /// Withholds the response to every write that contains all these texts, until the result is
+    /// dropped: a client that has waited for long enough sends its request again.
     #[must_use]
     pub fn hold_response(&self, texts: &[&str]) -> HeldResponse {
         let (reached_sender, reached) = oneshot::channel();
-        let (release_sender, release) = oneshot::channel();
-        self.add(Pending::once(texts, Injection::Hold(Hold { reached: reached_sender, release })));
+        let (release_sender, release) = watch::channel(());
+        let hold = Hold { reached: Some(reached_sender), release };
+        self.add(Pending::lasting(texts, Injection::Hold(hold)));
         HeldResponse { reached, _release: release_sender }
     }
 
@@ -129,7 +131,7 @@ impl DatabaseProxy {
 
     /// Like [`Self::throttle_item`], for all such writes until [`Self::clear_faults`].
     pub fn keep_throttling_item(&self, texts: &[&str]) {
-        self.add(Pending::lasting(texts, Fault::ThrottleItem));
+        self.add(Pending::lasting(texts, Injection::Plain(Fault::ThrottleItem)));
     }
 
     /// Injects this fault into the next so many requests that match. `matching` returns the places of

@@ -229,7 +229,11 @@ mod tests {
         }
         let brokers = Brokers::plaintext(&cluster.bootstrap_servers());
         let producer = || Producer::new(&brokers, Duration::from_secs(15)).unwrap();
-        producer().connect(&["orders"]).await.unwrap();
+        let mut attempts = 0;
+        while let Err(error) = producer().connect(&["orders"]).await {
+            attempts += 1;
+            assert!(attempts < 3, "{error}");
+        }
         for broker in 1..=3 {
             cluster.broker_down(broker).unwrap();
             let missed = producer().connect(&["orders"]).await;

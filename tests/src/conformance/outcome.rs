@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use tokio::time::timeout;
 
-const CASE_TIMEOUT: Duration = Duration::from_secs(90);
+const CASE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs a case with a time limit.
 ///

@@ -12,7 +12,7 @@ use rdkafka::{
 
 use super::delivery::Record;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub async fn published(bootstrap_servers: &str) -> Vec<Record> {
     let servers = bootstrap_servers.to_owned();

@@ -21,8 +21,6 @@ use crate::fixtures::CreatedRecord;
 use crate::fixtures::producer::Producer;
 
 const MAX_CONCURRENT_REQUESTS: usize = 16;
-/// Limit for all attempts of one request.
-const ORDER_TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -31,6 +29,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) client: Client,
     /// URL of `POST /orders`.
     pub(crate) url: String,
+    /// Limit for all attempts of one request.
+    pub(crate) timeout: Duration,
     /// Prefix of the idempotency keys, unique for each run.
     pub(crate) run_id: String,
     pub(crate) in_flight: &'a InFlight,
@@ -41,15 +41,16 @@ pub(crate) struct Driver<'a> {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DriveError {
-    #[error("POST {url}: no response within 60 s (see {log})", log = log.display())]
+    #[error("POST {url}: no response within {} s (see {})", timeout.as_secs(), log.display())]
     Unanswered {
         url: String,
+        timeout: Duration,
         log: PathBuf,
         #[source]
         source: reqwest::Error,
     },
-    #[error("POST {url}: {status} for 60 s (see {log})", log = log.display())]
-    Unavailable { url: String, status: StatusCode, log: PathBuf },
+    #[error("POST {url}: {status} for {} s (see {})", timeout.as_secs(), log.display())]
+    Unavailable { url: String, timeout: Duration, status: StatusCode, log: PathBuf },
     #[error("POST {url}: the response has no orderId")]
     MissingOrderId {
         url: String,
@@ -202,7 +203,8 @@ impl Driver<'_> {
         url: &str,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Response, DriveError> {
-        let until = Instant::now() + ORDER_TIMEOUT;
+        let timeout = self.timeout;
+        let until = Instant::now() + timeout;
         let mut backoff = FIRST_BACKOFF;
         let named = || (url.to_owned(), self.logs.join("order-api.log"));
         loop {
@@ -213,11 +215,11 @@ impl Driver<'_> {
                 Ok(response) => {
                     backoff = retry_after(&response).unwrap_or(backoff);
                     let (url, log) = named();
-                    DriveError::Unavailable { url, status: response.status(), log }
+                    DriveError::Unavailable { url, timeout, status: response.status(), log }
                 }
                 Err(source) => {
                     let (url, log) = named();
-                    DriveError::Unanswered { url, log, source }
+                    DriveError::Unanswered { url, timeout, log, source }
                 }
             };
             if Instant::now() + backoff > until {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use emulator::stack::Stack;
 use emulator::tap::Tap;
-use terminal::printable;
+use terminal::{ExitError, grouped, printable};
 use uuid::Uuid;
 
 use super::backlog::{Backlog, Ends};
@@ -14,11 +14,11 @@ use super::in_flight::InFlight;
 use super::outages::Outages;
 use super::plan::Plan;
 use crate::fixtures::producer::Producer;
-use terminal::ExitError;
-use terminal::grouped;
 
 /// A run without any activity for this time has stalled.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Limit for all attempts of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Run<'a> {
@@ -43,6 +43,7 @@ impl Run<'_> {
         let driver = Driver {
             client,
             url: format!("{api}/orders"),
+            timeout: REQUEST_TIMEOUT,
             run_id: Uuid::new_v4().simple().to_string(),
             in_flight: self.in_flight,
             producer: self.producer,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use emulator::stack::Stack;
 use emulator::tap::Tap;
+use futures::FutureExt;
 use terminal::{ExitError, Terminal, grouped};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -30,6 +31,9 @@ use crate::fixtures::producer::Producer;
 
 /// Requests that waited for a fault to end leave their connections for this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Limit for all attempts of one request. On a busy machine an attempt may wait for a process until
+/// its own limit.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(10);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) struct Soak<'a> {
@@ -85,6 +89,7 @@ impl Soak<'_> {
             driver: Driver {
                 client,
                 url: format!("{api}/orders"),
+                timeout: REQUEST_TIMEOUT,
                 run_id: Uuid::new_v4().simple().to_string(),
                 in_flight: &in_flight,
                 producer: &producer,
@@ -151,12 +156,13 @@ impl Soak<'_> {
         });
         let mut samples = Samples::default();
         let numbers = first..plan.orders.count();
-        let (posted, (), ()) = tokio::join!(
+        // An order that cannot be sent ends the run at once.
+        tokio::try_join!(
             load::run(&traffic.driver, plan, numbers, started, self.tally),
-            injector.run(&plan.faults, started),
-            samples.take(self.stack, started, plan.size.load),
-        );
-        posted.map_err(ExitError::run)?;
+            injector.run(&plan.faults, started).map(Ok),
+            samples.take(self.stack, started, plan.size.load).map(Ok),
+        )
+        .map_err(ExitError::run)?;
         Ok(samples)
     }
 

@@ -5,6 +5,7 @@
 #[path = "../page/raw_batch.rs"]
 mod raw_batch;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use tokio::process::Command;
 
 /// The functions may have to be built first.
 const TIMEOUT: Duration = Duration::from_secs(580);
+/// For a mapping to report a partition, and for the next outage of the broker.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -78,6 +81,24 @@ async fn a_report_that_cannot_be_written_is_an_error_at_the_start() {
     assert!(error.starts_with(&expected), "{error}");
 }
 
+/// Sends a batch unchanged, once the broker is not away. Returns the connection.
+async fn write_batch(kafka: &str, batch: &[u8]) -> TcpStream {
+    let request = raw_batch::produce("order.created", 2, batch);
+    loop {
+        let written = async {
+            let mut broker = TcpStream::connect(kafka).await?;
+            broker.write_all(&request).await?;
+            // The response.
+            broker.read_i32().await?;
+            io::Result::Ok(broker)
+        };
+        if let Ok(broker) = written.await {
+            return broker;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_partition_that_cannot_be_read_is_one_warning_despite_the_outages() {
     let mut program = demo("", &["--orders", "100000"]).spawn().unwrap();
@@ -93,18 +114,27 @@ async fn a_partition_that_cannot_be_read_is_one_warning_despite_the_outages() {
     let kafka = tokio::time::timeout(TIMEOUT, kafka).await.unwrap();
     // Until the demo is idle, a record that waits would keep it from its start.
     while lines.next_line().await.unwrap().is_some_and(|line| !line.contains("orders posted")) {}
-    let mut broker = TcpStream::connect(&kafka).await.unwrap();
+    tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
     // Kafka has no codec 5.
     let batch = raw_batch::batch(5, b"whatever");
-    broker.write_all(&raw_batch::produce("order.created", 2, &batch)).await.unwrap();
-    tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut errors = BufReader::new(program.stderr.take().unwrap());
+    let mut printed = String::new();
+    let reported_and_away = async {
+        write_batch(&kafka, &batch).await;
+        while !printed.contains("cannot be read") {
+            assert!(errors.read_line(&mut printed).await.unwrap() > 0, "{printed}");
+        }
+        // Until the broker has been away once more: it closes its connections.
+        let mut broker = write_batch(&kafka, &batch).await;
+        broker.read_to_end(&mut Vec::new()).await.ok();
+    };
+    tokio::time::timeout(REPORT_TIMEOUT, reported_and_away).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let process = program.id().unwrap().to_string();
     Command::new("kill").args(["-s", "TERM", &process]).status().await.unwrap();
-    let mut errors = String::new();
-    program.stderr.take().unwrap().read_to_string(&mut errors).await.unwrap();
-    assert_eq!(program.wait().await.unwrap().code(), Some(130), "{errors}");
-    let reports: Vec<_> = errors.lines().filter(|line| line.contains("cannot be read")).collect();
-    assert_eq!(reports.len(), 1, "{errors}");
+    errors.read_to_string(&mut printed).await.unwrap();
+    assert_eq!(program.wait().await.unwrap().code(), Some(130), "{printed}");
+    let reports: Vec<_> = printed.lines().filter(|line| line.contains("cannot be read")).collect();
+    assert_eq!(reports.len(), 1, "{printed}");
     assert!(reports.concat().contains("order.created") && reports.concat().contains("partition=2"));
 }

@@ -11,9 +11,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use program::{Soak, plan};
 
-/// Every kind of fault comes within some seconds, and each of the database for many requests.
+/// Every kind of fault comes several times, and each of the database for many requests.
 const EVERY_KIND: [&str; 8] =
-    ["--seconds", "12", "--rate", "12", "--interval", "220", "--seed", "60"];
+    ["--seconds", "40", "--rate", "12", "--interval", "400", "--seed", "60"];
 
 #[tokio::test]
 async fn a_soak_injects_every_kind_of_fault_and_passes() {

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::NO_FUNCTIONS;
 use super::harness::Up;
 use super::workspace::workspace;
@@ -61,9 +63,13 @@ async fn a_second_signal_stops_at_once_and_leaves_no_process() {
     up.signal("TERM").await;
     assert_eq!(up.exit_code().await, Some(128 + 15));
     up.until_printed(|line| line.starts_with("Stopped at once: ")).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let left: Vec<_> = processes.iter().filter(|id| runs(id)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    let left = || processes.iter().filter(|id| runs(id)).collect::<Vec<_>>();
+    let all_ended = timeout(Duration::from_secs(10), async {
+        while !left().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(all_ended.await.is_ok(), "{:?}", left());
 }
 
 /// The process ids in the files with this suffix.

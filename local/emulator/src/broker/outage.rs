@@ -10,8 +10,10 @@ use super::Broker;
 
 /// The broker of the embedded cluster.
 const BROKER: i32 = 1;
-/// A child takes milliseconds to execute its program; on a busy machine, more.
-const EXEC_TIMEOUT: Duration = Duration::from_secs(2);
+/// A child takes milliseconds to execute its program; on a busy machine, seconds.
+const EXEC_TIMEOUT: Duration = Duration::from_secs(60);
+/// Their descriptors. A child may inherit them, even if they are sockets.
+const STANDARD_FILES: [&str; 3] = ["0", "1", "2"];
 
 /// An outage closes the broker's listener and binds its port anew at once, and librdkafka aborts if
 /// that fails. Until it has executed its program, a child process holds a copy of the listener, so no
@@ -73,26 +75,28 @@ impl Started for tokio::process::Child {
 /// Those of `start`.
 pub fn spawn<Child: Started>(start: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
     let _no_outage = LISTENER.read().unwrap_or_else(PoisonError::into_inner);
+    // Not those that the broker accepts from now on: the child may keep them.
+    let own = sockets("self");
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let child = start()?;
-    wait_for_exec(&child);
+    wait_for_exec(&child, &own);
     Ok(child)
 }
 
-/// Waits until the child has none of this program's sockets. Linux continues the parent of a child
-/// that executes a program before it closes the files of the child.
-fn wait_for_exec(child: &impl Started) {
+/// Waits until the child has none of these sockets of this program. Linux continues the parent of a
+/// child that executes a program before it closes the files of the child.
+fn wait_for_exec(child: &impl Started, own: &BTreeSet<PathBuf>) {
     let Some(id) = child.process_id() else { return };
-    let own = sockets("self");
     let deadline = Instant::now() + EXEC_TIMEOUT;
     while !own.is_disjoint(&sockets(&id.to_string())) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// The sockets that a process has open; none where there is no `/proc`.
+/// The sockets that a process has open, besides its standard files; none where there is no `/proc`.
 fn sockets(process: &str) -> BTreeSet<PathBuf> {
-    let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
-    let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let files = files.filter(|file| STANDARD_FILES.iter().all(|name| file.file_name() != *name));
+    let links = files.filter_map(|file| fs::read_link(file.path()).ok());
     links.filter(|link| link.to_string_lossy().starts_with("socket:")).collect()
 }

@@ -113,7 +113,14 @@ async fn handle(
             tracing::warn!(%error, "the request did not reach the function");
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
-        Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        Err(_) => {
+            let seconds = INTEGRATION_TIMEOUT.as_secs();
+            tracing::warn!(
+                function,
+                "no response within {seconds} s, waiting for a process included"
+            );
+            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
     }
 }
 

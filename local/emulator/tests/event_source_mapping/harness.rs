@@ -178,7 +178,7 @@ impl Harness {
                 .unwrap();
             let mut list = TopicPartitionList::new();
             list.add_partition_range(TOPIC, 0, PARTITIONS - 1);
-            let committed = consumer.committed_offsets(list, Duration::from_secs(5)).unwrap();
+            let committed = consumer.committed_offsets(list, Duration::from_secs(20)).unwrap();
             let offsets =
                 committed.elements().into_iter().filter_map(|element| match element.offset() {
                     Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -187,6 +187,15 @@ impl Harness {
             offsets.collect()
         });
         fetched.await.unwrap()
+    }
+
+    pub(crate) async fn until_committed(&self, offsets: &BTreeMap<i32, i64>) {
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            while self.committed().await != *offsets {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        waited.await.unwrap();
     }
 }
 

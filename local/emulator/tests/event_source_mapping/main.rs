@@ -7,7 +7,7 @@ mod harness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -50,11 +50,9 @@ fn in_every_partition(texts: &[&str]) -> Vec<(i32, String)> {
 #[tokio::test]
 async fn an_event_has_the_records_of_several_partitions() {
     let harness = Harness::start(|_| success()).await;
-    let mapping = harness.map(mapping()).await;
-    mapping.pause();
+    let full = Mapping { batch_size: 3, window: Duration::from_secs(15), ..mapping() };
+    let mapping = harness.map(full).await;
     harness.write(&in_every_partition(&["a", "b", "c"])).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    mapping.resume();
     until(|| mapping.counts().snapshot().delivered == 3).await;
     let partitions: Vec<BTreeSet<_>> = harness
         .function
@@ -300,7 +298,7 @@ async fn a_record_that_fails_for_longer_than_its_age_limit_is_given_up() {
     let harness = Harness::start(|_| Reply::FunctionError).await;
     harness.write_at(1, "a").await;
     let limits = Mapping {
-        maximum_record_age: Some(Duration::from_millis(500)),
+        maximum_record_age: Some(Duration::from_secs(3)),
         maximum_retries: None,
         ..mapping()
     };
@@ -316,13 +314,15 @@ async fn a_paused_mapping_invokes_nothing_and_then_goes_on_where_it_stopped() {
     let mapping = harness.map(mapping()).await;
     harness.write(&in_one_partition(&["a"])).await;
     until(|| mapping.counts().snapshot().delivered == 1).await;
+    let committed = BTreeMap::from([(0, 1)]);
+    harness.until_committed(&committed).await;
     mapping.pause();
     assert!(mapping.is_paused());
     harness.write(&in_one_partition(&["b", "c"])).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert_eq!(harness.function.texts(), ["a"]);
     assert_eq!(mapping.positions()[&0], 1);
-    assert_eq!(harness.committed().await, BTreeMap::from([(0, 1)]));
+    assert_eq!(harness.committed().await, committed);
     mapping.resume();
     until(|| mapping.counts().snapshot().delivered == 3).await;
     assert_eq!(harness.function.texts(), ["a", "b", "c"]);
@@ -364,7 +364,8 @@ async fn latest_reads_only_what_is_written_from_now_on() {
 #[tokio::test]
 async fn a_window_gathers_the_records_of_all_partitions() {
     let harness = Harness::start(|_| success()).await;
-    let windowed = Mapping { window: Duration::from_secs(2), ..mapping() };
+    // The batch ends by being full.
+    let windowed = Mapping { batch_size: 3, window: Duration::from_secs(15), ..mapping() };
     let mapping = harness.map(windowed).await;
     for (partition, text) in [(0, "a"), (1, "b"), (0, "c")] {
         harness.write(&[(partition, text.to_owned())]).await;
@@ -372,6 +373,18 @@ async fn a_window_gathers_the_records_of_all_partitions() {
     until(|| mapping.counts().snapshot().delivered == 3).await;
     assert_eq!(harness.function.batches().len(), 1);
     assert_eq!(harness.function.texts(), ["a", "c", "b"]);
+    mapping.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_full_is_delivered_when_its_window_ends() {
+    let harness = Harness::start(|_| success()).await;
+    let window = Duration::from_secs(1);
+    let mapping = harness.map(Mapping { window, ..mapping() }).await;
+    let began = Instant::now();
+    harness.write(&in_one_partition(&["a"])).await;
+    until(|| mapping.counts().snapshot().delivered == 1).await;
+    assert!(began.elapsed() >= window, "the window is not over");
     mapping.stop().await;
 }
 

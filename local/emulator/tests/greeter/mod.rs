@@ -10,7 +10,7 @@ Resources:
   GreeterFunction:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: greeter } }
-    Properties: { Timeout: 2, Events: { Http: { Type: HttpApi } } }
+    Properties: { Timeout: 30, Events: { Http: { Type: HttpApi } } }
 ";
 
 /// Starts the stack. The folder has its template, function and log.

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{call::Call, fault::Fault};
 
@@ -28,15 +28,17 @@ enum Matcher {
 }
 
 pub(super) enum Injection {
-    /// Execute the write and withhold the response.
+    /// Execute the writes and withhold the responses.
     Hold(Hold),
     Plain(Fault),
 }
 
-/// The channels of a withheld response.
+/// The channels of withheld responses.
 pub(super) struct Hold {
-    pub(super) reached: oneshot::Sender<()>,
-    pub(super) release: oneshot::Receiver<()>,
+    /// For the first response.
+    pub(super) reached: Option<oneshot::Sender<()>>,
+    /// Closed to release all of them.
+    pub(super) release: watch::Receiver<()>,
 }
 
 /// The requests so far that met a fault.
@@ -57,8 +59,8 @@ impl Pending {
         Self { matcher, injection, times: Some(1), injected }
     }
 
-    pub(super) fn lasting(texts: &[&str], fault: Fault) -> Self {
-        Self { times: None, ..Self::once(texts, Injection::Plain(fault)) }
+    pub(super) fn lasting(texts: &[&str], injection: Injection) -> Self {
+        Self { times: None, ..Self::once(texts, injection) }
     }
 
     pub(super) fn matching(fault: Fault, times: usize, places: Box<Places>) -> Self {
@@ -72,6 +74,11 @@ impl Pending {
 
     pub(super) fn injected(&self) -> Injected {
         self.injected.clone()
+    }
+
+    /// True for responses that are no longer withheld.
+    fn is_released(&self) -> bool {
+        matches!(&self.injection, Injection::Hold(hold) if hold.release.has_changed().is_err())
     }
 
     /// The places of the parts that it is for.
@@ -104,12 +111,15 @@ impl Pending {
 /// The first fault decides the effect. Faults of the same effect on other parts are taken with it,
 /// so that a request with many orders counts as an attempt for each of them.
 pub(super) fn take(pending: &mut Vec<Pending>, call: &Call) -> Option<(Injection, Vec<usize>)> {
-    let mut all = pending.iter().enumerate();
-    let (first, fault) = all.find(|(_, pending)| !pending.hits(call).is_empty())?;
-    let Injection::Plain(effect) = fault.injection else {
-        let taken = pending.remove(first);
-        taken.injected.0.fetch_add(1, Ordering::SeqCst);
-        return Some((taken.injection, Vec::new()));
+    pending.retain(|pending| !pending.is_released());
+    let fault = pending.iter_mut().find(|pending| !pending.hits(call).is_empty())?;
+    let effect = match &mut fault.injection {
+        Injection::Plain(effect) => *effect,
+        Injection::Hold(hold) => {
+            fault.injected.0.fetch_add(1, Ordering::SeqCst);
+            let hold = Hold { reached: hold.reached.take(), release: hold.release.clone() };
+            return Some((Injection::Hold(hold), Vec::new()));
+        }
     };
     let (mut places, mut taken): (Vec<usize>, Vec<Vec<String>>) = (Vec::new(), Vec::new());
     pending.retain_mut(|pending| {

@@ -116,10 +116,12 @@ impl Proxy {
         outcome.with(fault)
     }
 
-    async fn hold(&self, hold: Hold, incoming: Incoming) -> Outcome {
+    async fn hold(&self, mut hold: Hold, incoming: Incoming) -> Outcome {
         let outcome = self.execution.execute(incoming).await;
-        hold.reached.send(()).ok();
-        hold.release.await.ok();
+        if let Some(reached) = hold.reached.take() {
+            reached.send(()).ok();
+        }
+        hold.release.changed().await.ok();
         outcome.with(Fault::HoldResponse)
     }
 }

@@ -1,5 +1,7 @@
 //! The proxy in front of the embedded database, called through the SDK.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
@@ -12,6 +14,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use emulator::{aws_settings::AwsSettings, database::Database};
+use tokio::time::timeout;
 
 use super::{Call, DatabaseProxy, Fault, Rejection};
 
@@ -130,6 +133,27 @@ async fn a_throttled_item_cancels_its_transaction_and_is_named_as_the_reason() {
     }
     assert!(harness.ids().await.is_empty());
     harness.proxy.clear_faults();
+    assert_eq!(harness.proxy.faults_left(), 0);
+}
+
+#[tokio::test]
+async fn a_repetition_of_a_held_request_is_held_too() {
+    let harness = Harness::start().await;
+    let mut held = harness.proxy.hold_response(&[&text("held")]);
+    let first = harness.insert(&["held"]);
+    tokio::pin!(first);
+    let executed = async { assert!(held.executed().await) };
+    tokio::select! {
+        inserted = &mut first => panic!("{inserted:?}"),
+        () = executed => {}
+    }
+    let again = harness.insert(&["held"]);
+    tokio::pin!(again);
+    assert!(timeout(Duration::from_millis(200), &mut again).await.is_err());
+    drop(held);
+    assert_eq!(first.await, Ok(vec![None]));
+    assert_eq!(again.await, Ok(vec![Some(BatchStatementErrorCodeEnum::DuplicateItem)]));
+    assert_eq!(harness.insert(&["other"]).await, Ok(vec![None]));
     assert_eq!(harness.proxy.faults_left(), 0);
 }
 

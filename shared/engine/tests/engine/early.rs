@@ -58,7 +58,7 @@ impl Stage for Outside {
 
 async fn cancel(engine: &Engine, event: &Envelope<'_>) -> Row {
     let reason = FailureReason::new(FailureCode::OrderCancelled, "in time");
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     engine.reject_early(StageName::Inventory, event, &reason, until).await.unwrap()
 }
 

@@ -31,6 +31,16 @@ use serde_json::{Value, json};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The limit for reading a topic.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The time for one batch.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The producer's delivery timeout, and that of a test in which the broker is away.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+const SHORT_DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Only takes its items out of the stock table.
 struct Toy {
     table: String,
@@ -94,7 +104,7 @@ impl Harness {
                 name: database.table_name("OrdersTable"),
                 clock: Timestamp::now,
             },
-            publisher: Publisher::new(Producer::new(&brokers, Duration::from_secs(2)).unwrap()),
+            publisher: Publisher::new(Producer::new(&brokers, DELIVERY_TIMEOUT).unwrap()),
             // The timestamps differ, so that a second decision is visible.
             clock: Timestamp::now,
             row_ttl: SignedDuration::from_hours(24),
@@ -102,6 +112,15 @@ impl Harness {
         };
         let engine = Self::engine(&context, &database);
         Self { broker, database, engine, context }
+    }
+
+    /// Gives up a delivery soon, for a test in which the broker is away.
+    pub(crate) fn with_short_delivery_timeout(mut self) -> Self {
+        let brokers = Brokers::plaintext(self.broker.bootstrap_servers());
+        let producer = Producer::new(&brokers, SHORT_DELIVERY_TIMEOUT).unwrap();
+        self.context.publisher = Publisher::new(producer);
+        self.engine = Self::engine(&self.context, &self.database);
+        self
     }
 
     pub(crate) fn without_partial_responses(mut self) -> Self {
@@ -152,7 +171,13 @@ impl Harness {
         let event = json!({ "eventSource": "aws:kafka", "records": { partition: records } });
         let event = event.to_string();
         let event = KafkaEvent::read(&mut serde_json::Deserializer::from_str(&event)).unwrap();
-        self.engine.handle(&event, tokio::time::Instant::now() + Duration::from_secs(20)).await
+        self.engine.handle(&event, tokio::time::Instant::now() + DEADLINE).await
+    }
+
+    /// Delivers a batch until no record fails, as the mapping does.
+    pub(crate) async fn redeliver(&self, records: &[Value]) {
+        let succeeded = async { while !self.deliver(records).await.unwrap().is_success() {} };
+        tokio::time::timeout(DEADLINE, succeeded).await.expect("a delivery succeeds");
     }
 
     pub(crate) async fn stock(&self, sku: &str, available: u32) {
@@ -240,7 +265,7 @@ impl Harness {
         }
     }
 
-    /// The records of a topic, once there are this many; fails if there are not within 10 s.
+    /// The records of a topic, once there are this many; fails if there are not within a minute.
     pub(crate) fn published(&self, topic: Topic, count: usize) -> Vec<Published> {
         self.published_on(topic.name(), count)
     }
@@ -259,7 +284,7 @@ fn consumer(bootstrap_servers: &str, topic: &str) -> BaseConsumer {
         .set("enable.partition.eof", "true")
         .create()
         .unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), READ_TIMEOUT).unwrap();
     let mut partitions = TopicPartitionList::new();
     for partition in metadata.topics()[0].partitions() {
         partitions.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
@@ -268,9 +293,9 @@ fn consumer(bootstrap_servers: &str, topic: &str) -> BaseConsumer {
     consumer
 }
 
-/// The next records of a topic; fails if there are fewer within 10 s.
+/// The next records of a topic; fails if there are fewer within a minute.
 fn read(consumer: &BaseConsumer, topic: &str, count: usize) -> Vec<Published> {
-    let (mut published, give_up) = (Vec::new(), Instant::now() + Duration::from_secs(10));
+    let (mut published, give_up) = (Vec::new(), Instant::now() + READ_TIMEOUT);
     while published.len() < count {
         assert!(Instant::now() < give_up, "{topic} holds {published:?}, not {count} events");
         let Some(Ok(message)) = consumer.poll(POLL_INTERVAL) else { continue };
