@@ -39,12 +39,12 @@ impl Captured {
         (captured, lines.set_default())
     }
 
-    /// All of it.
+    /// The text so far.
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Every line.
+    /// The lines so far.
     pub fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -14,7 +14,7 @@ use emulator::{
 use serde_json::Value;
 
 /// The limit for every wait.
-pub const TIMEOUT: Duration = Duration::from_mins(5);
+pub const TIMEOUT: Duration = Duration::from_mins(3);
 
 type Records = Arc<Mutex<BTreeMap<(String, EventType), Vec<TapRecord>>>>;
 

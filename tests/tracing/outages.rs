@@ -1,4 +1,4 @@
-//! Collectors that hang, reject or are away: no order is lost, and few of them meet the outage.
+//! Collectors that hang, reject or are away: no order is lost, and few exports are tried.
 
 use std::time::{Duration, Instant};
 

@@ -84,7 +84,9 @@ async fn throttles_and_lost_answers_of_the_database_lose_and_double_nothing() {
         world.database.throttle(&[&stage]);
         world.database.lose_response(&[&stage]);
     }
-    let order_id = world.accepted(&order()).await;
+    let (status, accepted) = world.post(&order(), None).await;
+    assert_eq!(status, 202, "at the first request: {accepted}");
+    let order_id = accepted["orderId"].as_str().unwrap().to_owned();
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
     let events = journey(&mut world, &order_id, 1).await;
     assert_eq!(distinct(&events), happy_events());

@@ -117,7 +117,7 @@ fn state(process: u32) -> Option<char> {
 }
 
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+    let waited = tokio::time::timeout(TIMEOUT, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -240,7 +240,7 @@ async fn a_request_whose_caller_has_disconnected_leaves_the_queue() {
         }
         let next = async {
             // Behind the abandoned requests in the queue.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             hosted.release();
         };
         let last = json!({ "requestContext": {} });
@@ -459,7 +459,7 @@ async fn the_output_of_a_function_is_logged_and_its_outcomes_are_counted() {
     hosted.returned(&json!({})).await;
     hosted.returned(&json!({})).await;
     let counted = ("test".to_owned(), "accepted".to_owned());
-    let waited = tokio::time::timeout(Duration::from_secs(5), async {
+    let waited = tokio::time::timeout(TIMEOUT, async {
         while hosted.host.outcomes().snapshot().get(&counted) != Some(&2) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

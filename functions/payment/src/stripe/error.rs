@@ -1,4 +1,4 @@
-//! Errors of requests to Stripe: what each leaves unknown, and its text for the log.
+//! Errors of requests to Stripe, by what is known of the charge.
 
 use std::fmt;
 

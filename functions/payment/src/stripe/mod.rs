@@ -69,7 +69,7 @@ impl Stripe {
         customer: &str,
         amount: Money,
     ) -> Result<ChargeOutcome, Error> {
-        let (units, method) = match self.parts(event, customer, amount) {
+        let (units, method) = match self.check_order(event, customer, amount) {
             Ok(parts) => parts,
             Err(why) => return Ok(ChargeOutcome::Declined(why)),
         };
@@ -79,7 +79,7 @@ impl Stripe {
 
     /// The amount in the currency's smallest unit, and the payment method that the order names.
     /// The error is the reason to decline the order without a request to Stripe.
-    fn parts<'a>(
+    fn check_order<'a>(
         &self,
         event: &'a Envelope<'_>,
         customer: &str,

@@ -33,7 +33,7 @@ use crate::fixtures::producer::Producer;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit for all attempts of one request. On a busy machine an attempt may wait for a process until
 /// its own limit.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) struct Soak<'a> {

@@ -11,8 +11,8 @@ use super::Broker;
 /// The broker of the embedded cluster.
 const BROKER: i32 = 1;
 /// A child takes milliseconds to execute its program; on a busy machine, seconds.
-const EXEC_TIMEOUT: Duration = Duration::from_secs(60);
-/// Their descriptors. A child may inherit them, even if they are sockets.
+const EXEC_TIMEOUT: Duration = Duration::from_secs(15);
+/// The descriptors of the standard files, which a child may inherit although they are sockets.
 const STANDARD_FILES: [&str; 3] = ["0", "1", "2"];
 
 /// An outage closes the broker's listener and binds its port anew at once, and librdkafka aborts if
@@ -67,7 +67,7 @@ impl Started for tokio::process::Child {
 
 /// Starts a child process in a program that has an embedded broker.
 ///
-/// The child inherits the standard three files only: the broker does not mark the connections that
+/// The child inherits the standard three files, and no socket that was open before: the broker does not mark the connections that
 /// it accepts as close-on-exec, and their clients would wait for the child after the broker has
 /// closed them.
 ///

@@ -117,7 +117,7 @@ async fn handle(
             let seconds = INTEGRATION_TIMEOUT.as_secs();
             tracing::warn!(
                 function,
-                "no response within {seconds} s, waiting for a process included"
+                "no response within {seconds} s (including the wait for a process)"
             );
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }

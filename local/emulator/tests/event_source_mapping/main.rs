@@ -42,7 +42,7 @@ async fn every_record_arrives_once_and_in_the_order_of_its_partition() {
     assert_eq!(harness.committed().await, BTreeMap::from([(0, 200), (1, 200), (2, 200)]));
 }
 
-/// One record in each partition, written before the mapping starts.
+/// One record for each partition.
 fn in_every_partition(texts: &[&str]) -> Vec<(i32, String)> {
     (0..PARTITIONS).zip(texts).map(|(partition, text)| (partition, (*text).to_owned())).collect()
 }

@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The limit for reading a topic.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time for one batch.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -265,7 +265,7 @@ impl Harness {
         }
     }
 
-    /// The records of a topic, once there are this many; fails if there are not within a minute.
+    /// The records of a topic, once there are this many; fails if there are not within 20 s.
     pub(crate) fn published(&self, topic: Topic, count: usize) -> Vec<Published> {
         self.published_on(topic.name(), count)
     }
@@ -293,7 +293,7 @@ fn consumer(bootstrap_servers: &str, topic: &str) -> BaseConsumer {
     consumer
 }
 
-/// The next records of a topic; fails if there are fewer within a minute.
+/// The next records of a topic; fails if there are fewer within 20 s.
 fn read(consumer: &BaseConsumer, topic: &str, count: usize) -> Vec<Published> {
     let (mut published, give_up) = (Vec::new(), Instant::now() + READ_TIMEOUT);
     while published.len() < count {

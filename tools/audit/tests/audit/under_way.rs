@@ -21,6 +21,8 @@ const ORDERS: usize = 120;
 /// Between two kills, at first.
 const PAUSE: Duration = Duration::from_millis(250);
 
+const TIMEOUT: Duration = Duration::from_mins(5);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_under_way_and_killed_functions_are_no_false_alarm() {
     let world = World::start().await;
@@ -95,7 +97,8 @@ async fn orders_under_way_and_killed_functions_are_no_false_alarm() {
         is_over.store(true, Ordering::Relaxed);
         ids
     };
-    let (ids, ()) = tokio::join!(load, kills);
+    let all = async { tokio::join!(load, kills).0 };
+    let ids = tokio::time::timeout(TIMEOUT, all).await.expect("all orders are accepted");
     let ends = join_all(ids.iter().map(|id| world.ended(id))).await;
     assert!(ends.iter().any(|end| end["status"] == "COMPLETED"));
     assert!(ends.iter().any(|end| end["status"] == "FAILED"));
