@@ -459,12 +459,8 @@ async fn the_output_of_a_function_is_logged_and_its_outcomes_are_counted() {
     hosted.returned(&json!({})).await;
     hosted.returned(&json!({})).await;
     let counted = ("test".to_owned(), "accepted".to_owned());
-    let waited = tokio::time::timeout(TIMEOUT, async {
-        while hosted.host.outcomes().snapshot().get(&counted) != Some(&2) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    waited.await.unwrap();
+    let is_counted = || hosted.host.outcomes().snapshot().get(&counted) == Some(&2);
+    eventually("the outcomes are not counted", is_counted).await;
     let lines = hosted.log();
     assert_eq!(lines.iter().filter(|line| line["outcome"] == "accepted").count(), 2);
     hosted.host.stop().await;

@@ -67,9 +67,9 @@ impl Started for tokio::process::Child {
 
 /// Starts a child process in a program that has an embedded broker.
 ///
-/// The child inherits the standard three files, and no socket that was open before: the broker does not mark the connections that
-/// it accepts as close-on-exec, and their clients would wait for the child after the broker has
-/// closed them.
+/// The child inherits the standard three files, and no socket that was open before: the broker does
+/// not mark the connections that it accepts as close-on-exec, and their clients would wait for the
+/// child after the broker has closed them.
 ///
 /// # Errors
 /// Those of `start`.

@@ -76,7 +76,7 @@ impl Pending {
         self.injected.clone()
     }
 
-    /// True for responses that are no longer withheld.
+    /// The withheld responses are released.
     fn is_released(&self) -> bool {
         matches!(&self.injection, Injection::Hold(hold) if hold.release.has_changed().is_err())
     }
