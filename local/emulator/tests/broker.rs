@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use emulator::broker::{self, Broker};
 use emulator::template::Topic;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
 const TOPIC: &str = "topic";
 /// Names the request that a child process sends to its broker.
@@ -99,6 +101,37 @@ async fn a_malformed_kafka_request_can_end_the_embedded_broker() {
         assert_eq!(child.status.success(), failed_assertion.is_none(), "{name}: {output}");
         assert!(output.contains(failed_assertion.unwrap_or_default()), "{name}: {output}");
     }
+}
+
+/// The signal that a program receives for each child process that has ended.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_does_not_end_the_embedded_broker() {
+    let broker = broker().await;
+    let mut handled = signal(SignalKind::child()).unwrap();
+    let threads = mock_threads();
+    assert!(!threads.is_empty());
+    for thread in threads {
+        // More than one, because a signal interrupts only a thread that waits.
+        for _ in 0..20 {
+            // A thread that does not block the signal receives it, this one if it can.
+            kill_process(thread, Signal::CHILD).unwrap();
+            handled.recv().await.unwrap();
+        }
+    }
+    assert!(broker.partitions(None).await.is_ok());
+}
+
+/// The threads of the embedded brokers of this program.
+#[cfg(target_os = "linux")]
+fn mock_threads() -> Vec<Pid> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap());
+    let is_mock = |task: &std::fs::DirEntry| {
+        // A thread may end meanwhile.
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "rdk:mock\n")
+    };
+    let id = |task: std::fs::DirEntry| task.file_name().to_str().unwrap().parse().unwrap();
+    tasks.filter(is_mock).map(|task| Pid::from_raw(id(task)).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

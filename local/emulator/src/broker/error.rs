@@ -6,6 +6,8 @@ use rdkafka::error::KafkaError;
 pub enum BrokerError {
     #[error("cannot start the embedded broker")]
     Embedded(#[source] KafkaError),
+    #[error("cannot block the signals of the embedded broker's threads")]
+    Signals(#[source] nix::Error),
     #[error("{servers} is not a list of brokers: write HOST:PORT,HOST:PORT")]
     Address {
         servers: String,

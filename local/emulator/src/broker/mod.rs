@@ -3,6 +3,7 @@
 //! The embedded broker is librdkafka's mock cluster: it speaks Kafka's protocol, starts in
 //! milliseconds, keeps everything in memory, and can inject errors.
 
+mod embedded;
 mod error;
 mod outage;
 
@@ -15,8 +16,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::template::Topic;
 pub use error::BrokerError;
@@ -34,24 +34,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker in this process.
-    ///
-    /// # Errors
-    /// [`BrokerError::Embedded`] if its sockets cannot be opened.
-    pub fn embedded() -> Result<Self, BrokerError> {
-        let client: BaseProducer = ClientConfig::new()
-            .set("test.mock.num.brokers", "1")
-            .set_log_level(RDKafkaLogLevel::Error)
-            .create()
-            .map_err(BrokerError::Embedded)?;
-        let Some(bootstrap_servers) =
-            client.client().mock_cluster().map(|cluster| cluster.bootstrap_servers())
-        else {
-            return Err(BrokerError::Embedded(KafkaError::MockCluster(RDKafkaErrorCode::Fail)));
-        };
-        Ok(Self { bootstrap_servers, client: Arc::new(client) })
-    }
-
     /// Uses the broker at these addresses, once it responds.
     ///
     /// # Errors
@@ -76,12 +58,6 @@ impl Broker {
         &self.bootstrap_servers
     }
 
-    /// The embedded broker, to inject errors; `None` for an external one.
-    #[must_use]
-    pub fn mock(&self) -> Option<MockCluster<'_, DefaultProducerContext>> {
-        self.client.client().mock_cluster()
-    }
-
     /// Creates the missing topics, and waits until every partition has a leader.
     ///
     /// # Errors
@@ -92,16 +68,6 @@ impl Broker {
         }
         self.create_topics_outside(topics).await?;
         self.wait_for_leaders(topics).await
-    }
-
-    fn create_topics_in_mock(&self, topics: &[Topic]) -> Result<(), BrokerError> {
-        let Some(cluster) = self.mock() else { return Ok(()) };
-        for topic in topics {
-            cluster
-                .create_topic(&topic.name, topic.partitions, 1)
-                .map_err(|source| BrokerError::Topic { topic: topic.name.clone(), source })?;
-        }
-        Ok(())
     }
 
     async fn create_topics_outside(&self, topics: &[Topic]) -> Result<(), BrokerError> {
