@@ -7,6 +7,7 @@ use std::{
 };
 
 use contracts::Topic;
+use emulator::broker::without_signals;
 use kafka::Brokers;
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
@@ -53,12 +54,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn start(topic: Topic) -> Self {
         let requests = Requests::default();
-        let client: ThreadedProducer<Requests> = ClientConfig::new()
-            .set("test.mock.num.brokers", BROKERS.to_string())
-            .set("debug", "mock")
-            .set_log_level(RDKafkaLogLevel::Debug)
-            .create_with_context(requests.clone())
-            .expect("the brokers start");
+        let start = || {
+            ClientConfig::new()
+                .set("test.mock.num.brokers", BROKERS.to_string())
+                .set("debug", "mock")
+                .set_log_level(RDKafkaLogLevel::Debug)
+                .create_with_context(requests.clone())
+        };
+        let client: ThreadedProducer<Requests> =
+            without_signals(start).expect("signals are blocked").expect("the brokers start");
         let servers = client.client().mock_cluster().expect("brokers").bootstrap_servers();
         let cluster = Self { client, requests, servers };
         cluster.mock().create_topic(topic.name(), PARTITIONS, BROKERS).expect("a topic");

@@ -10,6 +10,7 @@ use rdkafka::types::{
     RDKafkaRespErr::{
         self, RD_KAFKA_RESP_ERR__TRANSPORT as CUT,
         RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE as BROKER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED as CLUSTER_FORBIDDEN,
         RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS as LOADING,
         RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE as NO_COORDINATOR,
         RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH as FENCED,
@@ -44,6 +45,8 @@ const AT_START: &[(RDKafkaApiKey, &[RDKafkaRespErr])] = &[
     (InitProducerId, &[LOADING]),
     (InitProducerId, &[NO_COORDINATOR]),
     (InitProducerId, &[BROKER_NOT_AVAILABLE]),
+    // Fatal for the client: the brokers refuse it before it has published anything.
+    (InitProducerId, &[CLUSTER_FORBIDDEN]),
     (ListOffsets, &[CUT]),
     (ListOffsets, &[NOT_LEADER]),
     (ListOffsets, &[TIMED_OUT]),

@@ -1,8 +1,11 @@
 //! Rows that expire while an event of their order is on its topic.
 
+use std::time::Duration;
+
 use contracts::{StageName, Topic};
 use engine::RowBody;
 use jiff::SignedDuration;
+use tokio::time::timeout;
 use workflow_tests::stages::{Record, Stages, set_clock_ahead};
 
 use crate::{HOUR, OFFSETS, books, event, stages};
@@ -70,7 +73,8 @@ async fn an_event_that_outlives_its_rows_moves_no_money_and_ends_no_order() {
     let created = Record::of(stored_event(&stages, "ord-next"));
     assert!(stages.store(&created.value).await);
     stages.deliver(Topic::OrderCreated, &[created], 1).await;
-    let first = tap.next().await.unwrap();
+    let first = timeout(Duration::from_secs(60), tap.next()).await;
+    let first = first.expect("the validator's event").unwrap();
     assert_eq!(first.topic, stored(&stages, "ord-next", Validator).await.0.name());
     assert_eq!(stages.rows("ord-next").await.len(), [OrderApi, Validator].len());
     // The validator and the inventory need no earlier row: they decide anew.

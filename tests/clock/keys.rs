@@ -1,8 +1,9 @@
 //! Idempotency keys, page tokens and lists over a jump of the API's clock.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
+use tokio::time::timeout;
 use workflow_tests::{api::Api, stages::set_clock_ahead};
 
 use crate::{HOUR, OFFSETS, order, published::Published, stages};
@@ -25,9 +26,12 @@ async fn one_idempotency_key_is_one_order_whatever_the_clock_says() {
     assert_eq!(stages.scan("OrdersTable").await.len(), 1);
     let mut published = Published::default();
     let order_id = responses[0].body["orderId"].as_str().unwrap();
-    while published.times(order_id, "OrderCreated") < OFFSETS.len() * 2 {
-        published.add(&tap.next().await.unwrap());
-    }
+    let all_published = async {
+        while published.times(order_id, "OrderCreated") < OFFSETS.len() * 2 {
+            published.add(&tap.next().await.unwrap());
+        }
+    };
+    timeout(Duration::from_secs(60), all_published).await.expect("an event for each response");
 }
 
 #[tokio::test]

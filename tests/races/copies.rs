@@ -11,7 +11,7 @@ use kafka::{Brokers, OutgoingRecord, Producer};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Copies the first record of each event until dropped.
+/// Copies the first record of each event until stopped.
 pub(crate) struct Copies(JoinHandle<()>);
 
 impl Copies {
@@ -31,6 +31,11 @@ impl Copies {
             }
         }))
     }
+
+    pub(crate) fn stop(self) {
+        assert!(!self.0.is_finished(), "copying has failed");
+        self.0.abort();
+    }
 }
 
 async fn copy(producer: &Producer, record: &TapRecord, partitions: impl Iterator<Item = &i32>) {
@@ -48,11 +53,5 @@ async fn copy(producer: &Producer, record: &TapRecord, partitions: impl Iterator
     }
     for delivery in sent {
         delivery.expect("the copy is sent").delivered().await.expect("the copy is written");
-    }
-}
-
-impl Drop for Copies {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -17,7 +17,7 @@ async fn a_kill_between_write_and_publish_loses_and_doubles_nothing() {
     for stage in &stages {
         let mut held = world.database.hold_response(&[&format!("\"S\":\"{stage}\"")]);
         let order_id = world.accepted(&order).await;
-        assert!(held.executed().await);
+        assert!(held.executed().await, "{stage}");
         let functions = world.stack.functions.as_ref().unwrap();
         assert!(functions.kill(function_of(*stage)).await > 0, "{stage}");
         drop(held);

@@ -14,10 +14,13 @@ mod serve;
 mod tests;
 mod wire;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 pub use self::{
     call::Call,
@@ -38,6 +41,9 @@ use crate::{
     upstream::Upstream,
 };
 
+/// Limit for a held request to be executed: its client may give up before it sends one.
+const EXECUTED_TIMEOUT: Duration = Duration::from_mins(2);
+
 pub struct DatabaseProxy {
     pub url: String,
     state: Proxy,
@@ -51,9 +57,10 @@ pub struct HeldResponse {
 }
 
 impl HeldResponse {
-    /// Waits until the database has executed the first request; `false` if the fault was removed.
+    /// Waits until the database has executed the first request; `false` if it has not within two
+    /// minutes, or if the fault was removed.
     pub async fn executed(&mut self) -> bool {
-        (&mut self.reached).await.is_ok()
+        matches!(timeout(EXECUTED_TIMEOUT, &mut self.reached).await, Ok(Ok(())))
     }
 }
 

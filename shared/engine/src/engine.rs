@@ -11,7 +11,7 @@ use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    Context, Decision, Needed, Stage, Tracer,
+    Context, Decision, Needed, Row, Stage, Tracer,
     dead_letter::give_up,
     error::{Error, PermanentError},
     failpoint::{Point, reach},
@@ -163,9 +163,9 @@ impl Engine {
                 reach(Point::AfterInsert);
                 Done::Inserted(slots.into_iter().zip(outcomes).collect())
             }
-            Request::Undo(slot, stage, event, new) => {
+            Request::Undo(slot, stage, event, stored, new) => {
                 reach(Point::BeforeUndo);
-                let undone = stage.undo(event, &new.row).await;
+                let undone = undo(stage, event, stored.as_deref(), &new.row).await;
                 reach(Point::AfterUndo);
                 Done::Undone(slot, undone)
             }
@@ -211,13 +211,24 @@ async fn decide(
     needed: &Needed,
 ) -> Result<Decision, Error> {
     let Some(stored) = stored else { return stage.decide(event, needed).await };
-    match Envelope::decode(stored.body.as_bytes()) {
-        Ok(event) => stage.decide(&event, needed).await,
-        Err(error) => {
-            let text = format!("the stored event cannot be read ({error}): correct the row");
-            Err(PermanentError::new(text).into())
-        }
-    }
+    stage.decide(&decoded(stored)?, needed).await
+}
+
+async fn undo(
+    stage: &dyn AnyStage,
+    event: &Envelope<'_>,
+    stored: Option<&StoredEvent>,
+    row: &Row,
+) -> Result<(), Error> {
+    let Some(stored) = stored else { return stage.undo(event, row).await };
+    stage.undo(&decoded(stored)?, row).await
+}
+
+fn decoded(stored: &StoredEvent) -> Result<Envelope<'_>, Error> {
+    Envelope::decode(stored.body.as_bytes()).map_err(|error| {
+        let text = format!("the stored event cannot be read ({error}): correct the row");
+        PermanentError::new(text).into()
+    })
 }
 
 /// The deadline for deciding. Leaves time to publish and respond.

@@ -113,7 +113,8 @@ fn undos<'a>(rows: &mut Rows<'a>, now: Instant) -> Vec<Request<'a>> {
         .filter_map(|index| {
             let slot = rows.slots.get(index)?;
             let (Step::Undo(new), Some(record)) = (&slot.step, slot.record) else { return None };
-            Some(Request::Undo(index, stage, record.event()?, Arc::clone(new)))
+            let stored = slot.stored.clone();
+            Some(Request::Undo(index, stage, record.event()?, stored, Arc::clone(new)))
         })
         .collect()
 }

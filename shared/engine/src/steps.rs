@@ -35,7 +35,7 @@ pub(crate) enum Request<'a> {
     LookUp(Vec<usize>, Vec<RowKey>),
     Decide(usize, &'a dyn AnyStage, &'a Envelope<'a>, Option<Arc<StoredEvent>>, Arc<Needed>),
     Insert(Vec<usize>, Vec<Arc<NewRow>>),
-    Undo(usize, &'a dyn AnyStage, &'a Envelope<'a>, Arc<NewRow>),
+    Undo(usize, &'a dyn AnyStage, &'a Envelope<'a>, Option<Arc<StoredEvent>>, Arc<NewRow>),
     Commit(Vec<usize>, Vec<Arc<NewRow>>),
 }
 
@@ -95,7 +95,7 @@ impl Rows<'_> {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.is_in_flight = false;
         match (own, needed) {
-            (Ok(Some(row)), _) if !waits => {
+            (Ok(Some(row)), needed) if !waits => {
                 // The same bytes as ours: the insert succeeded and its response was lost.
                 let decided = slot.decided.take();
                 let may_be_own = slot.failures > 0;
@@ -103,7 +103,13 @@ impl Rows<'_> {
                 let may_have_acted = row.is_early() || decided.as_ref().is_some_and(is_accepted);
                 match decided.filter(|new| may_be_own && new.row.body == row.body) {
                     Some(own) => self.settled(index, own, true),
-                    None => self.found(index, row, may_have_acted),
+                    None => {
+                        // What is undone is what was decided about: the event that is stored.
+                        if row.is_early() && !is_decided {
+                            self.confirm(index, needed.unwrap_or_default());
+                        }
+                        self.found(index, row, may_have_acted);
+                    }
                 }
             }
             // It waits for its turn, and the record may be forged.

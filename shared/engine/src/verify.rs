@@ -67,6 +67,28 @@ impl Rows<'_> {
 
     /// Acts on the event in the publisher's row, where the record is not the same bytes.
     fn act_on(&mut self, index: usize, publisher: Row) {
+        self.take_stored(index, publisher);
+        let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
+        let Some(position) = slot.record.map(|record| record.position) else { return };
+        let too_large = slot.with_event(|event| {
+            (stamp.stage.spec().publishes.is_some() && !fits(event))
+                .then(|| NewRow::too_large(event, position, slot.stamp(stamp)))
+        });
+        if let Some(too_large) = too_large.flatten() {
+            slot.decide(too_large);
+        }
+    }
+
+    /// Takes the event of the row that confirms the record's, if one of these does.
+    pub(crate) fn confirm(&mut self, index: usize, mut rows: Vec<Row>) {
+        let event = self.slots.get(index).and_then(|slot| slot.record?.event());
+        let confirming = event.and_then(|it| confirming_row(it.event_type, &rows));
+        if let Some(publisher) = confirming.map(|it| rows.swap_remove(it)) {
+            self.take_stored(index, publisher);
+        }
+    }
+
+    fn take_stored(&mut self, index: usize, publisher: Row) {
         let (Some(slot), Some(stamp)) = (self.slots.get_mut(index), self.stamp) else { return };
         let Some((record, event)) = slot.record.and_then(|it| Some((it, it.event()?))) else {
             return;
@@ -83,13 +105,6 @@ impl Rows<'_> {
                 "the record is not the stored event: acting on the stored event"
             );
             slot.stored = Some(Arc::new(stored));
-        }
-        let too_large = slot.with_event(|event| {
-            (stamp.stage.spec().publishes.is_some() && !fits(event))
-                .then(|| NewRow::too_large(event, record.position, slot.stamp(stamp)))
-        });
-        if let Some(too_large) = too_large.flatten() {
-            slot.decide(too_large);
         }
     }
 

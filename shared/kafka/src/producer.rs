@@ -119,7 +119,8 @@ impl Producer {
     /// Enqueues a record.
     ///
     /// # Errors
-    /// If the client's queue is full, or the record is too large for the topic.
+    /// If the client's queue is full, the record is too large for the topic, or the brokers have
+    /// refused the client for good, which is then replaced.
     pub fn send(&self, record: OutgoingRecord<'_>) -> Result<Delivery, ProduceError> {
         let client = self.client();
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
@@ -134,7 +135,12 @@ impl Producer {
         match client.producer.send_result(outgoing) {
             Ok(future) => Ok(Delivery { producer: self.clone(), client, future }),
             Err((source, _)) => {
-                Err(ProduceError { last_error: client.context.take_last_error(), source })
+                let last_error = client.context.take_last_error();
+                // Such a client accepts no record any more, so no delivery of it can fail.
+                if source.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+                    self.replace(client);
+                }
+                Err(ProduceError { last_error, source })
             }
         }
     }

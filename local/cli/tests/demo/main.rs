@@ -18,6 +18,8 @@ use tokio::process::Command;
 const TIMEOUT: Duration = Duration::from_secs(580);
 /// For a mapping to report a partition, and for the next outage of the broker.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// For the run to stop while orders are under way.
+const STOP_TIMEOUT: Duration = Duration::from_mins(2);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -113,7 +115,9 @@ async fn a_partition_that_cannot_be_read_is_one_warning_despite_the_outages() {
     };
     let kafka = tokio::time::timeout(TIMEOUT, kafka).await.unwrap();
     // Until the demo is idle, a record that waits would keep it from its start.
-    while lines.next_line().await.unwrap().is_some_and(|line| !line.contains("orders posted")) {}
+    let is_earlier = |line: String| !line.contains("orders posted");
+    let posting = async { while lines.next_line().await.unwrap().is_some_and(is_earlier) {} };
+    tokio::time::timeout(TIMEOUT, posting).await.expect("the demo posts orders");
     tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
     // Kafka has no codec 5.
     let batch = raw_batch::batch(5, b"whatever");
@@ -132,8 +136,12 @@ async fn a_partition_that_cannot_be_read_is_one_warning_despite_the_outages() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let process = program.id().unwrap().to_string();
     Command::new("kill").args(["-s", "TERM", &process]).status().await.unwrap();
-    errors.read_to_string(&mut printed).await.unwrap();
-    assert_eq!(program.wait().await.unwrap().code(), Some(130), "{printed}");
+    let ended = async {
+        errors.read_to_string(&mut printed).await.unwrap();
+        program.wait().await.unwrap()
+    };
+    let ended = tokio::time::timeout(STOP_TIMEOUT, ended).await.expect("the demo stops");
+    assert_eq!(ended.code(), Some(130), "{printed}");
     let reports: Vec<_> = printed.lines().filter(|line| line.contains("cannot be read")).collect();
     assert_eq!(reports.len(), 1, "{printed}");
     assert!(reports.concat().contains("order.created") && reports.concat().contains("partition=2"));

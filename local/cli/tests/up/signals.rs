@@ -52,9 +52,12 @@ async fn a_second_signal_stops_at_once_and_leaves_no_process() {
     let mut up = Up::start(workspace.path(), &arguments).await;
     up.publish("order.created", "{}").await;
     let busy = || pids(&functions, ".busy");
-    while busy().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let is_busy = timeout(Duration::from_secs(60), async {
+        while busy().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(is_busy.await.is_ok(), "no function is busy: {:?}", up.printed());
     let processes = [pids(&functions, ".started"), busy()].concat();
     assert!(processes.len() > 5 && processes.iter().all(|id| runs(id)), "{processes:?}");
 

@@ -1,13 +1,15 @@
 //! The embedded broker.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::{Broker, BrokerError};
 use crate::template::Topic;
@@ -22,9 +24,9 @@ impl Broker {
             ClientConfig::new()
                 .set("test.mock.num.brokers", "1")
                 .set_log_level(RDKafkaLogLevel::Error)
-                .create()
+                .create_with_context(MockLog::default())
         };
-        let client: BaseProducer =
+        let client: ThreadedProducer<MockLog> =
             without_signals(start).map_err(BrokerError::Signals)?.map_err(BrokerError::Embedded)?;
         let Some(bootstrap_servers) =
             client.client().mock_cluster().map(|cluster| cluster.bootstrap_servers())
@@ -36,7 +38,7 @@ impl Broker {
 
     /// The embedded broker, to inject errors; `None` for an external one.
     #[must_use]
-    pub fn mock(&self) -> Option<MockCluster<'_, DefaultProducerContext>> {
+    pub fn mock(&self) -> Option<MockCluster<'_, MockLog>> {
         self.client.client().mock_cluster()
     }
 
@@ -51,12 +53,36 @@ impl Broker {
     }
 }
 
+/// The log of the embedded broker. Its first error is logged here: most are repeated without end.
+#[derive(Debug, Default)]
+pub struct MockLog {
+    has_failed: AtomicBool,
+}
+
+impl ClientContext for MockLog {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The others are of the client that owns the broker: an outage is an error for it.
+        if facility == "MOCK" && !self.has_failed.swap(true, Ordering::Relaxed) {
+            tracing::error!(?level, message, "the embedded broker has failed");
+        }
+    }
+}
+
+impl ProducerContext for MockLog {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
 /// Blocks all signals meanwhile; the threads that `start` creates inherit that.
 ///
 /// librdkafka's mock cluster ends when a signal interrupts its thread
 /// (<https://github.com/confluentinc/librdkafka/issues/4727>), and a program receives one for each of
 /// its child processes that has ended.
-fn without_signals<T>(start: impl FnOnce() -> T) -> nix::Result<T> {
+///
+/// # Errors
+/// If the signals cannot be blocked.
+pub fn without_signals<T>(start: impl FnOnce() -> T) -> nix::Result<T> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let started = start();
     before.thread_set_mask()?;

@@ -16,9 +16,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::producer::{Producer, ThreadedProducer};
 
 use crate::template::Topic;
+pub use embedded::{MockLog, without_signals};
 pub use error::BrokerError;
 pub use outage::{Outage, spawn};
 
@@ -30,7 +31,7 @@ const TOPICS_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Broker {
     bootstrap_servers: String,
     /// Owns the mock cluster or, for an external broker, requests its metadata.
-    client: Arc<BaseProducer>,
+    client: Arc<ThreadedProducer<MockLog>>,
 }
 
 impl Broker {
@@ -39,10 +40,10 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`] if the addresses are malformed or no broker responds.
     pub async fn outside(servers: &str) -> Result<Self, BrokerError> {
-        let client: BaseProducer = ClientConfig::new()
+        let client: ThreadedProducer<MockLog> = ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set_log_level(RDKafkaLogLevel::Critical)
-            .create()
+            .create_with_context(MockLog::default())
             .map_err(|source| BrokerError::Address { servers: servers.to_owned(), source })?;
         let broker = Self { bootstrap_servers: servers.to_owned(), client: Arc::new(client) };
         broker

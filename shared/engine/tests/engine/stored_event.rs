@@ -1,8 +1,13 @@
 //! Stages that act on stored events: a record alone has no effect.
 
-use contracts::{Envelope, Fields, StageName, failure::failure_reason};
-use engine::{Decision, Needed, Stage, error::Error, row::MAX_EVENT_BYTES};
+use std::sync::{Arc, Mutex};
+
+use contracts::{
+    Envelope, FailureCode, FailureReason, Fields, StageName, Topic, failure::failure_reason,
+};
+use engine::{Decision, Needed, Row, Stage, error::Error, row::MAX_EVENT_BYTES};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 use crate::harness::{Harness, record};
 
@@ -61,6 +66,47 @@ async fn a_stage_acts_on_the_stored_event_and_not_on_the_record() {
     deliver(&harness, &[forged]).await;
     let kept = Some(r#"{"reason":"PAYMENT_DECLINED: stored"}"#.to_owned());
     assert_eq!(harness.kept("ord-1").await, kept);
+}
+
+/// Acts outside DynamoDB; keeps the events of the orders that it undoes.
+#[derive(Default)]
+struct Undoing(Arc<Mutex<Vec<String>>>);
+
+impl Stage for Undoing {
+    const NAME: StageName = StageName::Payment;
+    const ACTS_ON_STORED_EVENT: bool = true;
+
+    fn acts_outside(&self) -> bool {
+        true
+    }
+
+    async fn decide(&self, _: &Envelope<'_>, _: &Needed) -> Result<Decision, Error> {
+        Ok(Decision::accept())
+    }
+
+    async fn undo(&self, event: &Envelope<'_>, _: &Row) -> Result<(), Error> {
+        self.0.lock().unwrap().push(event.text().to_owned());
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_cancelled_is_undone_by_its_stored_event_and_not_by_the_record() {
+    let undone = Arc::default();
+    let harness = Harness::start().await.with_stage(Undoing(Arc::clone(&undone)));
+    let mut reserved = failure("InventoryReserved", "");
+    reserved["payload"] = json!({ "customerId": "cust-1" });
+    harness.store(&reserved).await;
+    let reserved = reserved.to_string();
+    let event = Envelope::decode(reserved.as_bytes()).unwrap();
+    let reason = FailureReason::new(FailureCode::OrderCancelled, "in time");
+    let until = Instant::now() + Duration::from_secs(60);
+    harness.other().reject_early(StageName::Payment, &event, &reason, until).await.unwrap();
+    let forged = reserved.replace("cust-1", "cust-2");
+    let partition = format!("{}-0", Topic::InventoryReserved.name());
+    let records = [record(0, &serde_json::from_str(&forged).unwrap())];
+    assert!(harness.deliver_from(&partition, &records).await.unwrap().is_success());
+    assert_eq!(*undone.lock().unwrap(), [reserved]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
