@@ -6,6 +6,7 @@ use contracts::StageName;
 use engine::RowBody;
 use jiff::{SignedDuration, Timestamp};
 use order_api::{RecoverySettings, Scheduled};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
 use serde_json::Value;
 use tokio::time::Instant;
 use workflow_tests::{
@@ -13,9 +14,10 @@ use workflow_tests::{
     stages::{Record, Stages, set_clock_ahead},
 };
 
-use crate::{HOUR, OFFSETS, books, event, published::Published, stages};
+use crate::{HOUR, OFFSETS, books, event, order, published::Published, stages};
 
 const PERIOD: SignedDuration = SignedDuration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// As deployed, up to the age that finds an order of a clock that is an hour behind.
 fn settings(expires_after: Option<SignedDuration>) -> RecoverySettings {
@@ -30,8 +32,7 @@ fn settings(expires_after: Option<SignedDuration>) -> RecoverySettings {
 /// The orders that one run of the schedule has published again, and those that have expired.
 async fn run(api: &Api, at: Timestamp) -> [u64; 2] {
     let scheduled = Scheduled { at, accepted_since: None };
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let recovered = api.api.recover(scheduled, deadline).await.unwrap();
+    let recovered = api.api.recover(scheduled, Instant::now() + TIMEOUT).await.unwrap();
     let recovered = serde_json::to_value(recovered).unwrap();
     let sum = |field: &str| -> u64 {
         let ages = recovered.as_array().unwrap().iter();
@@ -138,6 +139,45 @@ async fn an_order_is_paid_or_expires_and_never_both_whatever_the_clocks_say() {
         }
     }
     assert_eq!(books(&stages).await, [expected; 3]);
+}
+
+#[tokio::test]
+async fn a_missed_expiry_is_repeated_an_hour_later() {
+    let stages = stages().await;
+    let api = Api::with_recovery(&stages, settings(Some(HOUR * 3)));
+    let now = Timestamp::now();
+    killed_intake(&stages, "ord-1", now, SignedDuration::ZERO).await;
+    assert_eq!(run(&api, now + HOUR * 4 + PERIOD).await, [1, 1]);
+    assert!(stages.rows("ord-1").await[&StageName::Payment].is_early());
+}
+
+#[tokio::test]
+async fn a_cancellation_publishes_an_expiry_that_was_stored_and_not_published() {
+    let stages = stages().await;
+    let api = Api::with_recovery(&stages, settings(Some(HOUR * 3)));
+    let (now, mut tap) = (Timestamp::now(), stages.tap().await);
+    let order_id = api.accepted("rich", &order("rich")).await;
+    for stage in [StageName::OrderApi, StageName::Validator] {
+        deliver_event_of(&stages, &order_id, stage).await;
+    }
+    let mut published = Published::default();
+    published.until(&mut tap, 3).await;
+
+    let mock = stages.broker.mock().expect("an embedded broker");
+    mock.request_errors(RDKafkaApiKey::Produce, &[RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let scheduled = Scheduled { at: now + HOUR * 3 + PERIOD, accepted_since: None };
+    let error = api.api.recover(scheduled, Instant::now() + TIMEOUT).await.unwrap_err();
+    assert!(error.to_string().starts_with("recovery: publish"), "{error}");
+    assert!(stages.rows(&order_id).await[&StageName::Payment].is_early());
+
+    let path = format!("/orders/{order_id}/cancel");
+    let response = api.send("rich", ("POST", &path), &[], "").await;
+    assert_eq!(response.status, 409, "{response:?}");
+    published.until(&mut tap, 4).await;
+    assert_eq!(published.times(&order_id, "OrderPaymentFailed"), 1);
+    stages.carry(&order_id).await;
+    assert!(stages.rows(&order_id).await.contains_key(&StageName::Close));
+    assert_eq!(books(&stages).await, [0; 3]);
 }
 
 async fn deliver_event_of(stages: &Stages, order_id: &str, stage: StageName) {

@@ -84,15 +84,12 @@ impl OrderApi {
         let ended = end_early(&self.engine, &rows, &reason, until).await;
         match ended.map_err(|error| unavailable(&error, order_id))? {
             EarlyEnd::Paid => Err(problem(409, "a paid order cannot be cancelled")),
-            EarlyEnd::Over => Err(problem(409, "the order has ended: ask for its status")),
+            EarlyEnd::Over => {
+                self.publish_early_end(&rows, order_id).await?;
+                Err(problem(409, "the order has ended: ask for its status"))
+            }
             EarlyEnd::Decided(rows) => {
-                // Otherwise the payment stage publishes the rejection after the reservation.
-                if progress::is_reserved(&rows) {
-                    for row in progress::to_publish(&rows) {
-                        let published = self.engine.publish(row).await.map_err(Error::from);
-                        published.map_err(|error| unavailable(&error, order_id))?;
-                    }
-                }
+                self.publish_early_end(&rows, order_id).await?;
                 let is_closed = progress::row_of(&rows, StageName::Close).is_some();
                 let body = json!({
                     "orderId": order_id,
@@ -103,6 +100,16 @@ impl OrderApi {
                     .with("location", &order_path(order_id)))
             }
         }
+    }
+
+    /// Publishes the early end of an order, also one that was decided before: its process may have
+    /// stopped before publishing, and after the last age the recovery checks the order no more.
+    async fn publish_early_end(&self, rows: &[Row], order_id: &str) -> Result<(), Response> {
+        for row in progress::to_end(rows) {
+            let published = self.engine.publish(row).await.map_err(Error::from);
+            published.map_err(|error| unavailable(&error, order_id))?;
+        }
+        Ok(())
     }
 }
 

@@ -83,6 +83,6 @@ pub fn read_settings(environment: &mut Environment) -> (Settings, ApiSettings) {
     let waits = Waits::read(environment);
     let origins =
         environment.optional_list("CORS_ALLOWED_ORIGINS", "https://shop.example", cors::is_origin);
-    let recovery = RecoverySettings::read(environment);
+    let recovery = RecoverySettings::read(environment, settings.row_ttl);
     (settings, ApiSettings { customer_claim, cors: Cors { origins }, waits, recovery })
 }

@@ -48,6 +48,13 @@ pub(crate) fn to_publish(rows: &[Row]) -> impl Iterator<Item = &Row> {
     reservation(rows).filter(|_| early(rows).is_some()).into_iter().chain(furthest(rows))
 }
 
+/// The rows whose events a cancellation publishes: those of an early end, whatever its reason, once
+/// the stock is reserved. The payment stage publishes a rejection that waits for the reservation.
+pub(crate) fn to_end(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    let is_due = early(rows).is_some() && is_reserved(rows);
+    to_publish(rows).filter(move |_| is_due)
+}
+
 /// The row whose event leads a closed, unpaid order to its release: that of its reservation. The
 /// payment finds its own row then, refunds a charge that lost the race against a cancellation, and
 /// publishes its rejection again. `None` where both have been done, as far as the rows tell:
@@ -139,6 +146,24 @@ mod tests {
             (rows(&[OrderCreated, OrderValidated, InventoryReserved]), vec![InventoryReserved]),
         ] {
             let events = to_publish(&rows).map(|row| row.event().unwrap().event_type);
+            assert_eq!(events.collect::<Vec<_>>(), published);
+        }
+    }
+
+    #[test]
+    fn a_cancellation_publishes_an_early_end_of_any_reason_once_its_turn_has_come() {
+        use EventType::{InventoryReserved, OrderInventoryFailed, OrderPaymentFailed};
+        let early = rows(&[InventoryReserved, OrderPaymentFailed]);
+        let mut declined = early.clone();
+        declined[0].digest = Digest::of(b"{}");
+        for (rows, published) in [
+            (early, vec![InventoryReserved, OrderPaymentFailed]),
+            (declined, vec![]),
+            (rows(&[OrderPaymentFailed]), vec![]),
+            (rows(&[OrderInventoryFailed, OrderPaymentFailed]), vec![]),
+            (rows(&[InventoryReserved]), vec![]),
+        ] {
+            let events = to_end(&rows).map(|row| row.event().unwrap().event_type);
             assert_eq!(events.collect::<Vec<_>>(), published);
         }
     }

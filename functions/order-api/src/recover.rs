@@ -3,8 +3,8 @@
 //! An order without a `close` row at one of the configured ages has its last event published again,
 //! byte for byte: its process stopped before publishing, or the event is a dead letter, or its
 //! topic was lost. An order that ended unpaid has its reservation published again while its stock is
-//! not released, and once more at the last age, in case a refund is a dead letter. A repeated event
-//! has no second effect.
+//! not released, and at the last age, in case a refund is a dead letter. A repeated event has no
+//! second effect.
 
 use std::time::Duration;
 

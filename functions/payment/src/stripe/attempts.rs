@@ -1,5 +1,5 @@
-//! The attempts of this process: since when the outcome of an order is unknown, and whether Stripe
-//! serves other orders meanwhile.
+//! The attempts of this process: since when an order has no outcome, whether it may have been
+//! charged, and whether Stripe serves other orders meanwhile.
 
 use std::{
     collections::HashMap,
@@ -9,8 +9,8 @@ use std::{
 use contracts::OrderId;
 use jiff::{SignedDuration, Timestamp};
 
-/// The time after which an order whose outcome remains unknown holds up no others any longer. It is
-/// longer than the short outages of a provider; the recovery tries again at later ages.
+/// The time after which an order without an outcome holds up no others any longer. It is longer than
+/// the short outages of a provider; the recovery tries again at later ages.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Stripe is not away if it has served another order within this time.
@@ -21,45 +21,64 @@ pub(super) struct Attempts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The orders with an unknown outcome, each with its first attempt.
-    unanswered: HashMap<OrderId, Timestamp>,
+    waiting: HashMap<OrderId, Waiting>,
     last_answer: Option<Timestamp>,
+}
+
+/// An order without an outcome.
+#[derive(Debug)]
+struct Waiting {
+    since: Timestamp,
+    /// A charge was sent whose outcome is unknown.
+    is_unanswered: bool,
+}
+
+impl State {
+    fn wait(&mut self, order_id: &OrderId, now: Timestamp) -> &mut Waiting {
+        let waiting = Waiting { since: now, is_unanswered: false };
+        self.waiting.entry(order_id.clone()).or_insert(waiting)
+    }
 }
 
 impl Attempts {
     /// Begins an attempt; returns `true` if the outcome of an earlier one is unknown.
     pub(super) fn begin(&self, order_id: &OrderId, now: Timestamp) -> bool {
-        let mut state = self.state();
-        let is_first = !state.unanswered.contains_key(order_id);
-        if is_first {
-            state.unanswered.insert(order_id.clone(), now);
-        }
-        !is_first
+        std::mem::replace(&mut self.state().wait(order_id, now).is_unanswered, true)
     }
 
     pub(super) fn is_unanswered(&self, order_id: &OrderId) -> bool {
-        self.state().unanswered.contains_key(order_id)
+        self.state().waiting.get(order_id).is_some_and(|waiting| waiting.is_unanswered)
     }
 
     /// Stripe has done nothing.
     pub(super) fn not_done(&self, order_id: &OrderId) {
-        self.state().unanswered.remove(order_id);
+        if let Some(waiting) = self.state().waiting.get_mut(order_id) {
+            waiting.is_unanswered = false;
+        }
+    }
+
+    /// The order waits as all do, not for an outcome of its own.
+    pub(super) fn all_wait(&self, order_id: &OrderId) {
+        self.state().waiting.retain(|id, waiting| id != order_id || waiting.is_unanswered);
     }
 
     /// The outcome is known.
     pub(super) fn answered(&self, order_id: &OrderId, now: Timestamp) {
         let mut state = self.state();
-        state.unanswered.remove(order_id);
+        state.waiting.remove(order_id);
         state.last_answer = Some(now);
     }
 
-    /// The outcome has been unknown for too long, although Stripe serves other orders.
+    /// The time that the order has had no outcome; it begins now if it has not begun.
+    pub(super) fn waited(&self, order_id: &OrderId, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.state().wait(order_id, now).since)
+    }
+
+    /// The order has had no outcome for too long, although Stripe serves others.
     pub(super) fn is_stuck(&self, order_id: &OrderId, now: Timestamp) -> bool {
-        let state = self.state();
-        let is_late = |since: &Timestamp| now.duration_since(*since) > GIVEN_UP_AFTER;
+        let is_late = self.waited(order_id, now) > GIVEN_UP_AFTER;
         let is_recent = |at| now.duration_since(at) < SERVES_OTHERS;
-        state.unanswered.get(order_id).is_some_and(is_late)
-            && state.last_answer.is_some_and(is_recent)
+        is_late && self.state().last_answer.is_some_and(is_recent)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,7 +103,11 @@ mod tests {
         assert!(!attempts.is_stuck(&ids[0], after(GIVEN_UP_AFTER)), "it is not late yet");
         assert!(attempts.is_stuck(&ids[0], after(late)));
         assert!(!attempts.is_stuck(&ids[0], after(late + SERVES_OTHERS)), "Stripe may be away");
-        attempts.answered(&ids[0], after(late));
-        assert!(!attempts.is_stuck(&ids[0], after(late)));
+        attempts.all_wait(&ids[0]);
+        assert!(attempts.is_stuck(&ids[0], after(late)), "its outcome is unknown all the same");
+        attempts.not_done(&ids[0]);
+        assert!(attempts.is_stuck(&ids[0], after(late)), "it is rejected again and again");
+        attempts.all_wait(&ids[0]);
+        assert!(!attempts.is_stuck(&ids[0], after(late)), "it waits for what all wait for");
     }
 }

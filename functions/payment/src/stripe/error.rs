@@ -61,6 +61,11 @@ pub(super) enum StripeError {
 }
 
 impl StripeError {
+    /// Stripe takes no request of this stack: its key or its rate is refused.
+    pub(super) fn is_for_all(&self) -> bool {
+        matches!(self, Self::Refused(Refused { status: 401 | 403 | 429, .. }))
+    }
+
     /// The idempotency key was used for a different request.
     pub(super) fn is_of_another_request(&self) -> bool {
         matches!(self, Self::Refused(Refused { status: 400, kind, .. }) if kind == IDEMPOTENCY_ERROR)

@@ -1,18 +1,9 @@
 //! Refunds an order that was cancelled while it was charged.
-//!
-//! A charge may still be in flight after its process was killed. So a request that changes nothing
-//! uses up the order's idempotency key first. After it, either no charge was made and none can be
-//! made, or one was made and is looked up.
 
 use contracts::Envelope;
 use engine::error::Error;
 
-use super::{
-    Stripe, charged_since, check_ids,
-    client::KeyUse,
-    error::{RequestError, StripeError},
-    response,
-};
+use super::{Stripe, check_ids, error::RequestError};
 
 impl Stripe {
     /// Refunds an order's charge, once, and prevents any further charge.
@@ -37,21 +28,12 @@ impl Stripe {
         customer: &str,
         cancelled_at: &str,
     ) -> Result<(), RequestError> {
-        let order_id = event.order_id.as_str();
-        let key_use = self.client.use_up_key(customer, order_id).await?;
-        if key_use == KeyUse::First && self.is_key_known(event) {
-            return Ok(());
-        }
-        match self.client.find(customer, order_id, charged_since(event)).await? {
-            Ok(Some(payment)) if payment.status == "succeeded" => {
-                self.client.refund(&payment.id, order_id).await
+        let is_listed = self.is_listed_by_now(cancelled_at);
+        match self.prevent_charge(event, customer, is_listed).await? {
+            Some(payment) if payment.is_paid() => {
+                self.client.refund(&payment.id, event.order_id.as_str()).await
             }
-            Ok(Some(payment)) if payment.is_final() => Ok(()),
-            Ok(Some(payment)) => Err(response::pending(payment)),
-            Ok(None) if key_use == KeyUse::Again && !self.is_listed_by_now(cancelled_at) => {
-                Err(RequestError::Unknown(Box::new(StripeError::NotListed)))
-            }
-            Ok(None) | Err(_) => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -60,10 +42,9 @@ impl Stripe {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::tests::{EVENT_MADE, LIST, Server, next_day, paid, payments, soon};
+    use super::super::tests::{EVENT_MADE, LIST, Server, USE_UP, next_day, paid, payments, soon};
     use super::*;
 
-    const USE_UP: &str = "POST /v1/customers/cus_1";
     const REFUND: &str = "POST /v1/refunds";
 
     fn customer() -> (u16, Value) {

@@ -52,9 +52,29 @@ impl ApiError {
         let is_of_the_other_mode = message.contains("a similar object exists in");
         self.code.as_deref() == Some(RESOURCE_MISSING) && (!is_key_proven || is_of_the_other_mode)
     }
+
+    /// The error of the order if Stripe rejects what is taken from it.
+    fn order_error(&self) -> Option<String> {
+        let message = self.message.as_deref().unwrap_or_default();
+        let why = match self.param.as_deref() {
+            Some("customer" | "id") => "customerId is not a customer of the Stripe account",
+            Some("payment_method") => "paymentMethodId is not a payment method of the customer",
+            Some("amount") => "totalAmount is not within the limits of the currency",
+            // Of a payment method that was detached from its customer Stripe says only this.
+            None if message.contains("may not be used again") => {
+                "paymentMethodId is not a payment method of the customer any more"
+            }
+            _ => return None,
+        };
+        Some(self.code.as_ref().map_or_else(|| why.to_owned(), |code| format!("{code}: {why}")))
+    }
 }
 
 impl PaymentIntent {
+    pub(super) fn is_paid(&self) -> bool {
+        self.status == "succeeded"
+    }
+
     /// The payment does not change without another request.
     pub(super) fn is_final(&self) -> bool {
         match self.status.as_str() {
@@ -106,7 +126,7 @@ pub(super) fn of_error(
             if error.kind.as_deref() != Some(IDEMPOTENCY_ERROR)
                 && !error.may_be_of_the_key(is_key_proven) =>
         {
-            if let Some(why) = order_error(parameter, error.code.as_deref()) {
+            if let Some(why) = error.order_error() {
                 return Ok(ChargeOutcome::Declined(why));
             }
         }
@@ -144,17 +164,6 @@ fn decline(error: &ApiError) -> String {
         code.filter(|code| !CONFIDENTIAL_DECLINE_CODES.contains(code)).unwrap_or("generic_decline");
     let message = error.message.as_deref().filter(|_| code != "generic_decline");
     format!("{code}: {}", message.unwrap_or("The card was declined; pay with another one."))
-}
-
-/// The error of the order if Stripe rejects a parameter that is taken from it.
-fn order_error(parameter: &str, code: Option<&str>) -> Option<String> {
-    let why = match parameter {
-        "customer" | "id" => "customerId is not a customer of the Stripe account",
-        "payment_method" => "paymentMethodId is not a payment method of the customer",
-        "amount" => "totalAmount is not within the limits of the currency",
-        _ => return None,
-    };
-    Some(code.map_or_else(|| why.to_owned(), |code| format!("{code}: {why}")))
 }
 
 #[cfg(test)]
@@ -241,6 +250,17 @@ mod tests {
             assert_eq!(meant, "declined", "{code} {parameter}");
             assert!(reason.starts_with(&format!("{code}: {why}")), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_payment_method_that_was_detached_rejects_its_order() {
+        let rejected = |message: &str| json!({ "error": { "type": "invalid_request_error", "message": message } });
+        let detached = "The provided PaymentMethod was detached from a Customer. It may not be used \
+            again.";
+        let (meant, reason) = meaning(400, &rejected(detached));
+        assert_eq!(meant, "declined");
+        assert_eq!(reason, "paymentMethodId is not a payment method of the customer any more");
+        assert_eq!(meaning(400, &rejected("Another rejection.")).0, "not done");
     }
 
     #[test]

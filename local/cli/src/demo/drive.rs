@@ -23,6 +23,8 @@ use crate::fixtures::producer::Producer;
 const MAX_CONCURRENT_REQUESTS: usize = 16;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The soak's limit for an order to end.
+const PERMITS_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Posts the orders of a plan.
 pub(crate) struct Driver<'a> {
@@ -51,6 +53,12 @@ pub(crate) enum DriveError {
     },
     #[error("POST {url}: {status} for {} s (see {})", timeout.as_secs(), log.display())]
     Unavailable { url: String, timeout: Duration, status: StatusCode, log: PathBuf },
+    #[error(
+        "too many orders in flight for {} s: {open_orders} (see the functions' logs in {})",
+        timeout.as_secs(),
+        logs.display()
+    )]
+    Stalled { timeout: Duration, open_orders: String, logs: PathBuf },
     #[error("POST {url}: the response has no orderId")]
     MissingOrderId {
         url: String,
@@ -113,7 +121,12 @@ impl Driver<'_> {
 
     /// Sends an order until it has a final response, and cancels it if it is to be cancelled.
     pub(crate) async fn send(&self, number: u64, order: &Order) -> Result<(), DriveError> {
-        let permits = self.in_flight.acquire(order).await;
+        let permits = self.in_flight.acquire(order, PERMITS_TIMEOUT).await;
+        let permits = permits.ok_or_else(|| DriveError::Stalled {
+            timeout: PERMITS_TIMEOUT,
+            open_orders: self.in_flight.open_orders(),
+            logs: self.logs.to_owned(),
+        })?;
         let key = format!("{}-{number}", self.run_id);
         let response = match order.repeat {
             Repeat::Request => {

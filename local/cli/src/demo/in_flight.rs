@@ -1,8 +1,9 @@
 //! Orders in flight: the shared ledger of a run, and the bound on unfinished orders.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use terminal::{grouped, printable};
 use tokio::sync::Semaphore;
 
 use emulator::tap::TapRecord;
@@ -37,15 +38,29 @@ impl InFlight {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Acquires the order's permits, one per KB. Returns their number.
-    pub(crate) async fn acquire(&self, order: &Order) -> usize {
+    /// The number of accepted orders that have not ended, with one of them.
+    pub(crate) fn open_orders(&self) -> String {
+        let ledger = self.ledger();
+        let example = ledger.unfinished().next();
+        format!(
+            "{} of {} accepted orders have not ended{}",
+            grouped(ledger.counts.unfinished()),
+            grouped(ledger.counts.accepted),
+            example
+                .map(|order_id| format!(", such as {}", printable(order_id)))
+                .unwrap_or_default(),
+        )
+    }
+
+    /// Acquires the order's permits, one per KB. Returns their number; `None` if too few are
+    /// released within this time, because orders do not end.
+    pub(crate) async fn acquire(&self, order: &Order, timeout: Duration) -> Option<usize> {
         let kilobytes = (order.body.len() + AROUND_PAYLOAD).div_ceil(1_000).min(UNFINISHED_KB);
         let permits = u32::try_from(kilobytes).unwrap_or(u32::MAX);
-        // The semaphore is never closed, so this does not fail.
-        self.unfinished.acquire_many(permits).await.map_or(0, |permit| {
-            permit.forget();
-            kilobytes
-        })
+        let acquired = tokio::time::timeout(timeout, self.unfinished.acquire_many(permits)).await;
+        // The semaphore is never closed, so there is no other error than the time limit's.
+        acquired.ok()?.ok()?.forget();
+        Some(kilobytes)
     }
 
     pub(crate) fn release(&self, kilobytes: usize) {
@@ -91,4 +106,27 @@ fn bytes(record: &TapRecord) -> u64 {
     let headers = record.headers.iter().map(|(name, value)| name.len() + length(value));
     let bytes = length(&record.key) + length(&record.payload) + headers.sum::<usize>();
     u64::try_from(bytes + RECORD_OVERHEAD).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::JsonObject;
+
+    use super::*;
+    use crate::demo::orders::{Kind, Repeat};
+    use crate::demo::schemas::Schemas;
+
+    #[tokio::test]
+    async fn the_wait_for_permits_ends_while_open_orders_have_all_of_them() {
+        let in_flight = InFlight::new(Ledger::new(Schemas::compile().unwrap()));
+        let small = Order::new(Kind::Good, Repeat::Nothing, &JsonObject::new());
+        let large = Order { body: "x".repeat(UNFINISHED_KB * 1_000), ..small.clone() };
+        let timeout = Duration::from_millis(1);
+        assert_eq!(in_flight.acquire(&large, timeout).await, Some(UNFINISHED_KB));
+        in_flight.accept("ord-1", &large, UNFINISHED_KB);
+        assert_eq!(in_flight.acquire(&small, timeout).await, None);
+        assert_eq!(in_flight.open_orders(), "1 of 1 accepted orders have not ended, such as ord-1");
+        in_flight.release(UNFINISHED_KB);
+        assert_eq!(in_flight.acquire(&small, timeout).await, Some(2));
+    }
 }

@@ -1,5 +1,6 @@
 //! Keeps the workflow running for orders from a person or another program.
 
+mod broker_watch;
 mod ends;
 mod keep;
 mod kept_records;
@@ -55,6 +56,7 @@ pub(crate) async fn run(
     let result = tokio::select! {
         result = Box::pin(up.stay(terminal)) => result,
         () = signals.received(terminal) => Ok(()),
+        () = broker_watch::watch(&stack.broker) => Ok(()),
     };
     page.close();
     drop(page);

@@ -9,9 +9,11 @@ mod tables;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use axum::http::Uri;
@@ -20,6 +22,9 @@ use crate::aws_settings::AwsSettings;
 use crate::loopback::{LoopbackPort, LoopbackServer, Origins};
 use crate::template::Table;
 use server::Storage;
+
+/// Limit for each attempt of a request to an external database. The SDK makes three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Database {
     endpoint: String,
@@ -123,8 +128,12 @@ impl Database {
         table_prefix: &str,
         server: Option<LoopbackServer>,
     ) -> Self {
+        // By default the SDK waits for ever for a server that accepts connections and is silent.
+        let mut timeouts = TimeoutConfig::builder();
+        timeouts.set_operation_attempt_timeout(server.is_none().then_some(ATTEMPT_TIMEOUT));
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
+            .timeout_config(timeouts.build())
             .endpoint_url(&endpoint)
             .region(settings.region())
             .credentials_provider(settings.credentials());

@@ -80,8 +80,11 @@ pub(super) fn create(
         .set("queued.max.messages.kbytes", "1024")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "500")
-        // Limits the delay when the mapping stops.
+        // Limits the delay of a stop while the broker is connected but does not respond.
         .set("socket.timeout.ms", "10000")
+        // The same while it is away: a commit waits this long for the group's coordinator. The
+        // group is never joined, so there is no session.
+        .set("session.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Error)
         .create_with_context(MappingContext { uncommitted })
 }
