@@ -89,6 +89,10 @@ impl Turn<'_> {
             }
             // The payment publishes it after the reservation.
             (EarlyEnd::Decided, Task::Cancel) => self.confirmed(),
+            // An expiry whose process has stopped may not have been published.
+            (EarlyEnd::Over, Task::Cancel) if is_reserved && self.order.early().is_some() => {
+                Next::Then(self.early_rejection())
+            }
             (EarlyEnd::Paid | EarlyEnd::Over, Task::Cancel) => Next::Done,
             _ => Next::Then(Phase::Publish(furthest)),
         }
