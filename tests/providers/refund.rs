@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use contracts::EventType;
 use tokio::time::timeout;
-use workflow_tests::world::{World, WorldOptions};
+use workflow_tests::world::WorldOptions;
 
 use crate::{
     accepted, order,
@@ -12,12 +12,6 @@ use crate::{
 };
 
 const ORDERS: usize = 20;
-
-async fn cancel(world: &World, order_id: &str) {
-    let path = format!("/orders/{order_id}/cancel");
-    let response = world.request("POST", &path, &[], String::new()).await;
-    assert_eq!(response.status().as_u16(), 202, "{order_id}");
-}
 
 async fn until_charged(stripe: &Stripe, customer: &str, at_least: usize) {
     let wait = async {
@@ -59,7 +53,7 @@ async fn a_charge_that_loses_the_race_against_a_cancellation_is_refunded_once() 
     // A batch cannot end, so an order that was read too late for the first one waits uncharged.
     until_charged(&stripe, &customer, ORDERS / 2).await;
     for order_id in &ids {
-        cancel(&world, order_id).await;
+        assert_eq!(world.cancel(order_id).await.0, 202);
     }
     // The next process does not know about the charges.
     assert!(world.stack.functions.as_ref().unwrap().kill("payment").await > 0);
@@ -106,7 +100,7 @@ async fn a_cancelled_order_whose_charge_is_a_dead_letter_is_refunded_at_once() {
     assert_eq!(charged, BTreeMap::from([(order_id.clone(), vec![750])]));
     world.database.clear_faults();
 
-    cancel(&world, &order_id).await;
+    assert_eq!(world.cancel(&order_id).await.0, 202);
     let status = world.ended(&order_id).await;
     assert_eq!(status["failureReason"], "ORDER_CANCELLED: cancelled before payment");
     // One from the cancellation, and one from the payment, which has refunded the order.
@@ -123,7 +117,7 @@ async fn an_order_that_was_cancelled_before_its_charge_is_never_charged() {
     world.stack.mappings["PaymentMapping"].pause();
     let order_id = world.accepted(&order(&customer, "7.50")).await;
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
-    cancel(&world, &order_id).await;
+    assert_eq!(world.cancel(&order_id).await.0, 202);
     world.stack.mappings["PaymentMapping"].resume();
     world.until_event(&order_id, EventType::OrderPaymentFailed, 2).await;
     assert!(stripe.list_of("payment_intents", &[customer]).await.is_empty());

@@ -43,12 +43,13 @@ async fn the_same_order_in_several_processes_is_decided_once_whatever_comes_betw
     // The charges begin while their orders are cancelled.
     world.stack.mappings["PaymentMapping"].resume();
     let cancelled = &ids[..ORDERS];
-    let responses = stream::iter(cancelled).map(|id| cancel(&world, id)).buffered(CLIENTS);
-    let responses: Vec<u16> = responses.collect().await;
+    let responses = stream::iter(cancelled).map(|id| world.cancel(id)).buffered(CLIENTS);
+    let responses: Vec<_> = responses.collect().await;
     let ends = ended(&world, &ids).await;
     recovery.stop();
 
-    let outcomes: BTreeMap<&String, u16> = cancelled.iter().zip(responses).collect();
+    let outcomes: BTreeMap<&String, u16> =
+        cancelled.iter().zip(responses.iter().map(|response| response.0)).collect();
     let mut completed = 0;
     for (number, id) in ids.iter().enumerate() {
         let code = if outcomes.contains_key(id) { "ORDER_CANCELLED" } else { "PAYMENT" };
@@ -88,20 +89,6 @@ fn customer(number: usize) -> String {
 fn of_kind(kind: usize, number: usize) -> Value {
     let amount = if kind == 2 { BALANCE + 1 } else { 10 };
     order(&customer(number), "A", 2, amount)
-}
-
-/// Requests the cancellation until it is confirmed or refused; returns that status. A 503 tells
-/// neither: the cancellation may be stored and not published.
-async fn cancel(world: &World, id: &str) -> u16 {
-    let path = format!("/orders/{id}/cancel");
-    let mut status = 0;
-    until(&format!("202 or 409 for the cancellation of {id}"), async || {
-        let response = world.request("POST", &path, &[], String::new()).await;
-        status = response.status().as_u16();
-        matches!(status, 202 | 409)
-    })
-    .await;
-    status
 }
 
 /// Checks that an order has the rows of the stages that it passed, and that exactly the events in

@@ -89,6 +89,20 @@ impl WorldOptions<'_> {
     }
 }
 
+/// Sends a request until the response is no server error.
+async fn repeated(send: impl AsyncFn() -> (u16, Value)) -> (u16, Value) {
+    let responded = async {
+        loop {
+            let (status, body) = send().await;
+            if status < 500 {
+                return (status, body);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(TIMEOUT, responded).await.expect("a response other than server errors")
+}
+
 /// The workspace's folder.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -197,22 +211,25 @@ impl World {
     }
 
     /// Posts an order that must be accepted; returns its id. As clients do, it sends the same
-    /// request again after a 503, which a busy machine may cause.
+    /// request again after a server error: a busy machine may cause a 503, a killed process a 500.
     pub async fn accepted(&self, order: &Value) -> String {
         let key = uuid::Uuid::new_v4().to_string();
-        let responded = async {
-            loop {
-                let (status, body) = self.post(order, Some(&key)).await;
-                if status != 503 {
-                    return (status, body);
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let responded = timeout(TIMEOUT, responded).await;
-        let (status, body) = responded.expect("a response other than 503");
+        let (status, body) = repeated(async || self.post(order, Some(&key)).await).await;
         assert_eq!(status, 202, "{body}");
         body["orderId"].as_str().expect("an order id").to_owned()
+    }
+
+    /// Cancels an order; returns the status and the body of the response. Like [`Self::accepted`],
+    /// it sends the request again after a server error.
+    pub async fn cancel(&self, order_id: &str) -> (u16, Value) {
+        repeated(async || self.cancel_once(order_id).await).await
+    }
+
+    /// Sends one request to cancel an order; returns the status and the body of the response.
+    pub async fn cancel_once(&self, order_id: &str) -> (u16, Value) {
+        let path = format!("/orders/{order_id}/cancel");
+        let response = self.request("POST", &path, &[], String::new()).await;
+        (response.status().as_u16(), response.json().await.expect("a JSON body"))
     }
 
     /// The body of `GET /orders/{orderId}`; `None` for 404.

@@ -2,18 +2,11 @@
 
 use contracts::EventType;
 use serde_json::{Value, json};
-use workflow_tests::{events::until, world::World};
+use workflow_tests::events::until;
 
 use crate::{
     distinct, ends::assert_failed, event_files::invoke, journey, order, world, world_with,
 };
-
-/// Cancels an order; returns the status and the body of the response.
-async fn cancel(world: &World, order_id: &str) -> (u16, Value) {
-    let path = format!("/orders/{order_id}/cancel");
-    let response = world.request("POST", &path, &[], String::new()).await;
-    (response.status().as_u16(), response.json().await.expect("a JSON body"))
-}
 
 const CANCELLED: &str = "ORDER_CANCELLED: cancelled before payment";
 
@@ -23,12 +16,12 @@ async fn a_cancelled_order_is_not_charged_and_gives_its_stock_back() {
     world.stack.mappings["PaymentMapping"].pause();
     let order_id = world.accepted(&order()).await;
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
-    let (status, body) = cancel(&world, &order_id).await;
+    let (status, body) = world.cancel(&order_id).await;
     assert_eq!((status, &body["orderId"]), (202, &json!(order_id)), "{body}");
     // The event is published although the payment's mapping is paused.
     assert_failed(&world.ended(&order_id).await, CANCELLED);
     world.until_reserved("SKU-1", "0").await;
-    let (status, body) = cancel(&world, &order_id).await;
+    let (status, body) = world.cancel(&order_id).await;
     assert_eq!((status, &body["status"]), (202, &json!("FAILED")), "{body}");
 
     world.stack.mappings["PaymentMapping"].resume();
@@ -56,8 +49,8 @@ async fn an_order_can_be_cancelled_before_it_is_validated() {
     let mut world = world().await;
     world.stack.mappings["ValidatorMapping"].pause();
     let order_id = world.accepted(&order()).await;
-    assert_eq!(cancel(&world, &order_id).await.0, 202);
-    assert_eq!(cancel(&world, &order_id).await.0, 202);
+    assert_eq!(world.cancel(&order_id).await.0, 202);
+    assert_eq!(world.cancel(&order_id).await.0, 202);
     let status = world.status(&order_id).await.unwrap();
     assert_eq!(status["status"], "PENDING");
     assert!(status["cancelledAt"].is_string(), "{status}");
@@ -85,14 +78,14 @@ async fn a_cancelled_order_that_fails_before_payment_ends_as_it_failed() {
     {
         world.stack.mappings["ValidatorMapping"].pause();
         let order_id = world.accepted(&sent).await;
-        assert_eq!(cancel(&world, &order_id).await.0, 202);
+        assert_eq!(world.cancel(&order_id).await.0, 202);
         world.stack.mappings["ValidatorMapping"].resume();
         let status = world.ended(&order_id).await;
         assert_eq!((&status["status"], &status["failedStage"]), (&json!("FAILED"), &json!(stage)));
         assert!(status["failureReason"].as_str().unwrap().starts_with(code), "{status}");
         let timeline = status["timeline"].as_array().unwrap();
         assert!(timeline.iter().all(|it| it["stage"] != "payment"), "{status}");
-        assert_eq!(cancel(&world, &order_id).await.0, 409);
+        assert_eq!(world.cancel(&order_id).await.0, 409);
         assert!(world.records(&order_id, EventType::OrderPaymentFailed).is_empty());
     }
     // After a later order has completed, there is still no payment event of these orders.
@@ -111,21 +104,21 @@ async fn what_is_paid_ended_or_unknown_cannot_be_cancelled() {
     world.stack.mappings["NotificationMapping"].pause();
     let order_id = world.accepted(&order()).await;
     world.until_event(&order_id, EventType::PaymentCompleted, 1).await;
-    let (status, problem) = cancel(&world, &order_id).await;
+    let (status, problem) = world.cancel(&order_id).await;
     assert_eq!(status, 409);
     assert!(problem["detail"].as_str().unwrap().contains("paid"), "{problem}");
     world.stack.mappings["NotificationMapping"].resume();
     assert_eq!(world.ended(&order_id).await["status"], "COMPLETED");
-    assert_eq!(cancel(&world, &order_id).await.0, 409);
+    assert_eq!(world.cancel(&order_id).await.0, 409);
 
     let mut poor = order();
     poor["totalAmount"] = 100_000.into();
     let declined = world.accepted(&poor).await;
     world.ended(&declined).await;
-    let (status, problem) = cancel(&world, &declined).await;
+    let (status, problem) = world.cancel(&declined).await;
     assert_eq!(status, 409);
     assert!(problem["detail"].as_str().unwrap().contains("has ended"), "{problem}");
-    assert_eq!(cancel(&world, "ord-unknown").await.0, 404);
+    assert_eq!(world.cancel("ord-unknown").await.0, 404);
     world.stop().await;
 }
 
@@ -140,7 +133,7 @@ async fn a_kill_amid_a_cancellation_leaves_an_order_that_ends_cancelled() {
         assert!(held.executed().await);
         world.stack.functions.as_ref().unwrap().kill("order-api").await
     };
-    let ((status, _), killed) = tokio::join!(cancel(&world, &order_id), kill);
+    let ((status, _), killed) = tokio::join!(world.cancel_once(&order_id), kill);
     assert_eq!(status, 500);
     assert!(killed > 0);
     drop(held);

@@ -213,7 +213,8 @@ async fn halving_isolates_the_failing_record_and_the_dead_letter_topic_takes_it(
         .collect();
     assert_eq!(succeeded, ["a", "b", "c", "d", "e"]);
 
-    let letter = tap.next().await.unwrap();
+    let letter = tokio::time::timeout(Duration::from_secs(60), tap.next()).await;
+    let letter = letter.expect("a dead letter").unwrap();
     assert_eq!(letter.key.as_deref(), Some(&b"failing"[..]));
     let body: Value = serde_json::from_slice(&letter.payload.unwrap()).unwrap();
     assert_eq!(body["requestContext"]["condition"], "RetriesExhausted");

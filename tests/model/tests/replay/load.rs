@@ -60,20 +60,8 @@ async fn post(world: &World, seed: u64, number: u64) {
             if wish == Wish::Cancelled {
                 let body: Value = response.json().await.expect("a JSON body");
                 tokio::time::sleep(cancelled_after).await;
-                cancel(world, body["orderId"].as_str().unwrap()).await;
+                world.cancel(body["orderId"].as_str().unwrap()).await;
             }
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Asks for the cancellation until it is confirmed or refused.
-async fn cancel(world: &World, order_id: &str) {
-    for _ in 0..ATTEMPTS {
-        let path = format!("/orders/{order_id}/cancel");
-        let response = world.request("POST", &path, &[], String::new()).await;
-        if matches!(response.status().as_u16(), 202 | 409) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

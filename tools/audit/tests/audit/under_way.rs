@@ -86,7 +86,7 @@ async fn orders_under_way_and_killed_functions_are_no_false_alarm() {
             };
             accepted.fetch_add(1, Ordering::Relaxed);
             if number % 7 == 0 {
-                world.request("POST", &format!("/orders/{id}/cancel"), &[], String::new()).await;
+                world.cancel(&id).await;
             }
             ids.push(id);
         }

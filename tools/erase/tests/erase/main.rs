@@ -147,8 +147,7 @@ async fn an_order_that_was_cancelled_before_its_payment_is_erased() {
     world.stack.mappings["PaymentMapping"].pause();
     let order_id = world.accepted(&order("SKU-1", 1.0)).await;
     world.until_event(&order_id, EventType::InventoryReserved, 1).await;
-    let path = format!("/orders/{order_id}/cancel");
-    assert_eq!(world.request("POST", &path, &[], String::new()).await.status().as_u16(), 202);
+    assert_eq!(world.cancel(&order_id).await.0, 202);
     world.ended(&order_id).await;
     world.until_reserved("SKU-1", "0").await;
     let types = [
