@@ -89,18 +89,18 @@ impl WorldOptions<'_> {
     }
 }
 
-/// Sends a request until the response is no server error.
+/// Sends a request until its status is not 503.
 async fn repeated(send: impl AsyncFn() -> (u16, Value)) -> (u16, Value) {
     let responded = async {
         loop {
             let (status, body) = send().await;
-            if status < 500 {
+            if status != 503 {
                 return (status, body);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(TIMEOUT, responded).await.expect("a response other than server errors")
+    timeout(TIMEOUT, responded).await.expect("a response other than 503")
 }
 
 /// The workspace's folder.
@@ -211,7 +211,7 @@ impl World {
     }
 
     /// Posts an order that must be accepted; returns its id. As clients do, it sends the same
-    /// request again after a server error: a busy machine may cause a 503, a killed process a 500.
+    /// request again after a 503, which a busy machine may cause.
     pub async fn accepted(&self, order: &Value) -> String {
         let key = uuid::Uuid::new_v4().to_string();
         let (status, body) = repeated(async || self.post(order, Some(&key)).await).await;
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Cancels an order; returns the status and the body of the response. Like [`Self::accepted`],
-    /// it sends the request again after a server error.
+    /// it sends the request again after a 503.
     pub async fn cancel(&self, order_id: &str) -> (u16, Value) {
         repeated(async || self.cancel_once(order_id).await).await
     }

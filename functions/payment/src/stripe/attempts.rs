@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 /// the short outages of a provider; the recovery tries again at later ages.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
-/// Stripe is not away if it has served another order within this time.
+/// Stripe is not away if it has charged or declined another order's card within this time.
 const SERVES_OTHERS: SignedDuration = SignedDuration::from_mins(5);
 
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ pub(super) struct Attempts(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     waiting: HashMap<OrderId, Waiting>,
-    last_answer: Option<Timestamp>,
+    /// The last outcome of a charge.
+    last_charge: Option<Timestamp>,
 }
 
 /// An order without an outcome.
@@ -31,11 +32,13 @@ struct Waiting {
     since: Timestamp,
     /// A charge was sent whose outcome is unknown.
     is_unanswered: bool,
+    /// Since then no new charge can begin.
+    is_prevented_since: Option<Timestamp>,
 }
 
 impl State {
     fn wait(&mut self, order_id: &OrderId, now: Timestamp) -> &mut Waiting {
-        let waiting = Waiting { since: now, is_unanswered: false };
+        let waiting = Waiting { since: now, is_unanswered: false, is_prevented_since: None };
         self.waiting.entry(order_id.clone()).or_insert(waiting)
     }
 }
@@ -62,23 +65,30 @@ impl Attempts {
         self.state().waiting.retain(|id, waiting| id != order_id || waiting.is_unanswered);
     }
 
-    /// The outcome is known.
-    pub(super) fn answered(&self, order_id: &OrderId, now: Timestamp) {
-        let mut state = self.state();
-        state.waiting.remove(order_id);
-        state.last_answer = Some(now);
+    /// The order has an outcome.
+    pub(super) fn answered(&self, order_id: &OrderId) {
+        self.state().waiting.remove(order_id);
     }
 
-    /// The time that the order has had no outcome; it begins now if it has not begun.
-    pub(super) fn waited(&self, order_id: &OrderId, now: Timestamp) -> SignedDuration {
-        now.duration_since(self.state().wait(order_id, now).since)
+    /// Stripe has charged or declined a card.
+    pub(super) fn served(&self, now: Timestamp) {
+        self.state().last_charge = Some(now);
+    }
+
+    /// The time for which no new charge of the order can have begun; it begins now if it has not
+    /// begun.
+    pub(super) fn prevented_for(&self, order_id: &OrderId, now: Timestamp) -> SignedDuration {
+        let mut state = self.state();
+        let since = state.wait(order_id, now).is_prevented_since.get_or_insert(now);
+        now.duration_since(*since)
     }
 
     /// The order has had no outcome for too long, although Stripe serves others.
     pub(super) fn is_stuck(&self, order_id: &OrderId, now: Timestamp) -> bool {
-        let is_late = self.waited(order_id, now) > GIVEN_UP_AFTER;
+        let mut state = self.state();
+        let is_late = now.duration_since(state.wait(order_id, now).since) > GIVEN_UP_AFTER;
         let is_recent = |at| now.duration_since(at) < SERVES_OTHERS;
-        is_late && self.state().last_answer.is_some_and(is_recent)
+        is_late && state.last_charge.is_some_and(is_recent)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,7 +109,9 @@ mod tests {
         assert!(!attempts.begin(&ids[0], after(SignedDuration::ZERO)));
         assert!(attempts.begin(&ids[0], after(GIVEN_UP_AFTER)));
         assert!(!attempts.is_stuck(&ids[0], after(late)), "Stripe may be away");
-        attempts.answered(&ids[1], after(GIVEN_UP_AFTER));
+        attempts.answered(&ids[1]);
+        assert!(!attempts.is_stuck(&ids[0], after(late)), "no card was charged");
+        attempts.served(after(GIVEN_UP_AFTER));
         assert!(!attempts.is_stuck(&ids[0], after(GIVEN_UP_AFTER)), "it is not late yet");
         assert!(attempts.is_stuck(&ids[0], after(late)));
         assert!(!attempts.is_stuck(&ids[0], after(late + SERVES_OTHERS)), "Stripe may be away");

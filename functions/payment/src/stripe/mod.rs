@@ -98,10 +98,9 @@ impl Stripe {
         order_id: &OrderId,
         result: Result<T, RequestError>,
     ) -> Result<T, RequestError> {
-        let now = (self.clock)();
         match result {
             Ok(outcome) => {
-                self.attempts.answered(order_id, now);
+                self.attempts.answered(order_id);
                 Ok(outcome)
             }
             Err(RequestError::NotDone(error)) if error.is_for_all() => {
@@ -109,7 +108,7 @@ impl Stripe {
                 Err(RequestError::NotDone(error))
             }
             Err(RequestError::NotDone(error) | RequestError::Unknown(error))
-                if self.attempts.is_stuck(order_id, now) =>
+                if self.attempts.is_stuck(order_id, (self.clock)()) =>
             {
                 Err(RequestError::Final(error))
             }
@@ -145,8 +144,12 @@ impl Stripe {
         // Inserted before the request, because the engine may cancel it in the middle.
         let was_unanswered = self.attempts.begin(&event.order_id, (self.clock)());
         let result = self.client.charge(&charge).await;
-        if matches!(result, Err(RequestError::NotDone(_))) && !was_unanswered {
-            self.attempts.not_done(&event.order_id);
+        match result {
+            Ok(_) => self.attempts.served((self.clock)()),
+            Err(RequestError::NotDone(_)) if !was_unanswered => {
+                self.attempts.not_done(&event.order_id);
+            }
+            Err(_) => {}
         }
         match result {
             Ok(Ok(payment)) => response::of_payment(payment),
@@ -170,9 +173,9 @@ impl Stripe {
         customer: &str,
         declined: ChargeOutcome,
     ) -> Result<ChargeOutcome, RequestError> {
-        // Every earlier charge was sent before this process first looked.
-        let waited = self.attempts.waited(&event.order_id, (self.clock)());
-        let charged = self.prevent_charge(event, customer, waited > LISTED_AFTER).await?;
+        let is_listed =
+            || self.attempts.prevented_for(&event.order_id, (self.clock)()) > LISTED_AFTER;
+        let charged = self.prevent_charge(event, customer, is_listed).await?;
         charged.map_or(Ok(declined), response::of_payment)
     }
 

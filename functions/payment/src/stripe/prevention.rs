@@ -17,22 +17,27 @@ impl Stripe {
     /// Prevents any further charge of an order; returns the payment of an earlier one, once it has
     /// ended.
     ///
-    /// `is_listed`: by now Stripe lists every charge that was sent before.
+    /// `is_listed`: by now Stripe lists every charge that was sent before the key was used up.
     pub(super) async fn prevent_charge(
         &self,
         event: &Envelope<'_>,
         customer: &str,
-        is_listed: bool,
+        is_listed: impl Fn() -> bool + Send,
     ) -> Result<Option<PaymentIntent>, RequestError> {
         let order_id = event.order_id.as_str();
         let key_use = self.client.use_up_key(customer, order_id).await?;
         if key_use == KeyUse::First && self.is_key_known(event) {
             return Ok(None);
         }
+        let may_be_charged = match key_use {
+            KeyUse::Again => true,
+            KeyUse::Unknown => self.attempts.is_unanswered(&event.order_id),
+            KeyUse::First => false,
+        };
         match self.client.find(customer, order_id, charged_since(event)).await? {
             Ok(Some(payment)) if payment.is_final() => Ok(Some(payment)),
             Ok(Some(payment)) => Err(response::pending(payment)),
-            Ok(None) if key_use == KeyUse::Again && !is_listed => {
+            Ok(None) | Err(_) if may_be_charged && !is_listed() => {
                 Err(RequestError::Unknown(Box::new(StripeError::NotListed)))
             }
             Ok(None) | Err(_) => Ok(None),

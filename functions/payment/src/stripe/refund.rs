@@ -28,7 +28,7 @@ impl Stripe {
         customer: &str,
         cancelled_at: &str,
     ) -> Result<(), RequestError> {
-        let is_listed = self.is_listed_by_now(cancelled_at);
+        let is_listed = || self.is_listed_by_now(cancelled_at);
         match self.prevent_charge(event, customer, is_listed).await? {
             Some(payment) if payment.is_paid() => {
                 self.client.refund(&payment.id, event.order_id.as_str()).await

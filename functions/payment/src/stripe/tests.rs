@@ -1,4 +1,4 @@
-//! Charges against a server that responds as told.
+//! Charges against a server with scripted responses.
 
 use std::{
     collections::VecDeque,
@@ -195,22 +195,32 @@ async fn an_order_without_an_outcome_holds_up_others_for_a_quarter_of_an_hour_at
         (status, json!({ "error": { "type": kind, "param": parameter } }))
     };
     let none = (200, payments(&[]));
+    let customer = || (200, json!({ "id": "cus_1" }));
     let in_use = refused(409, "idempotency_error", "");
     let rejected = refused(400, "invalid_request_error", "currency");
-    let limited = refused(429, "invalid_request_error", "");
     // Of a charge that may have been made, the list is asked first.
-    let looks = [in_use.clone(), none.clone(), in_use.clone(), (200, paid()), none, in_use];
-    let [again, limited] = [rejected, limited]
-        .map(|response| [response.clone(), response.clone(), (200, paid()), response]);
-    for (responses, is_given_up) in
-        [(looks.as_slice(), true), (again.as_slice(), true), (limited.as_slice(), false)]
+    let looks = [vec![in_use.clone()], vec![none.clone(), in_use.clone()], vec![none, in_use]];
+    let [again, limited, no_key, forbidden] = [rejected]
+        .into_iter()
+        .chain([429, 401, 403].map(|status| refused(status, "invalid_request_error", "")))
+        .map(|response| [vec![response.clone()], vec![response.clone()], vec![response]])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    for ([first, second, third], is_given_up) in
+        [(looks, true), (again, true), (limited, false), (no_key, false), (forbidden, false)]
     {
-        let server = Server::start(moving, responses).await;
+        let without_card = || vec![customer(), customer()];
+        let responses =
+            [without_card(), first, without_card(), second, vec![(200, paid())], third].concat();
+        let server = Server::start(moving, &responses).await;
         let unnamed = json!({ "customerId": "cus_1", "paymentMethodId": 7 });
         for at in [0, 16] {
             minutes(at);
-            let outcome = server.charge_of("ord-3", unnamed.clone()).await.unwrap();
-            assert!(matches!(outcome, ChargeOutcome::Declined(_)), "without Stripe: {outcome:?}");
+            for (order_id, payload) in [("ord-3", unnamed.clone()), ("ord-4", json!({}))] {
+                let outcome = server.charge_of(order_id, payload).await.unwrap();
+                assert!(matches!(outcome, ChargeOutcome::Declined(_)), "no charge: {outcome:?}");
+            }
             let error = server.charge(with_card()).await.err().unwrap();
             assert!(matches!(error, Error::Transient(_)), "Stripe may be away: {error:?}");
         }
@@ -231,14 +241,25 @@ async fn an_order_whose_customer_has_no_card_any_more_is_declined_unless_it_was_
     let server = Server::start(moving, &responses).await;
     assert_eq!(id(server.charge(json!({})).await.unwrap()), "pi_1");
     assert_eq!(server.requests(), [CUSTOMER, USE_UP, LIST]);
-    // The charge of another process is not listed yet.
-    let responses = [customer(), used(), listed(&[]), customer(), used(), listed(&[])];
-    let server = Server::start(moving, &responses).await;
-    let error = server.charge(json!({})).await.err().unwrap();
-    assert!(matches!(error, Error::Transient(_)), "{error:?}");
-    SECONDS.store(LISTED_AFTER.as_secs() + 1, Ordering::Relaxed);
-    let outcome = server.charge(json!({})).await.unwrap();
-    assert!(matches!(outcome, ChargeOutcome::Declined(_)), "{outcome:?}");
+    // A charge that has begun late is not listed yet.
+    let unanswered = || (500, json!({}));
+    let with_card = json!({ "invoice_settings": { "default_payment_method": "pm_1" } });
+    let gone = || (404, json!({ "error": { "code": "resource_missing", "param": "id" } }));
+    let with_card = || (200, with_card.clone());
+    let looks = [listed(&[]), customer(), used(), listed(&[])];
+    for last in [looks, [listed(&[]), customer(), gone(), gone()]] {
+        let begun = [with_card(), unanswered(), listed(&[]), with_card(), unanswered()];
+        let server = Server::start(moving, &[&begun[..], &last, &last].concat()).await;
+        let late = LISTED_AFTER.as_secs() + 1;
+        for at in [0, late, late + 1] {
+            SECONDS.store(at, Ordering::Relaxed);
+            let error = server.charge(json!({})).await.err().unwrap();
+            assert!(matches!(error, Error::Transient(_)), "{error:?}");
+        }
+        SECONDS.store(2 * late + 1, Ordering::Relaxed);
+        let outcome = server.charge(json!({})).await.unwrap();
+        assert!(matches!(outcome, ChargeOutcome::Declined(_)), "{outcome:?}");
+    }
 }
 
 #[tokio::test]

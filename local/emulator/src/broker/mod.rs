@@ -43,7 +43,7 @@ impl Broker {
         let client: ThreadedProducer<MockLog> = ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set_log_level(RDKafkaLogLevel::Critical)
-            .create_with_context(MockLog::default())
+            .create_with_context(MockLog)
             .map_err(|source| BrokerError::Address { servers: servers.to_owned(), source })?;
         let broker = Self { bootstrap_servers: servers.to_owned(), client: Arc::new(client) };
         broker

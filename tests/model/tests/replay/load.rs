@@ -60,8 +60,18 @@ async fn post(world: &World, seed: u64, number: u64) {
             if wish == Wish::Cancelled {
                 let body: Value = response.json().await.expect("a JSON body");
                 tokio::time::sleep(cancelled_after).await;
-                world.cancel(body["orderId"].as_str().unwrap()).await;
+                cancel(world, body["orderId"].as_str().unwrap()).await;
             }
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Asks for the cancellation until it is confirmed or refused, whatever a killed process responds.
+async fn cancel(world: &World, order_id: &str) {
+    for _ in 0..ATTEMPTS {
+        if matches!(world.cancel_once(order_id).await.0, 202 | 409) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
