@@ -85,10 +85,7 @@ impl OrderApi {
         match ended.map_err(|error| unavailable(&error, order_id))? {
             EarlyEnd::Paid => Err(problem(409, "a paid order cannot be cancelled")),
             EarlyEnd::Over => {
-                let has = |stage| progress::row_of(&rows, stage).is_some();
-                if !has(StageName::Close) || !has(StageName::Release) {
-                    self.publish_early_end(&rows, order_id).await?;
-                }
+                self.publish_early_end(&rows, order_id).await?;
                 Err(problem(409, "the order has ended: ask for its status"))
             }
             EarlyEnd::Decided(rows) => {

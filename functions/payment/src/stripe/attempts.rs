@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 /// the short outages of a provider; the recovery tries again at later ages.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
-/// Stripe is not away if it has charged or declined another order's card within this time.
+/// Stripe is not away if it has charged another order's card within this time.
 const SERVES_OTHERS: SignedDuration = SignedDuration::from_mins(5);
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Attempts(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     waiting: HashMap<OrderId, Waiting>,
-    /// The last outcome of a charge.
+    /// When Stripe last charged a card.
     last_charge: Option<Timestamp>,
 }
 
@@ -60,9 +60,10 @@ impl Attempts {
         }
     }
 
-    /// The order waits as all do, not for an outcome of its own.
+    /// The order waits as all do, not for an outcome of its own. What is known of it is kept.
     pub(super) fn all_wait(&self, order_id: &OrderId) {
-        self.state().waiting.retain(|id, waiting| id != order_id || waiting.is_unanswered);
+        let is_known = |it: &Waiting| it.is_unanswered || it.is_prevented_since.is_some();
+        self.state().waiting.retain(|id, waiting| id != order_id || is_known(waiting));
     }
 
     /// The order has an outcome.
@@ -70,8 +71,8 @@ impl Attempts {
         self.state().waiting.remove(order_id);
     }
 
-    /// Stripe has charged or declined a card.
-    pub(super) fn served(&self, now: Timestamp) {
+    /// Stripe has charged a card.
+    pub(super) fn charged(&self, now: Timestamp) {
         self.state().last_charge = Some(now);
     }
 
@@ -111,7 +112,7 @@ mod tests {
         assert!(!attempts.is_stuck(&ids[0], after(late)), "Stripe may be away");
         attempts.answered(&ids[1]);
         assert!(!attempts.is_stuck(&ids[0], after(late)), "no card was charged");
-        attempts.served(after(GIVEN_UP_AFTER));
+        attempts.charged(after(GIVEN_UP_AFTER));
         assert!(!attempts.is_stuck(&ids[0], after(GIVEN_UP_AFTER)), "it is not late yet");
         assert!(attempts.is_stuck(&ids[0], after(late)));
         assert!(!attempts.is_stuck(&ids[0], after(late + SERVES_OTHERS)), "Stripe may be away");

@@ -52,8 +52,8 @@ pub(super) enum StripeError {
     /// The payment is not final.
     #[error("the payment {id} is {status}")]
     Pending { id: String, status: String },
-    /// A charge was sent, but Stripe does not list it yet.
-    #[error("a charge was sent that Stripe does not list yet")]
+    /// A charge was sent, but Stripe does not list it, at least not yet.
+    #[error("a charge was sent that Stripe does not list")]
     NotListed,
     /// A refund was not made.
     #[error("the payment could not be refunded: refund it in Stripe's dashboard")]
@@ -63,7 +63,9 @@ pub(super) enum StripeError {
 impl StripeError {
     /// Stripe takes no request of this stack: its key or its rate is refused.
     pub(super) fn is_for_all(&self) -> bool {
-        matches!(self, Self::Refused(Refused { status: 401 | 403 | 429, .. }))
+        // Stripe limits the requests for one customer, too.
+        matches!(self, Self::Refused(Refused { status: 401 | 403 | 429, code, .. })
+            if code != "lock_timeout")
     }
 
     /// The idempotency key was used for a different request.

@@ -25,7 +25,7 @@ use self::{
     attempts::Attempts,
     client::{Charge, Client},
     currency::Currency,
-    error::RequestError,
+    error::{RequestError, StripeError},
 };
 pub(crate) use settings::StripeSettings;
 
@@ -144,12 +144,12 @@ impl Stripe {
         // Inserted before the request, because the engine may cancel it in the middle.
         let was_unanswered = self.attempts.begin(&event.order_id, (self.clock)());
         let result = self.client.charge(&charge).await;
-        match result {
-            Ok(_) => self.attempts.served((self.clock)()),
+        match &result {
+            Ok(Ok(payment)) if payment.is_paid() => self.attempts.charged((self.clock)()),
             Err(RequestError::NotDone(_)) if !was_unanswered => {
                 self.attempts.not_done(&event.order_id);
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         match result {
             Ok(Ok(payment)) => response::of_payment(payment),
@@ -186,7 +186,8 @@ impl Stripe {
         customer: &str,
     ) -> Result<Option<ChargeOutcome>, RequestError> {
         let (order_id, is_key_known) = (&event.order_id, self.is_key_known(event));
-        if is_key_known && !self.attempts.is_unanswered(order_id) {
+        let is_unanswered = self.attempts.is_unanswered(order_id);
+        if is_key_known && !is_unanswered {
             return Ok(None);
         }
         match self.client.find(customer, order_id.as_str(), charged_since(event)).await? {
@@ -195,7 +196,9 @@ impl Stripe {
             // its end.
             Ok(Some(payment)) if !is_key_known => Err(response::pending(payment)),
             Ok(Some(_) | None) => Ok(None),
-            Err(charged) => Ok(Some(charged)),
+            // The customer is gone, and a charge of theirs may have been made.
+            Err(_) if is_unanswered => Err(RequestError::Final(Box::new(StripeError::NotListed))),
+            Err(declined) => Ok(Some(declined)),
         }
     }
 

@@ -37,9 +37,11 @@ impl Stripe {
         match self.client.find(customer, order_id, charged_since(event)).await? {
             Ok(Some(payment)) if payment.is_final() => Ok(Some(payment)),
             Ok(Some(payment)) => Err(response::pending(payment)),
-            Ok(None) | Err(_) if may_be_charged && !is_listed() => {
+            Ok(None) if may_be_charged && !is_listed() => {
                 Err(RequestError::Unknown(Box::new(StripeError::NotListed)))
             }
+            // The customer is gone, and a charge of theirs may have been made.
+            Err(_) if may_be_charged => Err(RequestError::Final(Box::new(StripeError::NotListed))),
             Ok(None) | Err(_) => Ok(None),
         }
     }

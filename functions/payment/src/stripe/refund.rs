@@ -17,7 +17,6 @@ impl Stripe {
         if check_ids(customer, &event.order_id).is_err() || customer == ERASED {
             return Ok(());
         }
-        self.attempts.begin(&event.order_id, (self.clock)());
         let result = self.refund_once(event, customer, cancelled_at).await;
         self.concluded(&event.order_id, result).map_err(|error| error.of("refund at Stripe"))
     }
@@ -146,6 +145,16 @@ mod tests {
             let server = Server::start(soon, &responses).await;
             assert!(undo(&server).await.is_err(), "{responses:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_order_of_an_unknown_customer_has_nothing_to_be_refunded() {
+        let missing = || (404, json!({ "error": { "code": "resource_missing", "param": "id" } }));
+        let server = Server::start(soon, &[customer(), missing(), missing()]).await;
+        // Proves the key: the customer is unknown, not the account.
+        server.stripe.client.payment_method("cus_2").await.unwrap().unwrap();
+        undo(&server).await.unwrap();
+        assert_eq!(server.requests()[1..], [USE_UP, LIST]);
     }
 
     #[tokio::test]

@@ -247,7 +247,7 @@ async fn an_order_whose_customer_has_no_card_any_more_is_declined_unless_it_was_
     let gone = || (404, json!({ "error": { "code": "resource_missing", "param": "id" } }));
     let with_card = || (200, with_card.clone());
     let looks = [listed(&[]), customer(), used(), listed(&[])];
-    for last in [looks, [listed(&[]), customer(), gone(), gone()]] {
+    for last in [looks, [listed(&[]), customer(), gone(), listed(&[])]] {
         let begun = [with_card(), unanswered(), listed(&[]), with_card(), unanswered()];
         let server = Server::start(moving, &[&begun[..], &last, &last].concat()).await;
         let late = LISTED_AFTER.as_secs() + 1;
@@ -260,6 +260,21 @@ async fn an_order_whose_customer_has_no_card_any_more_is_declined_unless_it_was_
         let outcome = server.charge(json!({})).await.unwrap();
         assert!(matches!(outcome, ChargeOutcome::Declined(_)), "{outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn a_charge_of_a_customer_who_is_gone_is_left_to_a_person() {
+    let with_card = json!({ "invoice_settings": { "default_payment_method": "pm_1" } });
+    let gone = || (404, json!({ "error": { "code": "resource_missing", "param": "id" } }));
+    // No list tells whether the charge was made: of this process, and of another one.
+    let server = Server::start(soon, &[(200, with_card), (500, json!({})), gone()]).await;
+    server.charge(json!({})).await.err().unwrap();
+    let error = server.charge(json!({})).await.err().unwrap();
+    assert!(matches!(error, Error::Permanent(_)), "{error:?}");
+    let used = (400, json!({ "error": { "type": "idempotency_error" } }));
+    let server = Server::start(soon, &[(200, json!({ "id": "cus_1" })), used, gone()]).await;
+    let error = server.charge(json!({})).await.err().unwrap();
+    assert!(matches!(error, Error::Permanent(_)), "{error:?}");
 }
 
 #[tokio::test]
