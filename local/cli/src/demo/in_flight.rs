@@ -58,7 +58,7 @@ impl InFlight {
         let kilobytes = (order.body.len() + AROUND_PAYLOAD).div_ceil(1_000).min(UNFINISHED_KB);
         let permits = u32::try_from(kilobytes).unwrap_or(u32::MAX);
         let acquired = tokio::time::timeout(timeout, self.unfinished.acquire_many(permits)).await;
-        // The semaphore is never closed, so there is no other error than the time limit's.
+        // The semaphore is never closed: only the time limit can end the wait.
         acquired.ok()?.ok()?.forget();
         Some(kilobytes)
     }

@@ -82,8 +82,8 @@ pub(super) fn create(
         .set("reconnect.backoff.max.ms", "500")
         // Limits the delay of a stop while the broker is connected but does not respond.
         .set("socket.timeout.ms", "10000")
-        // The same while it is away: a commit waits this long for the group's coordinator. The
-        // group is never joined, so there is no session.
+        // The same while it is away: a commit waits this long for the group's coordinator. It
+        // limits nothing else, because the group is never joined.
         .set("session.timeout.ms", "10000")
         .set_log_level(RDKafkaLogLevel::Error)
         .create_with_context(MappingContext { uncommitted })
